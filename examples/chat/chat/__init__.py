@@ -1,0 +1,1 @@
+"""A small chat service: sign up, log in, ask over a WebSocket, read the messages back."""

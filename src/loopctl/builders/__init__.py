@@ -1,0 +1,1 @@
+"""Making artifacts from source: adapters of the builder and source ports."""

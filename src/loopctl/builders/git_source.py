@@ -1,0 +1,113 @@
+"""Source trees out of a git work tree, or out of a plain folder where there is no git."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from loopctl.builders.blobs import blob_of, tree_digest, walk
+from loopctl.inert import one_line
+from loopctl.model.artifact import SourceFile, SourceTree
+from loopctl.ports.source import CommitLine, SourceError, Sources
+from loopctl.process import Stop, capture
+
+GIT_TIMEOUT_S = 60.0
+
+_NEVER_SOURCE = frozenset({".git", ".loopctl", "__pycache__", ".venv", "node_modules"})
+"""Folders that are nobody's source; asked only where no git says what is ignored."""
+
+_MOST_COMMITS = 50
+
+
+class GitSources(Sources):
+    """Reads what git tracks and what it does not ignore."""
+
+    def read(self, folder: Path, stop: Stop) -> SourceTree:
+        """The tree as it is in the work tree now, not as it was committed."""
+        if not folder.is_dir():
+            raise SourceError(f"the source folder {folder} does not exist", where=str(folder))
+        inside = self._is_repository(folder, stop)
+        paths = self._listed(folder, stop) if inside else _plain(folder)
+        files = tuple(_hashed(folder, path) for path in paths if _exists(folder / path))
+        if not files:
+            raise SourceError(
+                f"the source folder {folder} holds no files",
+                where=str(folder),
+                hint="git-ignored files do not count as source",
+            )
+        return SourceTree(
+            root=folder,
+            files=files,
+            digest=tree_digest(files),
+            commit=self._head(folder, stop) if inside else None,
+            dirty=inside and self._is_dirty(folder, stop),
+        )
+
+    def commits_between(
+        self, folder: Path, old: str, new: str, stop: Stop
+    ) -> tuple[CommitLine, ...]:
+        """Newest first; empty where git does not know the old commit any more."""
+        try:
+            listed = self._git(
+                folder,
+                ["log", f"-{_MOST_COMMITS}", "--format=%H %s", f"{old}..{new}", "--", "."],
+                stop,
+            )
+        except SourceError:
+            return ()
+        lines = (line.partition(" ") for line in listed.decode("utf-8", "replace").splitlines())
+        return tuple(CommitLine(commit, one_line(subject)) for commit, _, subject in lines)
+
+    def _is_repository(self, folder: Path, stop: Stop) -> bool:
+        try:
+            self._git(folder, ["rev-parse", "--git-dir"], stop)
+        except SourceError:
+            return False
+        return True
+
+    def _listed(self, folder: Path, stop: Stop) -> Sequence[str]:
+        arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."]
+        listed = self._git(folder, arguments, stop)
+        return sorted({os.fsdecode(path) for path in listed.split(b"\0") if path})
+
+    def _head(self, folder: Path, stop: Stop) -> str | None:
+        try:
+            return self._git(folder, ["rev-parse", "--verify", "HEAD"], stop).decode().strip()
+        except SourceError:
+            return None  # a repository without a commit yet
+
+    def _is_dirty(self, folder: Path, stop: Stop) -> bool:
+        arguments = ["status", "--porcelain", "-z", "--untracked-files=all", "--", "."]
+        return bool(self._git(folder, arguments, stop))
+
+    def _git(self, folder: Path, arguments: Sequence[str], stop: Stop) -> bytes:
+        # A hook or an alias of the user's must not run because loopctl looks at files.
+        command = ["git", "-c", "core.fsmonitor=false", "--no-optional-locks", *arguments]
+        try:
+            with stop.child(GIT_TIMEOUT_S) as limited:
+                end, out, err = capture(command, cwd=folder, stop=limited)
+        except OSError as error:
+            raise SourceError(f"git cannot be run: {error}", hint="install git") from error
+        stop.remaining(0)
+        if end.code != 0:
+            said = one_line(err.decode("utf-8", "replace"))
+            raise SourceError(f"git {arguments[0]} failed: {said}", where=str(folder))
+        return out
+
+
+def _plain(folder: Path) -> Sequence[str]:
+    return [p for p in walk(folder) if not _NEVER_SOURCE.intersection(Path(p).parts)]
+
+
+def _exists(path: Path) -> bool:
+    """Tracked files may be deleted in the work tree; a submodule is a folder that git lists."""
+    return path.is_symlink() or path.is_file()
+
+
+def _hashed(folder: Path, path: str) -> SourceFile:
+    try:
+        blob, mode = blob_of(folder / path)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}", where=str(folder)) from error
+    return SourceFile(path, blob, mode)

@@ -1,0 +1,215 @@
+"""The local builder: a fresh copy of the source in a content-addressed folder.
+
+`build.steps` run there from nothing: there is no cache to be stale. The folder is named by its
+content once all steps are done, and read back to prove what is in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from loopctl.builders.blobs import LINK, blob_of, read_tree, tree_digest
+from loopctl.errors import Problem, StorageError
+from loopctl.files import ensure_private_dir, remove_tree
+from loopctl.inert import decode, one_line
+from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceFile, SourceTree
+from loopctl.model.finding import Quote
+from loopctl.model.plan import ServiceSpec
+from loopctl.ports.builder import Builder, BuildError, Progress
+from loopctl.process import Child, Exit, Stop, utc_now
+from loopctl.redact import Redactor
+
+_TAIL_LINES = 5
+_KEPT_IMAGES = 5
+
+
+class LocalBuilder(Builder):
+    """Builds into `images`, a folder of loopctl's own. `environ` is what build steps may see."""
+
+    makes = ArtifactKind.FOLDER
+
+    def __init__(self, images: Path, redactor: Redactor, environ: Mapping[str, str]) -> None:
+        self._images = images
+        self._redactor = redactor
+        self._environ = environ
+
+    def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        """A shell, where steps are to be run."""
+        needs_shell = any(spec.build.steps for spec in specs)
+        if needs_shell and shutil.which("sh") is None:
+            return [Problem("build.steps need a shell, and there is no sh on PATH")]
+        return []
+
+    def build(
+        self,
+        spec: ServiceSpec,
+        source: SourceTree,
+        log: Path,
+        on: Callable[[Progress], None],
+        stop: Stop,
+    ) -> Artifact:
+        """Copy, run the steps, name the folder by its content."""
+        try:
+            ensure_private_dir(self._images)
+            ensure_private_dir(log.parent)
+            work = Path(tempfile.mkdtemp(prefix=".building-", dir=self._images))
+        except OSError as error:
+            raise _unwritable(self._images, error) from error
+        try:
+            return self._made(spec, source, work, log, on, stop)
+        except OSError as error:
+            raise _unwritable(work, error) from error
+        finally:
+            remove_tree(work)
+
+    def prove(
+        self, artifact: Artifact, source: SourceTree, spec: ServiceSpec, stop: Stop
+    ) -> ContentProof:
+        """Hash the image's files again and compare them with the source's."""
+        try:
+            inside = {file.path: file for file in read_tree(Path(artifact.location))}
+        except OSError as error:
+            raise _unwritable(Path(artifact.location), error) from error
+        return compare(spec, source, inside)
+
+    def _made(
+        self,
+        spec: ServiceSpec,
+        source: SourceTree,
+        work: Path,
+        log: Path,
+        on: Callable[[Progress], None],
+        stop: Stop,
+    ) -> Artifact:
+        began = time.monotonic()
+        for file in source.files:
+            stop.remaining(0)
+            _copy(source, file, work)
+        on(Progress(f"copy {len(source.files)} files", time.monotonic() - began))
+        with log.open("wb") as output:
+            log.chmod(0o600)
+            for step in spec.build.steps:
+                seconds = self._step(step, work, output.write, log, stop)
+                on(Progress(one_line(step, limit=80), seconds))
+        digest = tree_digest(read_tree(work))
+        return Artifact(
+            service=spec.name,
+            kind=ArtifactKind.FOLDER,
+            digest=digest,
+            location=str(self._kept(work, digest)),
+            source_tree=source.digest,
+            built_at=utc_now(),
+        )
+
+    def _step(
+        self, step: str, work: Path, write: Callable[[bytes], object], log: Path, stop: Stop
+    ) -> float:
+        stream = self._redactor.stream()
+        write(f"$ {self._redactor.text(step)}\n".encode())
+
+        def keep(chunk: bytes) -> None:
+            write(stream.feed(chunk))
+
+        child = Child(
+            ["sh", "-ec", f"exec 2>&1\n{step}"],
+            cwd=work,
+            env=self._environ,
+            on_stdout=keep,
+            on_stderr=keep,
+        )
+        end = child.wait(stop)
+        write(stream.flush())
+        if end.code != 0:
+            raise _step_failed(step, end, log, write)
+        return end.duration_s
+
+    def _kept(self, work: Path, digest: str) -> Path:
+        """Move the folder to its name; one that is there already is replaced, not trusted."""
+        place = self._images / digest.partition(":")[2]
+        if place.exists():
+            remove_tree(place)
+        work.rename(place)
+        self._prune(place)
+        return place
+
+    def _prune(self, newest: Path) -> None:
+        """Revisions run from copies of their own, so an old image is only history."""
+        images = [p for p in self._images.iterdir() if not p.name.startswith(".")]
+        images.sort(key=lambda p: p.stat().st_mtime, reverse=True)
+        for old in images[_KEPT_IMAGES:]:
+            if old != newest:
+                remove_tree(old)
+
+
+def compare(
+    spec: ServiceSpec, source: SourceTree, inside: Mapping[str, SourceFile]
+) -> ContentProof:
+    """What the image holds, against what the source holds. Pure."""
+    present = [f for f in source.files if f.path in inside]
+    known = {f.path for f in source.files}
+    extra = tuple(sorted(path for path in inside if path not in known))
+    covered = [inside[f.path] for f in present]
+    return ContentProof(
+        service=spec.name,
+        source_tree=source.digest,
+        image_tree=tree_digest(covered),
+        stale=tuple(f.path for f in present if inside[f.path].blob != f.blob),
+        missing=tuple(f.path for f in source.files if f.path not in inside),
+        extra=extra,
+        mode_differs=tuple(f.path for f in present if inside[f.path].mode != f.mode),
+        not_covered=_not_covered(spec, extra),
+    )
+
+
+def _not_covered(spec: ServiceSpec, extra: tuple[str, ...]) -> tuple[str, ...]:
+    said = ["the interpreter and the packages of this machine are not part of the image"]
+    if extra:
+        steps = len(spec.build.steps)
+        said.append(
+            f"{len(extra)} files made by {steps} build steps have no source to compare with"
+        )
+    return tuple(said)
+
+
+def _copy(source: SourceTree, file: SourceFile, work: Path) -> None:
+    origin, copy = source.root / file.path, work / file.path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if file.mode == LINK:
+        copy.symlink_to(origin.readlink())
+    else:
+        shutil.copyfile(origin, copy, follow_symlinks=False)
+        copy.chmod(0o755 if file.mode == "100755" else 0o644)
+    if blob_of(copy) != (file.blob, file.mode):
+        raise BuildError(
+            f"{file.path} changed while it was copied",
+            hint="do not edit the source while a build reads it; run again",
+        )
+
+
+def _step_failed(step: str, end: Exit, log: Path, write: Callable[[bytes], object]) -> BuildError:
+    why = f"stopped: {end.stopped}" if end.stopped else f"exit code {end.code}"
+    write(f"[{why}]\n".encode())
+    with log.open("rb") as kept:
+        lines = decode(kept.read()).splitlines()
+    first = max(1, len(lines) - _TAIL_LINES + 1)
+    quotes = tuple(
+        Quote("build", f"build/{log.parent.name}/{log.name}#{number}", one_line(line, limit=400))
+        for number, line in enumerate(lines[first - 1 :], start=first)
+        if line.strip()
+    )
+    return BuildError(
+        f"the build step `{one_line(step, limit=120)}` failed: {why}",
+        step=one_line(step, limit=120),
+        step_exit=end.code,
+        quotes=quotes,
+        hint=f"its whole output is in {log}",
+    )
+
+
+def _unwritable(place: Path, error: OSError) -> BuildError:
+    reason = error.what if isinstance(error, StorageError) else error.strerror
+    return BuildError(f"cannot write {place}: {reason}", hint="free some disk or choose --runs-dir")

@@ -1,0 +1,136 @@
+"""A suite against its tolerances: passed, failed or unproven, each with its reasons in words.
+
+`failed` is row 1 of the contract's verdicts (failures, time-outs and flaky cases beyond what is
+tolerated), `unproven` row 3 (all that keeps a green from being shown). Failed comes first; the
+reasons name both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from loopctl.model.evidence import (
+    CaseStatus,
+    Grade,
+    GradedCase,
+    SuiteEnd,
+    SuiteJudgement,
+    SuiteOutcome,
+)
+from loopctl.model.plan import Limit, SuiteSpec
+
+_NAMED = 3
+
+
+def judge(spec: SuiteSpec, cases: Iterable[GradedCase], end: SuiteEnd) -> SuiteJudgement:
+    """What the suite comes to. Needs every case once, with its last status."""
+    all_cases = tuple(cases)
+    collected = len(all_cases) if end.collected is None else end.collected
+    quarantined = {entry.case for entry in spec.quarantine}
+    counted = [case for case in all_cases if case.id not in quarantined or _is_pass(case)]
+    red = _red(spec, counted, collected)
+    unproven = [
+        *_process(end),
+        *_collection(spec, end, collected),
+        *_beyond(counted, (CaseStatus.SKIPPED,), spec.tolerance.skipped, collected),
+        *_beyond(counted, (CaseStatus.BROKEN,), spec.tolerance.broken, collected),
+        *_beyond(all_cases, (CaseStatus.LOST,), Limit(), collected),
+        *_grades(spec, all_cases),
+    ]
+    return _judgement(all_cases, collected, end, red, unproven)
+
+
+def _judgement(
+    cases: Sequence[GradedCase],
+    collected: int,
+    end: SuiteEnd,
+    red: Sequence[str],
+    unproven: Sequence[str],
+) -> SuiteJudgement:
+    outcome = SuiteOutcome.UNPROVEN if unproven else SuiteOutcome.PASSED
+    grades = Counter(_grade(case) for case in cases if case.status is CaseStatus.PASSED)
+    return SuiteJudgement(
+        outcome=SuiteOutcome.FAILED if red else outcome,
+        reasons=(*red, *unproven),
+        collected=collected,
+        counts=Counter(case.status for case in cases),
+        grades=grades,
+        grade=min(grades, key=lambda grade: grade.rank, default=None),
+        duration_s=end.duration_s,
+    )
+
+
+def _red(spec: SuiteSpec, counted: Sequence[GradedCase], collected: int) -> list[str]:
+    bad = (CaseStatus.FAILED, CaseStatus.TIMEOUT)
+    return [
+        *_beyond(counted, bad, spec.tolerance.failed, collected),
+        *_beyond(counted, (CaseStatus.FLAKY,), spec.tolerance.flaky, collected),
+    ]
+
+
+def _process(end: SuiteEnd) -> list[str]:
+    reasons = []
+    if end.usage_error is not None:
+        reasons.append(f"the suite could not be run: {end.usage_error}")
+    if end.stopped is not None:
+        reasons.append(f"the suite was stopped: {end.stopped}")
+    if not end.complete and not reasons:
+        reasons.append(f"the suite did not report its end{f': {end.detail}' if end.detail else ''}")
+    elif not end.complete and end.detail:
+        reasons.append(end.detail)
+    return reasons
+
+
+def _collection(spec: SuiteSpec, end: SuiteEnd, collected: int) -> list[str]:
+    if collected == 0:
+        return [] if end.usage_error else ["nothing was collected"]
+    if collected < spec.collect_min:
+        return [f"{collected} collected, at least {spec.collect_min} are required"]
+    return []
+
+
+def _beyond(
+    cases: Sequence[GradedCase],
+    statuses: tuple[CaseStatus, ...],
+    limit: Limit,
+    collected: int,
+) -> list[str]:
+    """One reason for the cases of these statuses, none when they are tolerated."""
+    found = [case for case in cases if case.status in statuses]
+    tolerated = limit.of(collected)
+    if len(found) <= tolerated:
+        return []
+    by_status = Counter(case.status for case in found)
+    said = " and ".join(f"{number} {status}" for status, number in by_status.items())
+    allowed = f" ({tolerated} tolerated)" if tolerated else ""
+    return [f"{said}{allowed}: {_names(found)}"]
+
+
+def _grades(spec: SuiteSpec, cases: Sequence[GradedCase]) -> list[str]:
+    passed = [case for case in cases if case.status is CaseStatus.PASSED]
+    need = spec.evidence.require
+    weak = [case for case in passed if _grade(case).rank < need.rank]
+    if weak:
+        worst = min(weak, key=lambda case: _grade(case).rank)
+        why = f"{_grade(worst)}: {worst.reason}" if worst.reason else str(_grade(worst))
+        return [
+            f"{len(weak)} of {len(passed)} passes prove less than {need}: {_names(weak)}"
+            f" (the least is {worst.id}, {why})"
+        ]
+    return ["no case passed"] if cases and not passed else []
+
+
+def _grade(case: GradedCase) -> Grade:
+    # A pass that nobody graded has shown nothing.
+    return case.grade or Grade.UNPROVEN
+
+
+def _is_pass(case: GradedCase) -> bool:
+    return case.status is CaseStatus.PASSED
+
+
+def _names(cases: Sequence[GradedCase]) -> str:
+    named = ", ".join(case.id for case in cases[:_NAMED])
+    more = len(cases) - _NAMED
+    return f"{named} and {more} more" if more > 0 else named

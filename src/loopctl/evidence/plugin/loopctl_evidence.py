@@ -1,0 +1,1154 @@
+"""A pytest plugin that streams what each test does and whom it meets, one JSON line per event.
+
+loopctl loads this one file into the *user's* interpreter (`-p loopctl_evidence`), so it needs
+nothing but the standard library (Python >= 3.8) and pytest >= 7. It reports to the file that
+`LOOPCTL_SPOOL` names, does nothing without it, never changes a test's outcome and never raises:
+a fault of its own becomes a `plugin-error` line. README.md beside it lists the events.
+
+Foreign modules of unknown versions are patched here, so their objects are `Any`.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import hashlib
+import itertools
+import json
+import linecache
+import os
+import platform
+import socket
+import struct
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from types import FrameType
+
+    _Wrapper = Callable[[Any], Any]
+    _Asked = tuple[str, str, int, str]  # method, host, port, path
+
+_IDS_PER_LINE = 500
+_MOST_ENTRIES = 100
+_MOST_PROBLEMS = 20
+_MOST_FRAMES = 40
+_MOST_CHAINED = 6
+_TCP_INFO_BYTES = 256
+_LOOPBACK = "loopback"
+_OWN_NAMES = {"localhost", "::1", "0.0.0.0", "::", ""}  # noqa: S104 - recognised, never bound
+_UNFINISHED_CONNECT = {"EINPROGRESS", "EWOULDBLOCK", "EAGAIN", "EALREADY", "EISCONN"}
+_C_CLIENTS = ("grpc", "uvloop", "pycurl", "curl_cffi")
+_IN_PROCESS_TRANSPORTS = {"MockTransport", "ASGITransport", "WSGITransport", "_TestClientTransport"}
+_NETWORK_PACKAGES = frozenset(
+    "socket _socket ssl _ssl http.client urllib.request urllib3 requests niquests httpx httpcore "  # noqa: SIM905
+    "h11 h2 aiohttp websockets websocket wsproto grpc botocore boto3 aiobotocore asyncio.streams "
+    "pycurl curl_cffi httplib2 tornado.httpclient tornado.websocket socketio engineio gql treq "
+    "google.auth.transport".split()
+)
+
+
+def _clean(value: object, head: int, tail: int = 0) -> str:
+    """Any value as text that UTF-8 can hold, cut in its middle to `head` + `tail` characters."""
+    try:
+        text = str(value)
+    except Exception as problem:  # noqa: BLE001 - a user's __str__ may raise anything
+        text = f"<unprintable {type(value).__name__}: {type(problem).__name__}>"
+    if len(text) > head + tail:
+        end = text[-tail:] if tail else ""
+        cut = len(text) - head - tail
+        text = f"{text[:head]}\n[... {cut} characters cut ...]\n{end}"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _tail(text: str, size: int) -> str:
+    return text[-size:].encode("utf-8", "replace").decode("utf-8")
+
+
+class _Spool:
+    """The file of events: one write(2) a line, on O_APPEND, so that a killed process loses none."""
+
+    def __init__(self, path: str) -> None:
+        self.worker: str | None = None
+        self.forked = False
+        self._path = path
+        self._fd: int | None = None
+        self._inode = 0
+        self._seq = itertools.count(1)
+        self._problems = itertools.count(1)
+        # Bound now, on an instance: tests freeze clocks and mock os by their module attributes.
+        self._now, self._write, self._fstat, self._open = time.time, os.write, os.fstat, os.open
+        self._dumps, self._getpid = json.dumps, os.getpid
+
+    def emit(self, event: str, **fields: object) -> None:
+        line: dict[str, object] = {"e": event, "t": self._now(), "seq": next(self._seq)}
+        line.update(pid=self._getpid(), worker=self.worker, **fields)
+        data = memoryview(self._dumps(line, default=repr).encode("ascii") + b"\n")
+        fd = self._descriptor()
+        while data:
+            data = data[self._write(fd, data) :]
+
+    def problem(self, where: str, problem: BaseException) -> None:
+        """Report a fault of the plugin itself, and survive even a spool that cannot be written."""
+        if next(self._problems) > _MOST_PROBLEMS:
+            return
+        text = _clean(problem, 2000)
+        with contextlib.suppress(Exception):  # nobody is left to tell, and the test must go on
+            self.emit("plugin-error", where=where, type=type(problem).__name__, message=text)
+
+    def reopen_in_child(self) -> None:
+        self.forked = True
+        self._fd = None
+
+    def _descriptor(self) -> int:
+        # A test may close descriptors it does not own; the number then names another file.
+        if self._fd is not None:
+            try:
+                if self._fstat(self._fd).st_ino == self._inode:
+                    return self._fd
+            except OSError:
+                pass
+        self._fd = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._inode = self._fstat(self._fd).st_ino
+        return self._fd
+
+
+_recorder: _Recorder | None = None
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function answer None instead of raising: no fault of ours may reach a test."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, it is not the test's
+            if _recorder is not None:
+                _recorder.spool.problem(function.__qualname__, problem)
+            return None
+
+    return run
+
+
+class _Patches:
+    """Attributes replaced in foreign classes and modules, put back at the end if still ours."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Any, str, Any, Any]] = []
+
+    def wrap(self, owner: Any, name: str, make: _Wrapper) -> None:
+        """Replace `owner.name` by what `make` builds around it; what is missing stays missing."""
+        original = getattr(owner, name, None)
+        if original is None:
+            return
+        wrapper = make(original)
+        functools.update_wrapper(wrapper, original)
+        wrapper.__module__ = getattr(owner, "__module__", None) or getattr(owner, "__name__", None)
+        del wrapper.__wrapped__
+        self._done.append((owner, name, owner.__dict__.get(name), wrapper))
+        setattr(owner, name, wrapper)
+
+    def undo(self) -> None:
+        for owner, name, own, wrapper in reversed(self._done):
+            if owner.__dict__.get(name) is not wrapper:
+                continue
+            if own is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, own)
+        self._done.clear()
+
+
+def _around(
+    before: Callable[..., object] | None = None, after: Callable[..., object] | None = None
+) -> _Wrapper:
+    """Build a wrapper that calls `before` with the arguments, `after` with the result and these."""
+
+    def make(original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            if before is not None:
+                before(*args, **kwargs)
+            result = original(*args, **kwargs)
+            if after is not None:
+                after(result, *args, **kwargs)
+            return result
+
+        return call
+
+    return make
+
+
+def _awaiting(after: Callable[..., object]) -> _Wrapper:
+    def make(original: Any) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            result = await original(*args, **kwargs)
+            after(result, *args, **kwargs)
+            return result
+
+        return call
+
+    return make
+
+
+def _canonical(host: str) -> str:
+    """A host name in one spelling, all of this machine's own addresses as one."""
+    name = host.strip("[]").partition("%")[0].rstrip(".").lower()
+    name = name[7:] if name.startswith("::ffff:") else name
+    return _LOOPBACK if name in _OWN_NAMES or name.startswith("127.") else name
+
+
+class _Targets:
+    """Which addresses are the services under test, also after a name was resolved."""
+
+    def __init__(self, document: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+        self._names: dict[tuple[str, int], str] = {}
+        self._resolved: dict[tuple[str, int], str] = {}
+        for name, target in document.items():
+            for url in target.get("urls", ()):
+                parts = urlsplit(url)
+                port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+                self._names[_canonical(parts.hostname or ""), port] = name
+
+    def remember(self, host: object, answers: Iterable[Any]) -> None:
+        """Keep the name last asked for an address: many services of one cloud share an address."""
+        if len(self._resolved) > 5000:
+            self._resolved.clear()
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        for answer in answers:
+            if isinstance(name, str):
+                self._resolved[answer[4][0], answer[4][1]] = name
+
+    def host_of(self, address: str, port: int) -> str:
+        return self._resolved.get((address, port), address)
+
+    def name_of(self, *hosts: str, port: int) -> str | None:
+        """The service that any of these hosts means at this port; None is elsewhere."""
+        return next(
+            filter(None, (self._names.get((_canonical(host), port)) for host in hosts)), None
+        )
+
+
+class _Phase:
+    """One set-up, call or teardown of one attempt at a test, and what was seen in it."""
+
+    def __init__(
+        self, test: str, name: str, attempt: int, trace: str, mocks: Iterable[dict[str, str]]
+    ) -> None:
+        self.test, self.name, self.attempt, self.trace = test, name, attempt, trace
+        self.running = True
+        self.mocks = list(mocks)
+        self.own_traces: list[str] = []
+        self.children: list[dict[str, str]] = []
+        self.contacts: list[dict[str, object]] = []
+        self.http: dict[tuple[object, ...], int] = {}
+        self.dropped: dict[str, int] = {}
+
+    def is_of(self, other: _Phase) -> bool:
+        """Whether both belong to the same attempt at the same test."""
+        return (self.test, self.attempt) == (other.test, other.attempt)
+
+    def keep(self, what: str, entry: Any) -> None:
+        """Add to one of the lists, counting instead once it is full."""
+        entries = getattr(self, what)
+        if len(entries) < _MOST_ENTRIES:
+            entries.append(entry)
+        else:
+            self.dropped[what] = self.dropped.get(what, 0) + 1
+
+    def seen(self) -> dict[str, object]:
+        names = ("method", "target", "host", "port", "path", "status", "health")
+        return {
+            "trace": self.trace,
+            "own_traces": self.own_traces,
+            "contacts": self.contacts,
+            "mocks": self.mocks,
+            "children": self.children,
+            "http": [dict(zip(names, key), count=n) for key, n in self.http.items()],  # noqa: B905
+            "dropped": self.dropped,
+        }
+
+
+class _Counters(NamedTuple):
+    """Bytes of application data a TCP socket moved since it was made."""
+
+    established: bool
+    sent: int
+    received: int
+
+
+def _counter_reader() -> Callable[[int], _Counters | None]:
+    """Read TCP_INFO by descriptor, because TLS and asyncio move a descriptor from object to object.
+
+    Offsets are those of `struct tcp_info` in linux/tcp.h: tcpi_state at 0, tcpi_bytes_acked at 120
+    (counts the SYN as one byte: measured), tcpi_bytes_received at 128 (counts a FIN: measured),
+    tcpi_bytes_sent at 200 since Linux 4.19. Elsewhere the answer is None.
+    """
+    try:
+        import ctypes  # noqa: PLC0415 - some builds of Python have none
+
+        getsockopt = ctypes.CDLL(None).getsockopt
+        option = socket.TCP_INFO
+    except (ImportError, OSError, AttributeError):
+        return lambda _fd: None
+
+    def read(fd: int) -> _Counters | None:
+        buffer = ctypes.create_string_buffer(_TCP_INFO_BYTES)
+        size = ctypes.c_uint32(_TCP_INFO_BYTES)
+        if (
+            getsockopt(fd, socket.IPPROTO_TCP, option, buffer, ctypes.byref(size))
+            or size.value < 136
+        ):
+            return None
+        acked, received = struct.unpack_from("=QQ", buffer, 120)
+        sent = struct.unpack_from("=Q", buffer, 200)[0] if size.value >= 208 else max(acked - 1, 0)
+        # TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING: the peer's FIN has been counted.
+        fin = buffer.raw[0] in (6, 7, 8, 9, 11) and received > 0
+        return _Counters(acked > 0 or buffer.raw[0] == 1, sent, received - fin)
+
+    return read
+
+
+class _Connection:
+    """One outgoing TCP connection, from its connect to its close."""
+
+    def __init__(self, fd: int, inode: int, host: str, port: int, target: str | None) -> None:
+        self.fd, self.inode = fd, inode
+        self.host, self.port, self.target = host, port, target
+        self.phase: _Phase | None = None
+        self.base = (0, 0)
+        self.last: _Counters | None = None
+        self.failed: str | None = None
+
+    def contact(self, phase: _Phase) -> dict[str, object] | None:
+        """What this phase had of the connection: None when it neither opened nor used it."""
+        opened = self.phase is phase
+        sent = received = None
+        if self.last is not None:
+            sent, received = (
+                self.last.sent - self.base[0],
+                max(self.last.received - self.base[1], 0),
+            )
+        if not (opened or sent or received):
+            return None
+        never = self.last is not None and not self.last.established
+        return {
+            "target": self.target,
+            "host": self.host,
+            "port": self.port,
+            "loopback": _canonical(self.host) == _LOOPBACK,
+            "connected_in": self.phase.name
+            if self.phase and self.phase.is_of(phase)
+            else "earlier",
+            "reused": not opened,
+            "failed": self.failed or ("not-established" if never else None),
+            "sent": sent,
+            "received": received,
+        }
+
+
+class _Connections:
+    """Every TCP connection of this process that is open, and those that closed in this phase."""
+
+    def __init__(self, targets: _Targets) -> None:
+        self.targets = targets
+        self._live: dict[int, _Connection] = {}
+        self._closed: list[_Connection] = []
+        self._foreign: dict[int, int] = {}
+        self._read = _counter_reader()
+        self._fstat, self._socket_class = os.fstat, socket.socket
+
+    def opening(self, fd: int, address: tuple[Any, ...], phase: _Phase | None) -> _Connection:
+        inode, ip, port = self._fstat(fd).st_ino, str(address[0]), int(address[1])
+        known = self._live.get(fd)
+        if known is not None and known.inode != inode:
+            self._closed.append(self._live.pop(fd))
+        name = self.targets.host_of(ip, port)
+        target = self.targets.name_of(name, ip, port=port)
+        connection = _Connection(fd, inode, _clean(name, 300), port, target)
+        connection.phase = phase
+        return self._live.setdefault(fd, connection)
+
+    @_guarded
+    def refused(self, sock: Any, problem: OSError) -> None:
+        connection = self._live.get(sock.fileno())
+        reason = errno.errorcode.get(problem.errno or 0, type(problem).__name__)
+        if connection is not None and reason not in _UNFINISHED_CONNECT:
+            connection.failed = reason
+
+    @_guarded
+    def closing(self, sock: Any, *_: object) -> None:
+        connection = self._live.get(sock.fileno())
+        if connection is not None:
+            self._sample(connection)
+            self._closed.append(connection)
+            self._live.pop(connection.fd, None)
+
+    def begin(self) -> None:
+        self._closed = []
+        for connection in list(self._live.values()):
+            self._sample(connection)
+            if connection.last is not None:
+                connection.base = (connection.last.sent, connection.last.received)
+
+    def end(self, phase: _Phase | None) -> list[dict[str, object]]:
+        """Contacts of the phase, alike ones added up under `count`."""
+        self._adopt(phase)
+        for connection in list(self._live.values()):
+            self._sample(connection)
+        if phase is None:
+            return []
+        found = (connection.contact(phase) for connection in [*self._closed, *self._live.values()])
+        return _added_up(contact for contact in found if contact is not None)
+
+    def _sample(self, connection: _Connection) -> None:
+        try:
+            same = self._fstat(connection.fd).st_ino == connection.inode
+        except OSError:
+            same = False
+        if same:
+            connection.last = self._read(connection.fd) or connection.last
+        else:
+            self._closed.append(connection)
+            self._live.pop(connection.fd, None)
+
+    def _adopt(self, phase: _Phase | None) -> None:
+        """Find connections to a target that C code opened, if a client in C is loaded."""
+        if phase is not None and not any(name in sys.modules for name in _C_CLIENTS):
+            return
+        if socket.getdefaulttimeout() is not None or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
+            return  # with a default timeout, a look would make the owner's descriptor non-blocking
+        for fd in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
+            try:
+                inode = self._fstat(fd).st_ino
+                if fd not in self._live and self._foreign.get(fd) != inode:
+                    self._foreign[fd] = inode
+                    with self._socket_class(fileno=os.dup(fd)) as view:
+                        peer = view.getpeername()
+                    if isinstance(peer, tuple) and self.targets.name_of(str(peer[0]), port=peer[1]):
+                        self.opening(fd, peer, phase)
+            except OSError:
+                continue
+
+
+def _added_up(contacts: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    groups: dict[tuple[object, ...], dict[str, Any]] = {}
+    for contact in contacts:
+        sent: Any = contact["sent"]
+        received: Any = contact["received"]
+        # Silent and one-way connections stay apart, so that a sum never looks like an exchange.
+        key = (
+            *(contact[name] for name in contact if name not in ("sent", "received")),
+            not sent,
+            not received,
+        )
+        group = groups.setdefault(key, dict(contact, sent=None, received=None, count=0))
+        group["count"] += 1
+        for name, value in (("sent", sent), ("received", received)):
+            if value is not None:
+                group[name] = (group[name] or 0) + value
+    return list(groups.values())
+
+
+def _is_network(name: object) -> bool:
+    """Whether a dotted module name lies in a package that does networking."""
+    parts = str(name).split(".")
+    return any(
+        ".".join(parts[:size]) in _NETWORK_PACKAGES for size in range(1, min(len(parts), 3) + 1)
+    )
+
+
+def _home(value: Any) -> str:
+    """The module a value comes from: its own name for a module, its type's for an instance."""
+    if type(value) is type(sys):
+        return str(value.__name__)
+    return str(getattr(value, "__module__", None) or type(value).__module__)
+
+
+def _is_spy(new: Any, original: Any) -> bool:
+    """Whether the replacement hands each call on to what it replaces."""
+    passes_on = (getattr(new, name, None) for name in ("_mock_wraps", "__wrapped__", "side_effect"))
+    return any(
+        each is not None and original in (each, getattr(each, "__wrapped__", None))
+        for each in passes_on
+    )
+
+
+def _fakes_network(owner: Any, name: str, original: Any, new: Any) -> bool:
+    """Whether a replacement took network code away: neither a constant nor a spy that passes on."""
+    if type(original).__name__ == "Notset":  # what MonkeyPatch keeps for an inherited attribute
+        bases = getattr(owner, "__mro__", type(owner).__mro__)
+        original = next((vars(each)[name] for each in bases[1:] if name in vars(each)), None)
+    code = callable(original) or hasattr(original, "__func__") or type(original) is type(sys)
+    network = _is_network(_home(original)) or _is_network(_home(owner))
+    return code and network and not _is_spy(new, original)
+
+
+def _dotted(owner: Any, name: str) -> str:
+    if type(owner) is type(sys):
+        return f"{owner.__name__}.{name}"
+    return f"{_home(owner)}.{getattr(owner, '__qualname__', type(owner).__qualname__)}.{name}"
+
+
+class _Mocks:
+    """Replacements of network code that are in force now."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        self._recorder = recorder
+        self.active: dict[object, dict[str, str]] = {}
+
+    def add(self, key: object, what: str, how: str) -> None:
+        self.active[key] = self.note(what, how)
+
+    def drop(self, key: object, *_: object) -> None:
+        self.active.pop(id(key), None)
+
+    def note(self, what: str, how: str) -> dict[str, str]:
+        """Say that network code was replaced in this phase, without keeping it for the next one."""
+        entry = {"what": _clean(what, 300), "how": how}
+        phase = self._recorder.phase
+        if phase is not None and phase.running and entry not in phase.mocks:
+            phase.keep("mocks", entry)
+        return entry
+
+    @_guarded
+    def entered(self, new: Any, patch: Any) -> None:
+        wraps = (getattr(patch, "kwargs", None) or {}).get("wraps")
+        place = (patch.target, patch.attribute)
+        if wraps is None and _fakes_network(*place, patch.temp_original, new):
+            self.add(id(patch), _dotted(*place), "mock.patch")
+
+    def requests_mock_started(self, mocker: Any) -> None:
+        self.add(id(mocker), "requests.sessions.Session.get_adapter", "requests-mock")
+
+    @_guarded
+    def attribute_set(self, _result: object, monkeypatch: Any, *_: object, **__: object) -> None:
+        target, name, original = monkeypatch._setattr[-1]
+        if _fakes_network(target, name, original, getattr(target, name)):
+            self.add((id(monkeypatch), id(target), name), _dotted(target, name), "monkeypatch")
+
+    @_guarded
+    def item_set(self, _result: object, monkeypatch: Any, *_: object, **__: object) -> None:
+        mapping, name, original = monkeypatch._setitem[-1]
+        if mapping is sys.modules and _is_network(name):
+            self.add((id(monkeypatch), "modules", name), f"sys.modules[{name}]", "monkeypatch")
+        elif callable(original) and _is_network(_home(original)):
+            self.add((id(monkeypatch), id(mapping), name), f"[{name!r}]", "monkeypatch")
+
+    @_guarded
+    def undone(self, monkeypatch: Any) -> None:
+        mine = [key for key in self.active if isinstance(key, tuple) and key[0] == id(monkeypatch)]
+        for key in mine:
+            del self.active[key]
+
+
+class _Traffic:
+    """Requests as the common clients make them: a trace id put in, the answer's status read."""
+
+    def __init__(self, recorder: _Recorder, receipts: bool, health_paths: Iterable[str]) -> None:
+        self._recorder = recorder
+        self._receipts = receipts
+        self._health = frozenset(path.partition("?")[0] for path in health_paths)
+        self._span = itertools.count((os.getpid() << 32) + 1)
+
+    def header(self, host: str, port: int, own: object = None) -> str | None:
+        """The traceparent to add to a request; None elsewhere, or when the test sends its `own`."""
+        phase = self._recorder.phase
+        if (
+            phase is None
+            or not phase.running
+            or self._recorder.targets.name_of(host, port=port) is None
+        ):
+            return None
+        if own:
+            text = own.decode("ascii", "replace") if isinstance(own, bytes) else str(own)
+            trace = _clean(text.split("-")[1] if text.count("-") >= 2 else text.strip(), 64)
+            if trace not in phase.own_traces:
+                phase.keep("own_traces", trace)
+            return None
+        return f"00-{phase.trace}-{next(self._span):016x}-01" if self._receipts else None
+
+    def _put_into(self, headers: Any, host: str, port: int) -> bool:
+        header = self.header(host, port, headers.get("traceparent"))
+        if header is not None:
+            headers["traceparent"] = header
+        return header is not None
+
+    def answered(self, asked: _Asked, status: int) -> None:
+        method, host, port, path = asked
+        phase = self._recorder.phase
+        if phase is None or not phase.running:
+            return
+        bare = _clean(path.partition("?")[0].partition("#")[0] or "/", 300)
+        target = self._recorder.targets.name_of(host, port=port)
+        key = (method, target, _clean(host, 300), port, bare, int(status), bare in self._health)
+        if key in phase.http or len(phase.http) < _MOST_ENTRIES:
+            phase.http[key] = phase.http.get(key, 0) + 1
+        else:
+            phase.dropped["http"] = phase.dropped.get("http", 0) + 1
+
+    # http.client, and with it urllib, urllib3, requests and botocore
+
+    @_guarded
+    def http_client_sends(self, connection: Any, *_: object, **__: object) -> None:
+        lines = [bytes(line) for line in connection._buffer]
+        method, path = lines[0].decode("latin-1").split(" ")[:2]
+        tunnelled = connection._tunnel_host is not None
+        host = connection._tunnel_host if tunnelled else connection.host
+        port = connection._tunnel_port if tunnelled else connection.port
+        parts = urlsplit(path)
+        if parts.hostname:  # a plain proxy is asked for the whole URL
+            host, port, path = parts.hostname, parts.port or 80, parts.path
+        own = next((line[12:] for line in lines if line[:12].lower() == b"traceparent:"), None)
+        header = self.header(host, port, own)
+        if header is not None:
+            connection.putheader("traceparent", header)
+        connection._loopctl_asked = (method, host, port, path)
+
+    @_guarded
+    def http_client_answered(
+        self, response: Any, connection: Any, *_: object, **__: object
+    ) -> None:
+        asked = getattr(connection, "_loopctl_asked", None)
+        if asked is not None:
+            self.answered(asked, response.status)
+
+    # httpx, one hop at a time, so that a redirect to another host takes no trace id along
+
+    @_guarded
+    def httpx_sends(self, client: Any, request: Any, *_: object, **__: object) -> None:
+        transport = client._transport_for_url(request.url)
+        if type(transport).__name__ in _IN_PROCESS_TRANSPORTS:
+            what = f"{type(transport).__module__}.{type(transport).__name__}"
+            self._recorder.mocks.note(what, "transport")
+            return
+        self._take_back(request)
+        host, port = self._httpx_address(request)
+        request._loopctl_put = self._put_into(request.headers, host, port)
+
+    @_guarded
+    def httpx_answered(
+        self, response: Any, client: Any, request: Any, *_: object, **__: object
+    ) -> None:
+        self._take_back(request)
+        if type(client._transport_for_url(request.url)).__name__ not in _IN_PROCESS_TRANSPORTS:
+            host, port = self._httpx_address(request)
+            self.answered((request.method, host, port, request.url.path), response.status_code)
+
+    def _take_back(self, request: Any) -> None:
+        # httpx copies the headers of a redirected request, also when the next hop is another host.
+        if request.__dict__.pop("_loopctl_put", False):
+            request.headers.pop("traceparent", None)
+
+    def _httpx_address(self, request: Any) -> tuple[str, int]:
+        return request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
+
+    # aiohttp
+
+    @_guarded
+    def aiohttp_sends(self, request: Any, *_: object, **__: object) -> None:
+        self._put_into(request.headers, request.url.host or "", request.url.port or 80)
+
+    @_guarded
+    def aiohttp_answered(self, _result: object, response: Any, *_: object, **__: object) -> None:
+        url = response.url
+        asked = (response.method, url.host or "", url.port or 80, url.path)
+        self.answered(asked, response.status)
+
+    # websockets (its sans-I/O core and its legacy client) and websocket-client
+
+    @_guarded
+    def websocket_sends(self, protocol: Any, request: Any) -> None:
+        uri = getattr(protocol, "uri", None) or protocol.wsuri
+        self._put_into(request.headers, uri.host, uri.port)
+
+    @_guarded
+    def websocket_answered(self, protocol: Any, response: Any) -> None:
+        uri = getattr(protocol, "uri", None) or protocol.wsuri
+        self.answered(("GET", uri.host, uri.port, uri.path), response.status_code)
+
+    @_guarded
+    def legacy_websocket_sends(self, protocol: Any, path: str, headers: Any) -> None:
+        port = protocol._port or (443 if protocol._secure else 80)
+        protocol._loopctl_asked = ("GET", protocol._host, port, path)
+        self._put_into(headers, protocol._host, port)
+
+    @_guarded
+    def legacy_websocket_answered(self, result: Any, protocol: Any) -> None:
+        self.answered(protocol._loopctl_asked, result[0])
+
+    @_guarded
+    def other_websocket_sends(self, result: Any, _path: str, *where: Any) -> None:
+        headers, host, port = result[0], where[1], where[2]
+        own = next((line[12:] for line in headers if line[:12].lower() == "traceparent:"), None)
+        header = self.header(host, port, own)
+        if header is not None:
+            headers.insert(1, "traceparent: " + header)
+
+
+def _client_hooks(traffic: _Traffic) -> list[tuple[str, _Wrapper]]:
+    """Where the common clients send a request and learn its answer, as `module:attribute`."""
+    legacy = "websockets.legacy.client:WebSocketClientProtocol"
+    both = _around(traffic.httpx_sends, traffic.httpx_answered)
+    return [
+        ("http.client:HTTPConnection.endheaders", _around(traffic.http_client_sends)),
+        ("http.client:HTTPConnection.getresponse", _around(after=traffic.http_client_answered)),
+        ("httpx:Client._send_single_request", both),
+        ("httpx:AsyncClient._send_single_request", _around(traffic.httpx_sends)),
+        ("httpx:AsyncClient._send_single_request", _awaiting(traffic.httpx_answered)),
+        ("aiohttp:ClientRequest.send", _around(traffic.aiohttp_sends)),
+        ("aiohttp:ClientResponse.start", _awaiting(traffic.aiohttp_answered)),
+        ("websockets.client:ClientProtocol.send_request", _around(traffic.websocket_sends)),
+        ("websockets.client:ClientProtocol.process_response", _around(traffic.websocket_answered)),
+        (legacy + ".write_http_request", _around(traffic.legacy_websocket_sends)),
+        (legacy + ".read_http_response", _awaiting(traffic.legacy_websocket_answered)),
+        (
+            "websocket._handshake:_get_handshake_headers",
+            _around(after=traffic.other_websocket_sends),
+        ),
+    ]
+
+
+def _mock_hooks(mocks: _Mocks) -> list[tuple[str, _Wrapper]]:
+    enter, leave = _around(after=mocks.entered), _around(mocks.drop)
+    return [
+        ("unittest.mock:_patch.__enter__", enter),
+        ("unittest.mock:_patch.__exit__", leave),
+        ("mock.mock:_patch.__enter__", enter),
+        ("mock.mock:_patch.__exit__", leave),
+        ("requests_mock.mocker:MockerCore.start", _around(mocks.requests_mock_started)),
+        ("requests_mock.mocker:MockerCore.stop", leave),
+    ]
+
+
+class _Hooks:
+    """Installs what watches a module as soon as that module has been imported, and not before."""
+
+    def __init__(self, recorder: _Recorder, traffic: _Traffic) -> None:
+        self.patches = _Patches()
+        self._recorder = recorder
+        self._waiting: dict[str, list[tuple[str, _Wrapper]]] = {}
+        for path, make in (*_client_hooks(traffic), *_mock_hooks(recorder.mocks)):
+            module, _, attribute = path.partition(":")
+            self._waiting.setdefault(module, []).append((attribute, make))
+        self._install_own()
+        for name in [name for name in self._waiting if name in sys.modules]:
+            self.install(name, sys.modules[name])
+        sys.meta_path.insert(0, self)
+
+    def _install_own(self) -> None:
+        wrap, mocks = self.patches.wrap, self._recorder.mocks
+        closing = self._recorder.connections.closing
+        wrap(pytest.MonkeyPatch, "setattr", _around(after=mocks.attribute_set))
+        wrap(pytest.MonkeyPatch, "setitem", _around(after=mocks.item_set))
+        wrap(pytest.MonkeyPatch, "undo", _around(mocks.undone))
+        wrap(socket, "getaddrinfo", _around(after=self._recorder.resolved))
+        wrap(socket.socket, "connect", self._connect)
+        wrap(socket.socket, "_real_close", _around(closing))
+        # A client that is dropped unclosed ends in the finalizer: its bytes are read there.
+        wrap(socket.socket, "__del__", _around(closing))
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Let the other finders find a module that is to be watched, and run after its loader."""
+        if name not in self._waiting:
+            return None
+        for finder in [each for each in sys.meta_path if each is not self]:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self._run_after(spec.loader, name)
+                return spec
+        return None
+
+    @_guarded
+    def install(self, name: str, module: Any) -> None:
+        for attribute, make in self._waiting.pop(name, ()):
+            owner, _, last = attribute.rpartition(".")
+            holder = getattr(module, owner, None) if owner else module
+            if holder is not None:
+                self.patches.wrap(holder, last, make)
+
+    def undo(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        self.patches.undo()
+
+    @_guarded
+    def _run_after(self, loader: Any, name: str) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            self.install(name, module)
+
+        loader.exec_module = exec_module
+
+    def _connect(self, original: Any) -> Any:
+        refused = self._recorder.connections.refused
+
+        def connect(sock: Any, *args: Any) -> Any:
+            __tracebackhide__ = True
+            try:
+                return original(sock, *args)
+            except OSError as problem:
+                refused(sock, problem)
+                raise
+
+        return connect
+
+
+def _exception(problem: BaseException) -> dict[str, object]:
+    """An exception with its frames, innermost last, and those that led to it."""
+    described, seen = _one_exception(problem), {id(problem)}
+    chained: list[dict[str, object]] = []
+    queue: list[tuple[str, BaseException | None]] = [*_led_to(problem)]
+    while queue and len(chained) < _MOST_CHAINED:
+        relation, each = queue.pop(0)
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            chained.append({"relation": relation, **_one_exception(each)})
+            queue.extend(_led_to(each))
+    return {**described, "chained": chained}
+
+
+def _led_to(problem: BaseException) -> Iterator[tuple[str, BaseException | None]]:
+    for member in getattr(problem, "exceptions", None) or ():
+        if isinstance(member, BaseException):
+            yield "group", member
+    if problem.__cause__ is not None:
+        yield "cause", problem.__cause__
+    elif not problem.__suppress_context__:
+        yield "context", problem.__context__
+
+
+def _one_exception(problem: BaseException) -> dict[str, object]:
+    kind = type(problem)
+    frames = [
+        _frame(frame, line)
+        for frame, line in traceback.walk_tb(problem.__traceback__)
+        if frame.f_code.co_filename != __file__
+    ]
+    return {
+        "type": kind.__name__,
+        "qualified": f"{kind.__module__}.{kind.__qualname__}",
+        "message": _clean(problem, 6000, 2000),
+        "frames": frames[-_MOST_FRAMES:],
+    }
+
+
+def _frame(frame: FrameType, line: int) -> dict[str, object]:
+    file = frame.f_code.co_filename
+    text = linecache.getline(file, line, frame.f_globals).strip()
+    name = _clean(frame.f_code.co_name, 200)
+    return {"file": _clean(file, 500), "line": line, "function": name, "text": _clean(text, 200)}
+
+
+class _Recorder:
+    """What a session writes to the spool: pytest's hooks, joined with what was watched."""
+
+    def __init__(self, spool: _Spool, environ: Mapping[str, str]) -> None:
+        self.spool = spool
+        self.phase: _Phase | None = None
+        self.targets = _Targets(self._setting(environ, "LOOPCTL_TARGETS", {}))
+        self.connections = _Connections(self.targets)
+        self.mocks = _Mocks(self)
+        self._seed = (environ.get("LOOPCTL_TRACE_SEED") or os.urandom(16).hex()).encode()
+        self._attempts: dict[str, int] = {}
+        self._outcomes: dict[tuple[str, str], str] = {}
+        self._deselected = 0
+        self._controls = False
+        receipts = environ.get("LOOPCTL_RECEIPTS", "on") != "off"
+        health = self._setting(environ, "LOOPCTL_HEALTH_PATHS", [])
+        self.hooks = _Hooks(self, _Traffic(self, receipts, health))
+        self._audits: dict[str, Callable[..., Any]] = {
+            "socket.connect": self._connecting,
+            "subprocess.Popen": lambda program, args, *_: self._child("Popen", args, program),
+            "os.posix_spawn": lambda program, args, _env: self._child("posix_spawn", args, program),
+            "os.exec": lambda program, args, _env: self._child("exec", args, program),
+            "os.system": lambda _command: self._child("system", (), "sh"),
+            "os.fork": lambda: self._child("fork", (), sys.executable),
+        }
+        sys.addaudithook(self._audit)
+        os.register_at_fork(after_in_child=self.spool.reopen_in_child)
+        self.connections.end(None)
+
+    def _setting(self, environ: Mapping[str, str], name: str, default: Any) -> Any:
+        try:
+            return json.loads(environ.get(name) or "null") or default
+        except ValueError as problem:
+            self.spool.problem(name, problem)
+            return default
+
+    # What the process does
+
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        handler = self._audits.get(event)
+        if handler is not None:
+            _guarded(handler)(*args)
+
+    def _connecting(self, sock: Any, address: Any) -> None:
+        families = (socket.AF_INET, socket.AF_INET6)
+        if sock.family not in families or sock.type != socket.SOCK_STREAM:
+            return
+        met = self.connections.opening(sock.fileno(), address, self.phase)
+        if self.spool.forked and self.phase is not None:
+            contact = {"target": met.target, "host": met.host, "port": met.port}
+            test, phase = self.phase.test, self.phase.name
+            self.spool.emit("child-contact", id=test, phase=phase, contact=contact)
+
+    def _child(self, how: str, args: Any, program: Any) -> None:
+        """Keep the program's name only: arguments can hold secrets."""
+        if self.phase is not None and self.phase.running:
+            first = program or (args if isinstance(args, (str, bytes)) else next(iter(args), ""))
+            path = _clean(os.fsdecode(first), 300)
+            child = {"how": how, "argv0": path, "name": path.rpartition("/")[2]}
+            self.phase.keep("children", child)
+
+    @_guarded
+    def resolved(self, answers: Any, host: Any, *_: object, **__: object) -> None:
+        self.targets.remember(host, answers)
+
+    # What pytest says of the session and its collection
+
+    @_guarded
+    def _session_starts(self, config: pytest.Config) -> None:
+        found = [each for _, each in config.pluginmanager.list_plugin_distinfo()]
+        self._controls = config.pluginmanager.hasplugin("dsession")
+        self.spool.emit(
+            "session-start",
+            python=platform.python_version(),
+            pytest=pytest.__version__,
+            xdist="worker" if self.spool.worker else "controller" if self._controls else None,
+            rootdir=_clean(config.rootpath, 1000),
+            plugins=sorted({f"{each.project_name}-{each.version}" for each in found}),
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session_starts(session.config)
+
+    @_guarded
+    def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
+        self._deselected += len(list(items))
+
+    @pytest.hookimpl(trylast=True)
+    @_guarded
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        ids = [_clean(item.nodeid, 4000) for item in session.items]
+        # All workers of xdist collect the same: the first speaks for them.
+        listed = ids if self.spool.worker in (None, "gw0") else []
+        for start in range(0, len(listed), _IDS_PER_LINE):
+            part = listed[start : start + _IDS_PER_LINE]
+            self.spool.emit("collected", ids=part, deselected=self._deselected)
+        self.spool.emit("collection-end", count=len(ids), deselected=self._deselected)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self) -> Generator[None, Any, None]:
+        outcome = yield
+        self._collect_reported(outcome)
+
+    @_guarded
+    def _collect_reported(self, outcome: Any) -> None:
+        report = outcome.get_result()
+        if report.outcome == "passed":
+            return
+        call = report.__dict__.get("call")
+        problem = call.excinfo.value if call is not None and call.excinfo is not None else None
+        if isinstance(problem, pytest.Collector.CollectError) and problem.__cause__ is not None:
+            problem = problem.__cause__  # its message is only the cause's traceback as text
+        self.spool.emit(
+            "collect-error" if report.failed else "collect-skip",
+            id=_clean(report.nodeid, 4000),
+            exc=_exception(problem) if problem is not None else None,
+            longrepr=_long(report.longreprtext),
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    @_guarded
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.spool.emit("internal-error", longrepr=_long(excrepr))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, None]:
+        yield
+        self._session_ends(session)
+
+    @_guarded
+    def _session_ends(self, session: pytest.Session) -> None:
+        self.spool.emit(
+            "session-end",
+            exitstatus=int(getattr(session, "exitstatus", 0)),
+            testsfailed=session.testsfailed,
+            testscollected=session.testscollected,
+        )
+
+    @_guarded
+    def pytest_unconfigure(self) -> None:
+        global _recorder  # noqa: PLW0603 - the one session this process records
+        self._audits = {}
+        self.hooks.undo()
+        _recorder = None
+
+    # What pytest says of one test
+
+    @_guarded
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        if not self._controls:
+            file = _clean(location[0], 1000)
+            self.spool.emit("test-start", id=_clean(nodeid, 4000), file=file, line=location[1])
+
+    @_guarded
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        if not self._controls:
+            self.spool.emit("test-end", id=_clean(nodeid, 4000))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, None]:
+        self._begin(item, "setup")
+        yield
+        self._end()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
+        self._begin(item, "call")
+        yield
+        self._end()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, None]:
+        self._begin(item, "teardown")
+        yield
+        self._end()
+
+    @_guarded
+    def _begin(self, item: pytest.Item, name: str) -> None:
+        test = _clean(item.nodeid, 4000)
+        attempt = self._attempts[test] = self._attempts.get(test, 0) + (name == "setup")
+        unique = "\0".join((test, name, str(attempt))).encode()
+        trace = hashlib.sha256(self._seed + b"\0" + unique).hexdigest()[:32]
+        self.connections.begin()
+        self.phase = _Phase(test, name, attempt, trace, self.mocks.active.values())
+
+    @_guarded
+    def _end(self) -> None:
+        if self.phase is not None:
+            self.phase.running = False
+            self.phase.contacts = self.connections.end(self.phase)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, None]:
+        outcome = yield
+        self._reported(item, call, outcome)
+
+    @_guarded
+    def _reported(self, item: pytest.Item, call: pytest.CallInfo[None], outcome: Any) -> None:
+        report: pytest.TestReport = outcome.get_result()
+        test, phase = _clean(item.nodeid, 4000), self.phase
+        text = report.longreprtext if report.outcome != "passed" else ""
+        strict = report.outcome == "failed" and call.excinfo is None
+        # A report that comes while the test still runs is that of a subtest.
+        whole = phase is not None and not phase.running
+        self.spool.emit(
+            "phase" if whole else "subtest",
+            id=test,
+            phase=report.when,
+            attempt=self._attempts.get(test, 1),
+            outcome=report.outcome,
+            duration_s=report.duration,
+            wasxfail=_xfail_reason(report),
+            xpass_strict=strict and text.startswith("[XPASS(strict)]"),
+            exc=_exception(call.excinfo.value) if call.excinfo is not None else None,
+            longrepr=_long(text),
+            sections=_sections(report),
+            **(phase.seen() if phase is not None and whole else {}),
+        )
+        if whole:
+            self._outcomes[test, report.when] = report.outcome
+
+    @_guarded
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = _clean(report.nodeid, 4000)
+        if self._controls:
+            if report.when not in (
+                "setup",
+                "call",
+                "teardown",
+            ):  # xdist: a worker died in this test
+                self.spool.emit("crash", id=test, longrepr=_long(report.longreprtext))
+            return
+        # Plugins such as rerunfailures change the outcome after the report was made.
+        known = self._outcomes.get((test, report.when), report.outcome)
+        if known != report.outcome and type(report) is pytest.TestReport:
+            attempt = getattr(report, "rerun", self._attempts.get(test, 1) - 1) + 1
+            self.spool.emit(
+                "revised", id=test, phase=report.when, attempt=attempt, outcome=report.outcome
+            )
+
+
+def _long(value: object) -> str:
+    return _clean(value, 12_000, 8_000)
+
+
+def _xfail_reason(report: pytest.TestReport) -> str | None:
+    reason = getattr(report, "wasxfail", None)
+    return None if reason is None else _clean(reason, 2000)
+
+
+def _sections(report: pytest.TestReport) -> dict[str, str]:
+    """What was captured in this phase alone, by channel: stdout, stderr, log."""
+    start, end = "Captured ", f" {report.when}"
+    return {
+        name[len(start) : -len(end)]: _tail(text, 8000)
+        for name, text in report.sections
+        if name.startswith(start) and name.endswith(end)
+    }
+
+
+def _activate(config: pytest.Config) -> None:
+    """Start recording, once a process: a pytest run by a test inside this one is not the suite."""
+    global _recorder  # noqa: PLW0603 - the one session this process records
+    path = os.environ.get("LOOPCTL_SPOOL")
+    if not path or _recorder is not None:
+        return
+    spool = _Spool(path)
+    try:
+        recorder = _Recorder(spool, dict(os.environ))
+        config.pluginmanager.register(recorder, "loopctl-evidence-recorder")
+        _recorder = recorder
+    except Exception as problem:  # noqa: BLE001 - the suite runs unobserved, and its reader sees so
+        spool.problem("activate", problem)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, None]:
+    """Start before the user's conftest files, which may open connections when imported."""
+    _activate(early_config)
+    outcome = yield
+    if outcome.excinfo is not None:
+        _conftest_failed(outcome.excinfo[1])
+
+
+@_guarded
+def _conftest_failed(problem: BaseException) -> None:
+    if _recorder is not None:
+        exc, text = _exception(problem), _long(problem)
+        _recorder.spool.emit("collect-error", id="conftest.py", exc=exc, longrepr=text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Learn which xdist worker this is; start here if the plugin came after the conftest files."""
+    _activate(config)
+    if _recorder is not None and hasattr(config, "workerinput"):
+        _recorder.spool.worker = str(config.workerinput.get("workerid"))

@@ -1,0 +1,21 @@
+"""Makes untrusted text harmless before it meets a terminal, Markdown, a CI log or XML.
+
+Logs, test names and answers of services are written by others: they may hold escape sequences,
+markup, commands for the CI system, 10 MB on one line. All functions are pure and linear, and show
+what they disarm (as `\\x1b`) instead of dropping it, because it may be the evidence.
+"""
+
+from loopctl.inert.characters import decode, for_terminal, for_xml, one_line
+from loopctl.inert.ci import for_ci
+from loopctl.inert.markdown import code_block, code_span, for_markdown
+
+__all__ = [
+    "code_block",
+    "code_span",
+    "decode",
+    "for_ci",
+    "for_markdown",
+    "for_terminal",
+    "for_xml",
+    "one_line",
+]

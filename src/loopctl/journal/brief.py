@@ -1,0 +1,168 @@
+"""The fifteen lines: what an on-call engineer needs before anything else.
+
+Pure; every word is computed from the worklog. Lines are inert: safe for a terminal as they are.
+The order is the contract's; what there is nothing to say about has no line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from loopctl.inert import for_terminal, one_line
+from loopctl.journal.brief_cause import cause_lines, changes_text, tried_text, where_text
+from loopctl.journal.brief_failed import failed_texts
+from loopctl.journal.brief_next import next_commands
+from loopctl.journal.brief_users import users_text
+from loopctl.journal.wording import seconds
+from loopctl.journal.worklog import Worklog
+from loopctl.model.state import Verdict
+
+MOST_LINES = 15
+
+
+class Role(StrEnum):
+    """What a line of the brief is about."""
+
+    MEND = "mend"
+    USERS = "users"
+    VERDICT = "verdict"
+    FAILED = "failed"
+    CAUSE = "likely cause"
+    QUOTE = "quote"
+    WHERE = "where"
+    CHANGED = "changed since green"
+    RESTORE = "restore"
+    TRIED = "tried"
+    LOG = "log"
+    NEXT = "next"
+    OWNER = "owner"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, inert. `text` has no label: the role is the label."""
+
+    role: Role
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.role.value.upper()}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """At most fifteen lines; `verdict` is None when the run has not ended."""
+
+    lines: tuple[Line, ...]
+    verdict: Verdict | None
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.lines))
+
+    def of(self, role: Role) -> tuple[str, ...]:
+        """The texts of the lines with that role."""
+        return tuple(line.text for line in self.lines if line.role is role)
+
+
+def brief(worklog: Worklog, folder: Path | None = None) -> Brief:
+    """The brief of a run. `folder` is where its files are, as a person would type it."""
+    folder = folder or Path(".loopctl/runs", worklog.run.run_id)
+    above = tuple(_above(worklog))
+    below = tuple(_below(worklog, folder))
+    # Every other line has a bound of its own: what failed gets the room that is left.
+    room = MOST_LINES - len(above) - len(below)
+    failed = tuple(Line(Role.FAILED, text) for text in failed_texts(worklog, room))
+    lines = (Line(line.role, for_terminal(line.text)) for line in (*above, *failed, *below))
+    return Brief(tuple(lines), worklog.ended.verdict if worklog.ended else None)
+
+
+def _above(worklog: Worklog) -> Iterator[Line]:
+    ended = worklog.ended
+    if ended is not None and ended.restored == "failed" and ended.mend:
+        yield Line(Role.MEND, one_line(ended.mend, 2000))
+    yield Line(Role.USERS, users_text(worklog))
+    yield Line(Role.VERDICT, _verdict(worklog))
+
+
+def _below(worklog: Worklog, folder: Path) -> Iterator[Line]:
+    if not is_green(worklog):
+        yield from _diagnosis(worklog)
+    for command in next_commands(worklog, folder):
+        yield Line(Role.NEXT, command)
+    owner = _owner(worklog)
+    if owner:
+        yield Line(Role.OWNER, owner)
+    yield Line(Role.REPORT, _report(worklog, folder))
+
+
+def _diagnosis(worklog: Worklog) -> Iterator[Line]:
+    cause = cause_lines(worklog)
+    texts = {
+        Role.CAUSE: cause.cause,
+        Role.QUOTE: cause.quote,
+        Role.WHERE: where_text(worklog),
+        Role.CHANGED: changes_text(worklog),
+        Role.RESTORE: _restore(worklog),
+        Role.TRIED: tried_text(worklog),
+        Role.LOG: cause.log,
+    }
+    for role, text in texts.items():
+        if text:
+            yield Line(role, text)
+
+
+def is_green(worklog: Worklog) -> bool:
+    """Whether the run ended green."""
+    return worklog.ended is not None and worklog.ended.verdict is Verdict.GREEN
+
+
+def _verdict(worklog: Worklog) -> str:
+    run, ended = worklog.run, worklog.ended
+    number = worklog.last.number if worklog.last else 0
+    where = f"{one_line(run.loop, 60)} on {one_line(run.environment, 40)}"
+    cycle = f"cycle {number} of at most {run.max_cycles}"
+    name = f"run {one_line(run.run_id, 120)}"
+    if ended is None:
+        stage = (
+            worklog.last.stages[-1].stage.value if worklog.last and worklog.last.stages else "start"
+        )
+        return f"none, the run has not ended: {where}, {cycle}, in {stage}, {name}"
+    took = seconds(ended.duration_s)
+    return (
+        f"{ended.verdict.value}, {where}, {cycle}, exit code {ended.exit_code}"
+        f" ({ended.stop_reason.value}), {name}, {took}"
+    )
+
+
+def _restore(worklog: Worklog) -> str:
+    if worklog.ended is None:
+        return "not known: the run has not ended"
+    match worklog.ended.restored:
+        case "done":
+            return "done: traffic is what it was before this run's first write in the cycle"
+        case "failed":
+            return f"FAILED: {one_line(worklog.ended.detail or 'no reason was given', 200)}"
+        case "kept":
+            return "not done: --keep leaves what was deployed"
+        case "not-needed":
+            return "not needed: no traffic was moved"
+
+
+def _owner(worklog: Worklog) -> str:
+    run = worklog.run
+    owner = one_line(run.owner, 80) if run.owner else "not named in the loop file"
+    runbook = one_line(run.runbook, 200) if run.runbook else "none named"
+    return f"{owner}, runbook: {runbook}" if run.owner or run.runbook else ""
+
+
+def _report(worklog: Worklog, folder: Path) -> str:
+    path = one_line(str(folder / "worklog.md"), 400)
+    problems = worklog.ended.problems if worklog.ended else ()
+    if not problems:
+        return path
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{path}; problem: {one_line(problems[0], 200)}{more}"

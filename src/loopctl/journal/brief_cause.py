@@ -1,0 +1,142 @@
+"""The likely cause with what shows it, what changed, and what was tried.
+
+Findings stand in the journal in the order the diagnosis ranked them; the first with a known
+signature is the likely cause. Without one the brief says that no cause is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loopctl.inert import one_line
+from loopctl.journal.wording import count, short
+from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
+from loopctl.model.events import NovelLine
+from loopctl.model.finding import Finding, Quote
+from loopctl.model.state import State, Verdict
+
+_COMMITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CauseLines:
+    """The likely cause, the line that shows it, and a log line beside it; empty where there is none."""
+
+    cause: str = ""
+    quote: str = ""
+    log: str = ""
+
+
+def likely(cycle: CycleRecord) -> Finding | None:
+    """The finding that explains the cycle best, None when there is none."""
+    findings = [finding for finding in cycle.findings if not finding.not_evidence]
+    known = [finding for finding in findings if finding.signature is not None]
+    return next(iter(known or findings), None)
+
+
+def cause_lines(worklog: Worklog) -> CauseLines:
+    """What is known of the cause."""
+    cycle, ended = worklog.last, worklog.ended
+    if cycle is None or ended is None:
+        return CauseLines()
+    finding = likely(cycle)
+    novel = cycle.novel[0] if cycle.novel else None
+    if finding is None:
+        # A missing tool or a signal is its own explanation.
+        told = ended.verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED)
+        return CauseLines("" if told else "no known cause", log=_novel(novel))
+    quote = finding.evidence[0] if finding.evidence else None
+    second = next((q for q in finding.evidence[1:] if q.kind == "log"), None)
+    log = _quoted(second) if second else _novel(novel)
+    return CauseLines(_cause(finding), _quoted(quote) if quote else "", log)
+
+
+def _cause(finding: Finding) -> str:
+    service = f" in {one_line(finding.service, 63)}" if finding.service else ""
+    title = one_line(finding.title, 200)
+    if finding.signature is None:
+        return f"no known cause; {title}{service}"
+    signature = one_line(finding.signature, 80)
+    return f"{title}{service} ({signature}, confidence {finding.confidence:.2f})"
+
+
+def _quoted(quote: Quote) -> str:
+    return f'"{one_line(quote.quote, 240)}" at {one_line(quote.source, 200)}'
+
+
+def _novel(novel: NovelLine | None) -> str:
+    if novel is None:
+        return ""
+    what = "in no green run" if novel.baseline else "no green run to compare with"
+    times = count(novel.count, "time")
+    return f'"{one_line(novel.quote, 240)}" at {one_line(novel.source, 200)} ({times}, {what})'
+
+
+def where_text(worklog: Worklog) -> str:
+    """The service, image and revision that this was about."""
+    cycle = worklog.last
+    if cycle is None:
+        return ""
+    record = _blamed(cycle)
+    if record is None:
+        return ""
+    parts = [one_line(record.name, 63)]
+    if record.revision is not None:
+        parts.append(f"revision {one_line(record.revision.name, 63)}")
+    if record.artifact is not None:
+        parts.append(f"image {short(record.artifact.digest)}")
+    if record.source is not None:
+        parts.append(_source(record))
+    return ", ".join(parts) if len(parts) > 1 else ""
+
+
+def _source(record: ServiceRecord) -> str:
+    assert record.source is not None
+    commit = f"commit {short(record.source.commit)}" if record.source.commit else "no commit"
+    return f"{commit}{' with uncommitted changes' if record.source.dirty else ''}"
+
+
+def _blamed(cycle: CycleRecord) -> ServiceRecord | None:
+    finding = likely(cycle)
+    failed = cycle.failed_stage
+    named = [finding.service] if finding else []
+    named += [fault.service for fault in failed.faults] if failed else []
+    named += list(cycle.services)
+    return next((cycle.services[name] for name in named if name in cycle.services), None)
+
+
+def changes_text(worklog: Worklog) -> str:
+    """Commits and configuration that changed since the last green run."""
+    cycle, run = worklog.last, worklog.run
+    failed = cycle.failed_stage if cycle else None
+    if cycle is None or (failed is not None and failed.stage is State.PREFLIGHT):
+        return ""
+    commits = cycle.commits
+    since = run.green_run or (commits[0].since_run if commits else None)
+    if since is None:
+        return "no green run to compare with"
+    named = "; ".join(
+        f"{short(commit.commit)} {one_line(commit.subject, 60)}" for commit in commits[:_COMMITS]
+    )
+    more = f" and {len(commits) - _COMMITS} more" if len(commits) > _COMMITS else ""
+    said = f"{count(len(commits), 'commit')}{': ' if commits else ''}{named}{more}"
+    return (
+        f"{said}; configuration: {_configuration(run.config_changed)}; since {one_line(since, 120)}"
+    )
+
+
+def _configuration(files: tuple[str, ...]) -> str:
+    if not files:
+        return "the loop's files are the same"
+    named = ", ".join(one_line(file, 80) for file in files[:_COMMITS])
+    return f"{named} and {len(files) - _COMMITS} more" if len(files) > _COMMITS else named
+
+
+def tried_text(worklog: Worklog) -> str:
+    """Every remedy that was carried out, by cycle."""
+    tried = [
+        f"cycle {cycle.number}: {one_line(cycle.remedy.action, 40)} {cycle.remedy.result}"
+        for cycle in worklog.cycles
+        if cycle.remedy is not None and cycle.remedy.result in ("done", "failed", "refused")
+    ]
+    return "; ".join(tried) or "nothing"

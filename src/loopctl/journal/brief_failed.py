@@ -1,0 +1,75 @@
+"""What failed, worst first, in as many lines as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopctl.inert import one_line
+from loopctl.journal.worklog import CycleRecord, StageRecord, SuiteRecord, Worklog
+from loopctl.model.evidence import GradedCase, SuiteOutcome
+
+_CASE_LINES = 3
+
+
+def failed_texts(worklog: Worklog, room: int) -> tuple[str, ...]:
+    """The lines; what does not fit into `room` (at least 1) is counted in the last."""
+    cycle = worklog.last
+    texts = list(_texts(cycle)) if cycle else []
+    if not texts and worklog.ended is not None and worklog.ended.exit_code != 0:
+        texts = [one_line(worklog.ended.detail or worklog.ended.verdict.value, 300)]
+    room = max(room, 1)
+    if len(texts) <= room:
+        return tuple(texts)
+    shown = texts[:room]
+    shown[-1] = f"{shown[-1]} (and {len(texts) - room} more in the report)"
+    return tuple(shown)
+
+
+def _texts(cycle: CycleRecord) -> Iterator[str]:
+    failed = cycle.failed_stage
+    if failed is None:
+        return
+    unmet = [suite for suite in cycle.suites.values() if _unmet(suite)]
+    if not unmet or failed.faults:
+        yield from _stage(failed)
+    for suite in sorted(unmet, key=_order):
+        yield _suite(suite)
+    for case in list(cycle.failed_cases().values())[:_CASE_LINES]:
+        yield _case(case)
+
+
+def _stage(stage: StageRecord) -> Iterator[str]:
+    kind = stage.kind.value if stage.kind else "not finished"
+    if not stage.faults:
+        yield f"{stage.stage.value} {kind}: {one_line(stage.detail or 'no reason was given', 240)}"
+    for fault in stage.faults:
+        service = f"{one_line(fault.service, 63)}: " if fault.service else ""
+        hint = f" (do: {one_line(fault.hint, 160)})" if fault.hint else ""
+        yield f"{stage.stage.value} {kind}: {service}{one_line(fault.summary, 240)}{hint}"
+
+
+def _unmet(suite: SuiteRecord) -> bool:
+    return suite.judgement is not None and suite.judgement.outcome in (
+        SuiteOutcome.FAILED,
+        SuiteOutcome.UNPROVEN,
+    )
+
+
+def _order(suite: SuiteRecord) -> tuple[str, str]:
+    return suite.facts.priority, suite.facts.id
+
+
+def _suite(suite: SuiteRecord) -> str:
+    assert suite.judgement is not None
+    outcome = suite.judgement.outcome.value
+    reasons = "; ".join(suite.judgement.reasons) or "no reason was given"
+    name = f"{one_line(suite.facts.id, 80)} ({suite.facts.priority})"
+    passed = sum(1 for case in suite.cases if case.status.value == "passed")
+    of = f"{passed} of {suite.judgement.collected} passed"
+    return f"{name} {outcome}, {of}: {one_line(reasons, 240)}"
+
+
+def _case(case: GradedCase) -> str:
+    where = f" at {one_line(case.where, 120)}" if case.where else ""
+    message = f": {one_line(case.message, 160)}" if case.message else ""
+    return f"{one_line(case.id, 160)} {case.status.value}{where}{message}"

@@ -1,0 +1,86 @@
+"""What to type next: with loopctl, and without it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from loopctl.inert import for_terminal, one_line
+from loopctl.journal.brief_cause import likely
+from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
+from loopctl.model.state import State
+
+_LONGEST = 2000
+
+
+def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
+    """At most three: a proposed remedy, one of loopctl's, one that works without loopctl."""
+    cycle = worklog.last
+    proposed = _proposed(cycle)
+    return (*([proposed] if proposed else []), _with(worklog), _without(worklog, folder))
+
+
+def _proposed(cycle: CycleRecord | None) -> str:
+    remedy = cycle.remedy if cycle else None
+    if remedy is None or remedy.result != "proposed" or not remedy.command:
+        return ""
+    # A command is quoted whole: half of one is worse than none.
+    return one_line(remedy.command, _LONGEST)
+
+
+def _with(worklog: Worklog) -> str:
+    run_id = shlex.quote(one_line(worklog.run.run_id, 120))
+    service = _service(worklog.last)
+    failed = worklog.last.failed_stage if worklog.last else None
+    if service is not None and service.logs and failed and failed.stage is not State.VERIFY:
+        return f"loopctl logs {run_id} {shlex.quote(one_line(service.name, 63))}"
+    return f"loopctl report {run_id}"
+
+
+def _without(worklog: Worklog, folder: Path) -> str:
+    cycle = worklog.last
+    failed = cycle.failed_stage if cycle else None
+    if cycle is None or failed is None:
+        return _curl(worklog) or f"less {_path(folder / 'worklog.md')}"
+    if failed.stage in (State.VERIFY, State.CONFIRM):
+        output = _suite_output(cycle)
+        if output:
+            return f"less {_path(folder / output)}"
+    service = _service(cycle)
+    if failed.stage is State.BUILD and service is not None and service.build_log:
+        return f"tail -n 50 {_path(folder / service.build_log)}"
+    if service is not None and service.logs is not None:
+        return f"tail -n 50 {_path(folder / service.logs.path)}"
+    return f"less {_path(folder / 'worklog.md')}"
+
+
+def _curl(worklog: Worklog) -> str:
+    """Ask a service that serves whether it is well."""
+    paths = {service.name: service.health_path for service in worklog.run.services}
+    for left in worklog.ended.left if worklog.ended else ():
+        if left.url and any(left.traffic.values()):
+            path = paths.get(left.service) or "/"
+            return f"curl -i {shlex.quote(for_terminal(left.url.rstrip('/') + path))}"
+    return ""
+
+
+def _service(cycle: CycleRecord | None) -> ServiceRecord | None:
+    """The service to look at: the finding's, a fault's, else the first with a log."""
+    if cycle is None:
+        return None
+    finding, failed = likely(cycle), cycle.failed_stage
+    named = [finding.service] if finding else []
+    named += [fault.service for fault in failed.faults] if failed else []
+    chosen = next((cycle.services[name] for name in named if name in cycle.services), None)
+    return chosen or next((s for s in cycle.services.values() if s.logs or s.build_log), None)
+
+
+def _suite_output(cycle: CycleRecord) -> Path | None:
+    failed = {key.partition("::")[0] for key in cycle.failed_cases()}
+    suites = [suite for suite in cycle.suites.values() if suite.folder]
+    suites.sort(key=lambda suite: (suite.facts.id not in failed, suite.facts.priority))
+    return Path(suites[0].folder or "", "stdout.txt") if suites else None
+
+
+def _path(path: Path) -> str:
+    return shlex.quote(for_terminal(str(path)))

@@ -1,0 +1,151 @@
+"""Writing and reading a run's journal file.
+
+Each event is one write; what a resumed run must know is fsynced before anything follows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from loopctl.files import AppendFile
+from loopctl.journal.codec import JournalError, parse, redacted
+from loopctl.journal.fold import WorklogFold
+from loopctl.model.events import (
+    BuildStep,
+    CasesGraded,
+    CommitChanged,
+    Event,
+    Intent,
+    Note,
+    NovelLine,
+    Payload,
+    Result,
+    SuiteCollected,
+)
+from loopctl.process import utc_now
+from loopctl.redact import Redactor
+
+JOURNAL_NAME = "journal.jsonl"
+
+_NOT_SYNCED = (BuildStep, CasesGraded, CommitChanged, Note, NovelLine, SuiteCollected)
+"""Kinds whose loss costs nothing but detail: the next synced event makes them durable too."""
+
+Subscriber = Callable[[Event], None]
+
+
+class Journal:
+    """The journal of a run that is going on; safe to use from several threads.
+
+    `cycle` and `wave` are set by the machine and stamped on every event. Subscribers are called in
+    order, with redacted events, inside the lock: they must be quick and must not raise.
+    """
+
+    def __init__(
+        self, path: Path, redactor: Redactor, subscribers: Sequence[Subscriber] = ()
+    ) -> None:
+        self.path = path
+        self.cycle = 0
+        self.wave: int | None = None
+        self._redactor = redactor
+        self._subscribers = tuple(subscribers)
+        self._file: AppendFile | None = AppendFile(path)
+        self._lock = threading.Lock()
+        self._seq = 0
+        self.fold = WorklogFold()
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.path.parent
+
+    def append(
+        self, payload: Payload, *, service: str | None = None, suite: str | None = None
+    ) -> Event:
+        """Write one event; raises `StorageError` when the disk does not take it."""
+        with self._lock:
+            event, line = redacted(
+                Event(
+                    seq=self._seq + 1,
+                    at=utc_now(),
+                    cycle=self.cycle,
+                    payload=payload,
+                    wave=self.wave,
+                    service=service,
+                    suite=suite,
+                ),
+                self._redactor,
+            )
+            if self._file is not None:
+                self._file.append(line.encode("utf-8", "replace") + b"\n")
+                if not isinstance(payload, _NOT_SYNCED):
+                    self._file.sync()
+            self._seq += 1
+            self.fold.add(event)
+            for subscriber in self._subscribers:
+                subscriber(event)
+        return event
+
+    @contextlib.contextmanager
+    def effect(
+        self, intent: Intent, *, service: str | None = None, suite: str | None = None
+    ) -> Iterator[None]:
+        """Write the intent, let the effect happen, write its result, whichever it is."""
+        self.append(intent, service=service, suite=suite)
+        try:
+            yield
+        except BaseException as error:
+            result = Result(intent.effect, intent.key, ok=False, detail=_one_line(error))
+            self.append(result, service=service, suite=suite)
+            raise
+        self.append(Result(intent.effect, intent.key, ok=True), service=service, suite=suite)
+
+    def detach(self) -> None:
+        """Go on in memory alone: the disk has failed, and what was changed must be put back."""
+        with self._lock:
+            self.close()
+            self._file = None
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether every event so far is on disk."""
+        return self._file is not None
+
+    def close(self) -> None:
+        """No more events on disk."""
+        if self._file is not None:
+            self._file.close()
+
+
+def read(path: Path) -> Iterator[Event]:
+    """The events of a journal in order.
+
+    A torn last line is what a killed run leaves: it is passed over. Anything else that is
+    malformed, or a number missing in the sequence, raises `JournalError` with its line.
+    """
+    expected = 1
+    with path.open("rb") as lines:
+        for number, raw in enumerate(lines, start=1):
+            if not raw.endswith(b"\n"):
+                return
+            try:
+                event = parse(raw.decode("utf-8"))
+            except (JournalError, UnicodeDecodeError) as error:
+                raise JournalError(
+                    f"line {number} of the journal cannot be read: {error}", where=str(path)
+                ) from error
+            if event.seq != expected:
+                raise JournalError(
+                    f"line {number} of the journal is event {event.seq}, not {expected}",
+                    where=str(path),
+                    hint="the file was edited or two runs wrote to it; it is not to be trusted",
+                )
+            expected += 1
+            yield event
+
+
+def _one_line(error: BaseException) -> str:
+    first = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {first[0][:300] if first else 'no message'}"

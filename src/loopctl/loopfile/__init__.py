@@ -1,0 +1,1 @@
+"""From a loop file on disk to a `Plan`, with every problem at its place."""

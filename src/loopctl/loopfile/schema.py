@@ -1,0 +1,196 @@
+"""Schema: the whole loop file, as pydantic models and as JSON Schema for editors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from loopctl.loopfile.quantities import (
+    Measure,
+    OwnText,
+    SomeTime,
+    Text,
+    VariableName,
+    matching,
+    one_or_many,
+    wrong,
+)
+from loopctl.loopfile.schema_base import ByName, Part, ServicesOf
+from loopctl.loopfile.schema_service import HttpUrl, ServicePart
+from loopctl.loopfile.schema_suite import SuitePart
+
+LOOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+_METRIC = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+"
+
+
+def _one_region(value: object) -> object:
+    if isinstance(value, list):
+        raise wrong("must be one region: a list is refused, one environment is one place")
+    return value
+
+
+def _trigger(value: object) -> object:
+    if not isinstance(value, dict) or not value:
+        raise wrong("must name what it waits for: signature, stage, verdict, suite or service")
+    return value
+
+
+class EnvironmentPart(Part):
+    """Where the loop runs."""
+
+    platform: Literal["local", "docker", "cloud-run"] = Field(description="Where services run.")
+    protected: bool | None = Field(None, description="Asks for --confirm; prod* always does.")
+    strategy: Literal["candidate", "direct"] | None = Field(
+        None, description="candidate: no traffic until verified; direct: all at once."
+    )
+    after_green: Literal["pin", "latest"] | None = Field(None, description="pin unless given.")
+    env_file: Text | None = Field(None, description="KEY=VALUE lines for ${…} in this file.")
+    require_env: list[VariableName] | None = Field(
+        None, description="Variables that preflight wants; secret ones."
+    )
+    services: ServicesOf[ServicePart] | None = Field(
+        None, description="Merged over the services below, for this environment only."
+    )
+    registry: Text | None = Field(None, description="docker: host/prefix to push to.")
+    project: Text | None = Field(None, description="cloud-run: the Google Cloud project.")
+    region: Annotated[str, BeforeValidator(_one_region)] | None = Field(
+        None, description="cloud-run: one region."
+    )
+    repository: Text | None = Field(None, description="cloud-run: the Artifact Registry.")
+    endpoint: Text | None = Field(None, description="cloud-run: another API endpoint.")
+    transport: Literal["grpc", "rest"] | None = Field(None, description="cloud-run: grpc.")
+    impersonate: Text | None = Field(None, description="cloud-run: a service account.")
+    keep_revisions: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="cloud-run: how many revisions are kept."
+    )
+
+
+class CriterionPart(Part):
+    """A limit on a metric over all samples of the cycle."""
+
+    metric: Annotated[str, AfterValidator(matching(_METRIC, "must look like http.p95"))] = Field(
+        description="What is measured."
+    )
+    op: Literal["<", "<=", ">", ">=", "=="] = Field(description="How it is compared.")
+    value: Measure = Field(description="The limit: a number or a duration.")
+    min_samples: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="With fewer it is not judged; 1."
+    )
+
+
+class ImpactPart(Part):
+    """Somebody's estimate of what a service is worth, printed with its source."""
+
+    value: OwnText = Field(description="The estimate.")
+    source: Text = Field(description="Whose it is.")
+
+
+class LimitsPart(Part):
+    """When the loop stops trying."""
+
+    max_cycles: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description="3.")
+    deadline: SomeTime | None = Field(None, description="2h unless given.")
+    no_progress: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Cycles with the same fingerprints and source; 2."
+    )
+    jobs: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="Suites side by side; 2."
+    )
+
+
+class TriggerPart(Part):
+    """What a remedy waits for; all that is given must hold."""
+
+    signature: Text | None = Field(None, description="The id of a signature.")
+    stage: Text | None = Field(None, description="The stage that failed.")
+    verdict: Text | None = Field(None, description="How the cycle ended.")
+    suite: Text | None = Field(None, description="The suite that failed.")
+    service: Text | None = Field(None, description="The service that failed.")
+
+
+class RulePart(Part):
+    """A remedy: when to do what, and how often in a run."""
+
+    when: Annotated[TriggerPart, BeforeValidator(_trigger)] = Field(description="When.")
+    do: Literal["rebuild", "retry", "rollback", "run"] = Field(description="What.")
+    command: Annotated[list[OwnText], Field(min_length=1)] | None = Field(
+        None, description="With `do: run`, what is run in the project root."
+    )
+    timeout: SomeTime | None = Field(None, description="30m unless given.")
+    limit: Annotated[int, Field(ge=1)] | None = Field(None, description="1 unless given.")
+
+
+class RemediatePart(Part):
+    """What loopctl may do by itself."""
+
+    mode: Literal["off", "propose", "auto"] | None = Field(None, description="A ceiling; propose.")
+    may_edit: list[Text] | None = Field(
+        None, description="Globs a remedy may change besides the services' sources."
+    )
+    rules: list[RulePart] | None = Field(None, description="The remedies.")
+
+
+class NoticePart(Part):
+    """Who is told, and of what."""
+
+    on: Annotated[
+        list[Literal["green", "red", "unproven", "preflight", "undelivered", "interrupted"]],
+        BeforeValidator(one_or_many),
+    ] = Field(description="The verdicts that are told.")
+    url: HttpUrl = Field(description="A webhook.")
+
+
+class WorklogPart(Part):
+    """How runs are kept, and what is kept out of them."""
+
+    keep: Annotated[int, Field(ge=1)] | None = Field(None, description="Runs that are kept; 50.")
+    redact: list[Text] | None = Field(
+        None, description="Names of variables, or `re:` and a pattern, never shown."
+    )
+
+
+class LoopFile(Part):
+    """A loop: where it runs, which services it takes there, which suites must prove them."""
+
+    version: Literal[1] = Field(description="Of this format.")
+    name: Annotated[
+        str, AfterValidator(matching(LOOP_NAME, "must be letters, digits, - and _"))
+    ] = Field(description="Equals the file's stem.")
+    description: str | None = Field(None, description="What it proves, in a sentence.")
+    owner: OwnText | None = Field(None, description="Whom to call; on the first screen.")
+    runbook: Text | None = Field(None, description="What to do; on the first screen.")
+    extends: (
+        Annotated[
+            list[Text],
+            BeforeValidator(one_or_many),
+            WithJsonSchema(
+                {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+            ),
+        ]
+        | None
+    ) = Field(None, description="Files below this one: maps merge, lists replace.")
+    default_environment: Text | None = Field(None, description="The first one unless given.")
+    environments: Annotated[ByName[EnvironmentPart], Field(min_length=1)] | None = Field(
+        None, description="Where it can run; only `local` unless given."
+    )
+    services: Annotated[ServicesOf[ServicePart], Field(min_length=1)] = Field(
+        description="What is deployed, or only gated on."
+    )
+    suites: Annotated[list[SuitePart], Field(min_length=1)] = Field(
+        description="The tests that must prove it."
+    )
+    criteria: list[CriterionPart] | None = Field(None, description="Limits on metrics.")
+    impact: ServicesOf[ImpactPart] | None = Field(None, description="What a service is worth.")
+    loop: LimitsPart | None = Field(None, description="When it stops trying.")
+    remediate: RemediatePart | None = Field(None, description="What it may mend by itself.")
+    signatures: list[Text] | None = Field(None, description="Files with your known failures.")
+    history: Text | None = Field(None, description="Where later runs find earlier ones.")
+    notify: list[NoticePart] | None = Field(None, description="Who is told.")
+    worklog: WorklogPart | None = Field(None, description="How runs are kept.")
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12, of a loop file as it is written."""
+    schema = LoopFile.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,1 @@
+"""The state machine: one pure table, and the runner that walks it."""

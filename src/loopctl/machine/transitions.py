@@ -1,0 +1,100 @@
+"""Every transition of the machine, in one table; nothing here does anything.
+
+The table is the documentation: the diagram in `docs/state-machine.md` is made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+
+from loopctl.errors import LoopctlError
+from loopctl.model.state import OutcomeKind as Kind
+from loopctl.model.state import State
+
+
+class NoTransition(LoopctlError):
+    """The machine was told of an outcome that its state cannot have: a fault of loopctl."""
+
+
+_PATH = (
+    State.PREFLIGHT,
+    State.BUILD,
+    State.DEPLOY,
+    State.HEALTH,
+    State.VERIFY,
+    State.PROMOTE,
+    State.CONFIRM,
+    State.GREEN,
+)
+
+_GO = {
+    Kind.GO_BUILD: State.BUILD,
+    Kind.GO_DEPLOY: State.DEPLOY,
+    Kind.GO_HEALTH: State.HEALTH,
+    Kind.GO_VERIFY: State.VERIFY,
+}
+
+
+def _table() -> dict[tuple[State, Kind], State]:
+    table: dict[tuple[State, Kind], State] = {}
+    for here, following in pairwise(_PATH):
+        table[here, Kind.OK] = following
+    for here in _PATH[1:-1]:
+        for kind in (Kind.FAILED, Kind.ERRORED, Kind.UNPROVEN):
+            table[here, kind] = State.COLLECT
+        # A run that is told to stop puts back what it changed before it goes.
+        table[here, Kind.INTERRUPTED] = State.SETTLE
+        # What a stranger changed is a stranger's: nothing is put back.
+        table[here, Kind.MOVED] = State.STOPPED
+    for kind in (Kind.FAILED, Kind.ERRORED, Kind.INTERRUPTED, Kind.MOVED):
+        table[State.PREFLIGHT, kind] = State.STOPPED
+    for kind, state in _GO.items():
+        table[State.PREFLIGHT, kind] = state
+        table[State.REMEDIATE, kind] = state
+    table[State.HEALTH, Kind.MORE_WAVES] = State.DEPLOY
+    # A partial run never promotes: what it deployed is discarded, and the verdict stands.
+    table[State.VERIFY, Kind.PARTIAL] = State.SETTLE
+    table[State.SETTLE, Kind.PARTIAL] = State.GREEN
+    # Evidence that cannot be kept must not keep traffic from being put back.
+    for kind in (Kind.OK, Kind.ERRORED, Kind.INTERRUPTED):
+        table[State.COLLECT, kind] = State.SETTLE
+    # A restore that failed is diagnosed too, and ends the run in REMEDIATE.
+    for kind in (Kind.OK, Kind.ERRORED):
+        table[State.SETTLE, kind] = State.DIAGNOSE
+        table[State.DIAGNOSE, kind] = State.REMEDIATE
+    for here in (State.SETTLE, State.DIAGNOSE, State.REMEDIATE):
+        table[here, Kind.INTERRUPTED] = State.STOPPED
+        table[here, Kind.MOVED] = State.STOPPED
+    for kind in (Kind.OK, Kind.FAILED, Kind.ERRORED):
+        table[State.REMEDIATE, kind] = State.STOPPED
+    return table
+
+
+TRANSITIONS: Mapping[tuple[State, Kind], State] = MappingProxyType(_table())
+
+
+def after(state: State, kind: Kind) -> State:
+    """The state that follows; raises `NoTransition` naming both where there is no row."""
+    try:
+        return TRANSITIONS[state, kind]
+    except KeyError:
+        raise NoTransition(
+            f"no transition from {state.value} for the outcome {kind.value}",
+            hint="this is a fault of loopctl; please report it with the journal",
+        ) from None
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram; outcomes that lead the same way share an arrow."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for (here, kind), there in TRANSITIONS.items():
+        arrows.setdefault((here, there), []).append(kind.value)
+    lines = ["stateDiagram-v2", f"    [*] --> {State.PREFLIGHT.value}"]
+    lines += [
+        f"    {here.value} --> {there.value}: {', '.join(kinds)}"
+        for (here, there), kinds in arrows.items()
+    ]
+    lines += [f"    {state.value} --> [*]" for state in State if state.is_end]
+    return "\n".join(lines) + "\n"

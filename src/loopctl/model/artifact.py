@@ -1,0 +1,139 @@
+"""The chain that must hold: source tree → image → revision → traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a source tree: relative path, git blob hash, mode as git has it (octal text).
+
+    A symbolic link has mode `120000` and the hash of the text it points with.
+    """
+
+    path: str
+    blob: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTree:
+    """The files of a service's source at one moment: tracked, and untracked but not ignored.
+
+    `digest` is `sha256:…` over paths, modes and blob hashes; `commit` the HEAD they were read at,
+    None outside git; `dirty`: the files differ from that commit.
+    """
+
+    root: Path
+    files: tuple[SourceFile, ...]
+    digest: str
+    commit: str | None = None
+    dirty: bool = False
+
+
+class ArtifactKind(StrEnum):
+    """What a builder makes and a platform accepts."""
+
+    FOLDER = "folder"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An image. `digest` names its content (`sha256:…`), `location` where it is.
+
+    `source_tree` is what the builder *says* it was made from; only a `ContentProof` shows it.
+    """
+
+    service: str
+    kind: ArtifactKind
+    digest: str
+    location: str
+    source_tree: str
+    built_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContentProof:
+    """The image's content compared with the source tree, file by file.
+
+    `image_tree` is the digest over what the image holds of the source's files: equal to
+    `source_tree` exactly when nothing is stale, missing or of another mode. `altered` files were
+    changed by a build step that was declared to; `not_covered` says what no comparison can show.
+    """
+
+    service: str
+    source_tree: str
+    image_tree: str
+    stale: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    mode_differs: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the image holds the source, and nothing of another age."""
+        return not (self.stale or self.missing or self.mode_differs)
+
+
+@dataclass(frozen=True, slots=True)
+class DeployKey:
+    """Names one deployment, so that it is found again and never made twice."""
+
+    run_id: str
+    cycle: int
+    service: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.cycle}/{self.service}/{self.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """An immutable deployed version of a service."""
+
+    service: str
+    name: str
+    digest: str
+    created_at: datetime
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """Who serves a service. `traffic` is percent by revision name.
+
+    `generation` changes with every write to the service, whoever makes it, so that a stranger's
+    write is seen.
+    """
+
+    service: str
+    url: str
+    ws_url: str
+    traffic: Mapping[str, int]
+    revisions: tuple[Revision, ...]
+    generation: str
+
+    def revision(self, name: str) -> Revision | None:
+        """The revision of that name, None when it is not known any more."""
+        return next((r for r in self.revisions if r.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The identity that is locked: one service of one environment in the real world."""
+
+    platform: str
+    place: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.platform}:{self.place}:{self.service}"

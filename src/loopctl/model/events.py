@@ -1,0 +1,440 @@
+"""What a run writes down: one payload class per kind of event.
+
+The journal is append-only truth. Kinds are stored by name and never renamed; fields are added with
+a default, never removed. `VERSION` rises when an old event needs an upcaster to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from loopctl.model.artifact import Artifact, ContentProof, Revision, ServiceState
+from loopctl.model.evidence import GradedCase, SuiteEnd, SuiteJudgement
+from loopctl.model.finding import Fault, Finding
+from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFacts:
+    """What reports need to know of a suite's spec."""
+
+    id: str
+    title: str
+    priority: str
+    kind: str
+    phase: str
+    require: str
+    protects: str | None = None
+    target: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """What reports need to know of a service's spec."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    deployed: bool = True
+    provenance: str = "content"
+    impact: str | None = None
+    impact_source: str | None = None
+    health_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event: everything that was decided before the first step.
+
+    `options` are the command's own, `files` the hashes of the loop file and what it extends,
+    `partial` says why the run may not promote (None: it may). `green_run` is the last green run of
+    this loop on this environment, `config_changed` the files that differ from what that run read.
+    """
+
+    KIND: ClassVar[str] = "run.started"
+
+    run_id: str
+    loop: str
+    loop_file: str
+    root: str
+    environment: str
+    platform: str
+    loopctl: str
+    pid: int
+    pid_started: int
+    services: tuple[ServiceFacts, ...]
+    suites: tuple[SuiteFacts, ...]
+    options: Mapping[str, str | int | bool | None] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    partial: str | None = None
+    protected: bool = False
+    description: str = ""
+    owner: str | None = None
+    runbook: str | None = None
+    max_cycles: int = 1
+    deadline_s: float = 7200.0
+    strategy: str = "candidate"
+    green_run: str | None = None
+    config_changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRead:
+    """The source tree of one service (`service` in the envelope) at the start of a cycle."""
+
+    KIND: ClassVar[str] = "source.read"
+
+    tree: str
+    commit: str | None
+    dirty: bool
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntered:
+    """A stage begins."""
+
+    KIND: ClassVar[str] = "stage.entered"
+
+    stage: State
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished:
+    """A stage ended, and where the machine goes now. `duration_s` is monotonic."""
+
+    KIND: ClassVar[str] = "stage.finished"
+
+    stage: State
+    kind: OutcomeKind
+    to: State
+    duration_s: float
+    detail: str = ""
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Written and fsynced before a side effect. `key` names it, so that it is found again."""
+
+    KIND: ClassVar[str] = "intent"
+
+    effect: Literal["build", "deploy", "route", "discard", "suite", "remedy", "down"]
+    key: str
+    detail: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Written and fsynced after it."""
+
+    KIND: ClassVar[str] = "result"
+
+    effect: Literal["build", "deploy", "route", "discard", "suite", "remedy", "down"]
+    key: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStep:
+    """One step of a build ended."""
+
+    KIND: ClassVar[str] = "build.step"
+
+    step: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBuilt:
+    """An artifact was made; `log` is where its output is kept."""
+
+    KIND: ClassVar[str] = "image.built"
+
+    artifact: Artifact
+    duration_s: float
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentProven:
+    """An artifact's content was compared with the source."""
+
+    KIND: ClassVar[str] = "content.proven"
+
+    proof: ContentProof
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceObserved:
+    """Who served a service; `when` is `before` the cycle's first write or at its `end`."""
+
+    KIND: ClassVar[str] = "service.observed"
+
+    when: Literal["before", "end"]
+    state: ServiceState | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionDeployed:
+    """A revision was accepted by the platform."""
+
+    KIND: ClassVar[str] = "revision.deployed"
+
+    revision: Revision
+    share: Literal["none", "all"]
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthJudged:
+    """A revision's health was settled, one way or the other.
+
+    `first_healthy_s` and `duration_s` count from the start of the wait, `latency_s` is the last
+    answer's.
+    """
+
+    KIND: ClassVar[str] = "health.judged"
+
+    revision: str
+    healthy: bool
+    url: str | None
+    ws_url: str | None
+    probes: int
+    duration_s: float
+    first_healthy_s: float | None = None
+    latency_s: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteCollected:
+    """What a suite would run, known before anything was deployed."""
+
+    KIND: ClassVar[str] = "suite.collected"
+
+    count: int
+    deselected: int = 0
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteStarted:
+    """A suite begins; `folder` is where its output is kept, relative to the run."""
+
+    KIND: ClassVar[str] = "suite.started"
+
+    folder: str
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CasesGraded:
+    """A batch of cases, judged: at most 100, or what came within a second."""
+
+    KIND: ClassVar[str] = "cases.graded"
+
+    cases: tuple[GradedCase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFinished:
+    """A suite, judged. `end` is None when it was not run; the judgement's reasons say why."""
+
+    KIND: ClassVar[str] = "suite.finished"
+
+    judgement: SuiteJudgement
+    end: SuiteEnd | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChecked:
+    """The chain was read again after the tests. `broken` names the broken link, None: it holds."""
+
+    KIND: ClassVar[str] = "chain.checked"
+
+    revision: str
+    serving_percent: int
+    broken: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Traffic, as read back after it was sent somewhere."""
+
+    KIND: ClassVar[str] = "traffic.routed"
+
+    state: ServiceState
+    why: Literal["promote", "restore", "first"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogsKept:
+    """A service's log was copied into the run; `path` is relative to the run."""
+
+    KIND: ClassVar[str] = "logs.kept"
+
+    path: str
+    requests: str | None
+    lines: int
+    complete: bool
+    gap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMade:
+    """The diagnosis found something."""
+
+    KIND: ClassVar[str] = "finding.made"
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class NovelLine:
+    """A log line no green run had; `baseline`: whether there was a green run to compare with."""
+
+    KIND: ClassVar[str] = "log.novel"
+
+    template: str
+    count: int
+    quote: str
+    source: str
+    baseline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommitChanged:
+    """A commit between the last green run and now."""
+
+    KIND: ClassVar[str] = "commit.changed"
+
+    commit: str
+    subject: str
+    since_run: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyDecided:
+    """What is to be done about the failure, and what came of it.
+
+    `command` is the exact command a person would type.
+    """
+
+    KIND: ClassVar[str] = "remedy.decided"
+
+    action: str
+    mode: str
+    detail: str
+    command: str | None = None
+    result: Literal["proposed", "done", "failed", "refused", "none"] = "none"
+    changed_source: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader should know that is no failure."""
+
+    KIND: ClassVar[str] = "note"
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotChecked:
+    """Something that this run could not or did not check; reports list it."""
+
+    KIND: ClassVar[str] = "not-checked"
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What serves a service when the run is over."""
+
+    service: str
+    traffic: Mapping[str, int]
+    verified: bool
+    changed_by_run: bool
+    since: datetime | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last event."""
+
+    KIND: ClassVar[str] = "run.ended"
+
+    verdict: Verdict
+    exit_code: int
+    stop_reason: StopReason
+    duration_s: float
+    left: tuple[Left, ...] = ()
+    detail: str = ""
+    problems: tuple[str, ...] = ()
+    restored: Literal["done", "failed", "not-needed", "kept"] = "not-needed"
+    mend: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """An event of a kind this version does not know; kept, not understood."""
+
+    KIND: ClassVar[str] = "?"
+
+    kind: str
+    data: Mapping[str, object]
+
+
+Payload = (
+    RunStarted
+    | SourceRead
+    | StageEntered
+    | StageFinished
+    | Intent
+    | Result
+    | BuildStep
+    | ImageBuilt
+    | ContentProven
+    | ServiceObserved
+    | RevisionDeployed
+    | HealthJudged
+    | SuiteCollected
+    | SuiteStarted
+    | CasesGraded
+    | SuiteFinished
+    | ChainChecked
+    | Routed
+    | LogsKept
+    | FindingMade
+    | NovelLine
+    | CommitChanged
+    | RemedyDecided
+    | Note
+    | NotChecked
+    | RunEnded
+    | Unrecognised
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal. `seq` counts from 1 without gaps; `at` is UTC."""
+
+    seq: int
+    at: datetime
+    cycle: int
+    payload: Payload
+    wave: int | None = None
+    service: str | None = None
+    suite: str | None = None
+    v: int = VERSION

@@ -1,0 +1,243 @@
+"""What a test did, what the target says of it, and what that is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+
+class Grade(StrEnum):
+    """The worth of a pass, worst first in `rank`; defined in the contract."""
+
+    CONTRADICTED = "contradicted"
+    UNPROVEN = "unproven"
+    SUSPECT = "suspect"
+    PLAUSIBLE = "plausible"
+    OBSERVED = "observed"
+    PROVEN = "proven"
+
+    @property
+    def rank(self) -> int:
+        """0 for contradicted up to 5 for proven."""
+        return list(Grade).index(self)
+
+
+class CaseStatus(StrEnum):
+    """How one test ended; defined in the contract. `xfailed` counts as skipped."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"
+    SKIPPED = "skipped"
+    FLAKY = "flaky"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+
+
+class TestPhase(StrEnum):
+    """The three phases of a test. Only what happens in `call` proves anything."""
+
+    __test__ = False  # the name is pytest's own word; pytest must not collect the class
+
+    SETUP = "setup"
+    CALL = "call"
+    TEARDOWN = "teardown"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One connection as the test process saw it, within one phase.
+
+    `target` is the service's name, None for anywhere else. Bytes are None where the channel
+    cannot count them. `failed` is the errno's name when the connection was not made.
+    """
+
+    host: str
+    port: int
+    target: str | None = None
+    loopback: bool = False
+    sent: int | None = None
+    received: int | None = None
+    reused: bool = False
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpExchange:
+    """One request that a hooked client made; `path` has no query."""
+
+    target: str | None
+    method: str
+    path: str
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MockUse:
+    """Network code that was replaced while the phase ran."""
+
+    what: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a traceback, the innermost last in its list."""
+
+    file: str
+    line: int
+    function: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception that ended a phase."""
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRecord:
+    """What one phase of a test did."""
+
+    phase: TestPhase
+    outcome: Literal["passed", "failed", "skipped"]
+    duration_s: float
+    trace: str | None = None
+    own_traces: tuple[str, ...] = ()
+    raised: Raised | None = None
+    wasxfail: str | None = None
+    longrepr: str | None = None
+    contacts: tuple[Contact, ...] = ()
+    exchanges: tuple[HttpExchange, ...] = ()
+    mocks: tuple[MockUse, ...] = ()
+    children: tuple[str, ...] = ()
+
+    @property
+    def traces(self) -> frozenset[str]:
+        """Every trace id that stands for this phase."""
+        mine = {self.trace} if self.trace else set()
+        return frozenset(mine | set(self.own_traces))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test as the suite's runner saw it, before anyone judged it.
+
+    `status` is final but for the join with the target's own records. `output` is the end of what
+    the test printed, redacted.
+    """
+
+    id: str
+    status: CaseStatus
+    duration_s: float
+    started_at: datetime
+    message: str | None = None
+    raised: Raised | None = None
+    longrepr: str | None = None
+    output: str = ""
+    phases: tuple[PhaseRecord, ...] = ()
+
+    @property
+    def call(self) -> PhaseRecord | None:
+        """The call phase, None when the test never got there."""
+        return next((p for p in self.phases if p.phase is TestPhase.CALL), None)
+
+    @property
+    def setup(self) -> PhaseRecord | None:
+        """The set-up phase."""
+        return next((p for p in self.phases if p.phase is TestPhase.SETUP), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The target's own record of a request that carried a test's trace id."""
+
+    trace: str
+    at: datetime
+    service: str
+    revision: str
+    method: str
+    path: str
+    status: int | None
+    by: Literal["trace", "request"] = "trace"
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """A grade and the reason a person can check."""
+
+    grade: Grade
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GradedCase:
+    """One test, judged: what the journal keeps and the reports show. `at` is its start."""
+
+    id: str
+    status: CaseStatus
+    duration_s: float
+    at: datetime
+    grade: Grade | None = None
+    reason: str | None = None
+    message: str | None = None
+    where: str | None = None
+    detail: str | None = None
+    output: str = ""
+    met_target: bool = False
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a suite would run. `errors` are tests that could not even be imported."""
+
+    ids: tuple[str, ...]
+    deselected: int = 0
+    errors: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteEnd:
+    """How a suite's process ended. `complete`: its own end record was seen.
+
+    `collected` and `deselected` are None when that was never reported.
+    """
+
+    complete: bool
+    exit_code: int | None
+    duration_s: float
+    collected: int | None = None
+    deselected: int | None = None
+    stopped: str | None = None
+    detail: str = ""
+    usage_error: str | None = None
+
+
+class SuiteOutcome(StrEnum):
+    """How a suite counts for the verdict."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
+    NOT_RUN = "not-run"
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteJudgement:
+    """A suite, judged against its tolerances. `counts` by status, `grades` of the passed cases."""
+
+    outcome: SuiteOutcome
+    reasons: tuple[str, ...]
+    collected: int
+    counts: Mapping[CaseStatus, int] = field(default_factory=dict)
+    grades: Mapping[Grade, int] = field(default_factory=dict)
+    grade: Grade | None = None
+    duration_s: float = 0.0

@@ -1,0 +1,97 @@
+"""What was found, with the evidence that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Captured evidence: verbatim, redacted text and where it stands (`logs/1/chat.jsonl#812`)."""
+
+    kind: Literal[
+        "log", "test", "probe", "condition", "request", "ws_close", "configuration", "build"
+    ]
+    source: str
+    quote: str
+
+
+class FaultKind(StrEnum):
+    """What a stage saw go wrong, before anyone asks why."""
+
+    EXIT_CODE = "exit-code"
+    SIGNAL = "signal"
+    OUT_OF_MEMORY = "out-of-memory"
+    WRONG_PORT = "wrong-port"
+    REDIRECT = "redirect"
+    STATUS = "status"
+    BODY = "body"
+    LATENCY = "latency"
+    UNREACHABLE = "unreachable"
+    NEVER_READY = "never-ready"
+    UNSTABLE = "unstable"
+    BUILD_STEP = "build-step"
+    PROVENANCE = "provenance"
+    CONTROL_PLANE = "control-plane"
+    NOTHING_COLLECTED = "nothing-collected"
+    SUITE = "suite"
+    MOVED = "moved"
+    MISSING_TOOL = "missing-tool"
+    MISSING_VARIABLE = "missing-variable"
+    DEPENDENCY_DOWN = "dependency-down"
+    CANNOT_REACH = "cannot-reach"
+    STORAGE = "storage"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that went wrong, as a stage or an adapter saw it.
+
+    `summary` is one line for a person; `quotes` what proves it; `value` the telling number or
+    text (exit code, port, status) for signatures to match on.
+    """
+
+    kind: FaultKind
+    summary: str
+    service: str | None = None
+    value: str | None = None
+    quotes: tuple[Quote, ...] = ()
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One link of the chain from symptom to cause. `evidence` indexes the finding's quotes."""
+
+    question: str
+    answer: str
+    status: Literal["observed", "inferred", "hypothesis"]
+    evidence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedRemedy:
+    """What a signature suggests; whether it may be done is the policy's to say."""
+
+    action: Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A failure with its evidence. `signature` is None when no known cause matched."""
+
+    signature: str | None
+    title: str
+    severity: Literal["critical", "high", "medium", "low"]
+    confidence: float
+    fingerprint: str
+    service: str | None = None
+    evidence: tuple[Quote, ...] = ()
+    whys: tuple[Why, ...] = ()
+    remedy: ProposedRemedy | None = None
+    not_evidence: bool = False
+    cases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()

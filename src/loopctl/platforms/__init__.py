@@ -1,0 +1,1 @@
+"""Where services run: local processes, a Docker engine, Cloud Run."""

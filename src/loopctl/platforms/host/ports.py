@@ -1,0 +1,82 @@
+"""TCP ports: finding a free one, and seeing on which ones a process listens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from loopctl.ports.platform import PlatformError
+
+_LOWEST = 10_240
+_LISTEN = "0A"
+
+
+def free_port(avoid: Collection[int]) -> int:
+    """A port on which nobody listens, and not one of `avoid`. Raises `PlatformError`.
+
+    It lies below the kernel's range for outgoing connections: a connection to a port of that
+    range, tried while nobody listens, can be given that very port and meet itself.
+    """
+    highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    span = range(_LOWEST, highest) if highest > _LOWEST + 1000 else range(_LOWEST, 65_536)
+    for _ in range(200):
+        port = random.choice(span)  # noqa: S311 - nothing hangs on its being guessed
+        if port not in avoid and is_free(port):
+            return port
+    raise PlatformError("no free TCP port was found", hint="see `ss -tln` for who holds them")
+
+
+def is_free(port: int) -> bool:
+    """Whether a service could listen on `port`, on any address."""
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104
+        if family == socket.AF_INET6 and not socket.has_ipv6:
+            continue
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                # What lingers in TIME_WAIT does not keep a server from listening.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((address, port))
+        except OSError as error:
+            if family == socket.AF_INET or error.errno == 98:
+                return False
+    return True
+
+
+def listening_ports(pids: Iterable[int]) -> frozenset[int]:
+    """The TCP ports on which any of these processes listens."""
+    by_socket = _listeners()
+    found: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    found.update(by_socket.get(os.readlink(f"/proc/{pid}/fd/{name}"), ()))
+    return frozenset(found)
+
+
+def accepts(port: int) -> bool:
+    """Whether a connection to `port` on this machine is taken at once."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+            return True
+    except OSError:
+        return False
+
+
+def _listeners() -> dict[str, set[int]]:
+    """Ports by socket as `/proc/PID/fd` names it; the columns are described in proc(5)."""
+    found: dict[str, set[int]] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text("ascii").splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == _LISTEN:
+                    port = int(columns[1].rpartition(":")[2], 16)
+                    found.setdefault(f"socket:[{columns[9]}]", set()).add(port)
+    return found

@@ -1,0 +1,77 @@
+"""What a host must know of its services' past, after its own end too.
+
+Never an environment or a command: the file holds no secret because it holds nothing of them. That
+is also why revisions do not outlive their host: it could not start them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loopctl.platforms.host.control import ProtocolError
+from loopctl.platforms.host.durable import read_json, write_json
+from loopctl.ports.platform import PlatformError
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A service's last revision number, number of writes, and the port of its front door."""
+
+    number: int = 0
+    generation: int = 0
+    port: int = 0
+
+
+class Registry:
+    """The past of each service, written at every change."""
+
+    def __init__(self, file: Path) -> None:
+        """Read it. A file that cannot be understood counts as none. Raises `OSError`."""
+        self._file = file
+        self._past: dict[str, Past] = {}
+        fields = read_json(file)
+        if fields is None:
+            return
+        try:
+            for service in fields.part("services").names():
+                past = fields.part("services").part(service)
+                self._past[service] = Past(
+                    past.whole("number"), past.whole("generation"), past.whole("port")
+                )
+        except ProtocolError:
+            self._past = {}
+
+    def of(self, service: str) -> Past:
+        """The past of a service; one that never was has an empty past."""
+        return self._past.get(service, Past())
+
+    def next_number(self, service: str) -> int:
+        """Take the number of the next revision."""
+        past = self.of(service)
+        self._put(service, replace(past, number=past.number + 1))
+        return past.number + 1
+
+    def wrote(self, service: str) -> None:
+        """Count a write to the service."""
+        past = self.of(service)
+        self._put(service, replace(past, generation=past.generation + 1))
+
+    def keep_port(self, service: str, port: int) -> None:
+        """Remember the port of the service's front door."""
+        self._put(service, replace(self.of(service), port=port))
+
+    def _put(self, service: str, past: Past) -> None:
+        services = {
+            name: {"number": each.number, "generation": each.generation, "port": each.port}
+            for name, each in {**self._past, service: past}.items()
+        }
+        try:
+            write_json(self._file, {"v": 1, "services": services})
+        except OSError as error:
+            raise PlatformError(
+                f"the host cannot write its registry: {error.strerror}",
+                where=str(self._file),
+                hint="make room or mend the folder's permissions, then run again",
+            ) from None
+        self._past[service] = past

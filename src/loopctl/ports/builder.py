@@ -1,0 +1,68 @@
+"""Making an artifact from source, and proving what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loopctl.errors import PortError, Problem
+from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceTree
+from loopctl.model.finding import Quote
+from loopctl.model.plan import ServiceSpec
+from loopctl.process import Stop
+
+
+class BuildError(PortError):
+    """A build failed. `step` is the step that did, `quotes` the end of what it printed."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        step: str | None = None,
+        step_exit: int | None = None,
+        quotes: tuple[Quote, ...] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, where=step, hint=hint)
+        self.step = step
+        self.step_exit = step_exit
+        self.quotes = quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of a build, as it ends. `cached`: the step's result came from a cache."""
+
+    step: str
+    seconds: float
+    cached: bool = False
+
+
+class Builder(Protocol):
+    """Builds without cache: every artifact is made from nothing but the source it is given."""
+
+    makes: ArtifactKind
+
+    def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        """What is missing to build these; empty when nothing is."""
+        ...
+
+    def build(
+        self,
+        spec: ServiceSpec,
+        source: SourceTree,
+        log: Path,
+        on: Callable[[Progress], None],
+        stop: Stop,
+    ) -> Artifact:
+        """Build; everything the steps print goes, redacted, to `log`. Raises `BuildError`."""
+        ...
+
+    def prove(
+        self, artifact: Artifact, source: SourceTree, spec: ServiceSpec, stop: Stop
+    ) -> ContentProof:
+        """Read the artifact's content back and compare it with the source. Raises `BuildError`."""
+        ...

@@ -1,0 +1,143 @@
+"""Where services run: observe, deploy, route, discard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from loopctl.errors import PortError, Problem
+from loopctl.model.artifact import (
+    Artifact,
+    ArtifactKind,
+    DeployKey,
+    Revision,
+    ServiceState,
+    Target,
+)
+from loopctl.model.finding import Fault
+from loopctl.model.plan import ServiceSpec
+from loopctl.ports.leases import Held
+from loopctl.process import Stop
+
+Traffic = Mapping[str, int]
+"""Percent by revision name; the percents add up to 100."""
+
+
+class PlatformError(PortError):
+    """The platform could not do what was asked; `fault` says what it answered, where it did."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        fault: Fault | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The deployment with that key exists."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """It does not exist, for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The platform cannot tell now: ask again, never act."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """Not ready yet. `told` is the port it should listen on, `listening` those it does listen on."""
+
+    told: int | None = None
+    listening: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It accepts connections; `url` is the revision's OWN address, whatever the traffic."""
+
+    url: str
+    ws_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """It will not become ready: exit code, signal, out of memory or condition, quoted."""
+
+    fault: Fault
+
+
+class Platform(Protocol):
+    """One environment's services. Traffic is real on every platform."""
+
+    accepts: ArtifactKind
+
+    def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        """What is missing to run these; empty when nothing is."""
+        ...
+
+    def target(self, service: str) -> Target:
+        """The identity that is locked."""
+        ...
+
+    def observe(self, service: str, stop: Stop) -> ServiceState | Absent:
+        """Who serves the service now."""
+        ...
+
+    def find(self, key: DeployKey, stop: Stop) -> Present | Absent | Unknown:
+        """Whether this deployment was made: the probe of a resumed run."""
+        ...
+
+    def deploy(
+        self,
+        spec: ServiceSpec,
+        artifact: Artifact,
+        key: DeployKey,
+        env: Mapping[str, str],
+        share: Literal["none", "all"],
+        held: Held,
+        stop: Stop,
+    ) -> Revision:
+        """Start a revision and return once it is accepted.
+
+        `env` is the service's own with references filled in; secrets come from `spec`.
+        """
+        ...
+
+    def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
+        """How far a revision is."""
+        ...
+
+    def serves_content(self, revision: Revision, artifact: Artifact, stop: Stop) -> str | None:
+        """None while the running revision still holds the artifact's content; else what differs."""
+        ...
+
+    def route(self, service: str, want: Traffic, held: Held, stop: Stop) -> ServiceState:
+        """Send the service's traffic there; idempotent; the state as read back."""
+        ...
+
+    def discard(self, candidate: Revision, held: Held, stop: Stop) -> None:
+        """Remove a revision that has no traffic; nothing if it is gone already."""
+        ...
+
+    def down(self, service: str, held: Held, stop: Stop) -> None:
+        """Stop the service and all its revisions."""
+        ...
+
+    def close(self, keep: bool, stop: Stop) -> None:
+        """The run is over: `keep` leaves the services up until `down`, even those nobody holds."""
+        ...

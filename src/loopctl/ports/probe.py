@@ -1,0 +1,39 @@
+"""Asking a service over HTTP how it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from loopctl.process import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer. `latency_s` runs from the request to the last byte; `body` is cut at 64 KiB.
+
+    `own` is False when not the service but the proxy before it answered (502, 503 of a front door).
+    """
+
+    status: int
+    latency_s: float
+    body: str
+    location: str | None = None
+    own: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No answer came; `reason` is one line."""
+
+    reason: str
+
+
+class Prober(Protocol):
+    """Makes one request; an unreachable service is an answer too."""
+
+    def get(
+        self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop
+    ) -> Answer | Unreachable:
+        """GET `url`."""
+        ...

@@ -1,0 +1,37 @@
+"""Reading the source that a run is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loopctl.errors import PortError
+from loopctl.model.artifact import SourceTree
+from loopctl.process import Stop
+
+
+class SourceError(PortError):
+    """The source cannot be read: missing, empty, outside the repository, git broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLine:
+    """One commit, for the list of what changed since green."""
+
+    commit: str
+    subject: str
+
+
+class Sources(Protocol):
+    """Reads source trees; never writes to them."""
+
+    def read(self, folder: Path, stop: Stop) -> SourceTree:
+        """The tree of `folder` as it is now; raises `SourceError`."""
+        ...
+
+    def commits_between(
+        self, folder: Path, old: str, new: str, stop: Stop
+    ) -> tuple[CommitLine, ...]:
+        """Commits that touch `folder`, newest first, at most 50; raises `SourceError`."""
+        ...

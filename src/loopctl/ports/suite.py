@@ -1,0 +1,53 @@
+"""Running tests. A suite reports raw contacts; what they are worth is judged in VERIFY."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loopctl.errors import PortError, Problem
+from loopctl.model.evidence import Case, Collection, SuiteEnd
+from loopctl.model.plan import SuiteSpec
+from loopctl.model.references import Endpoint
+from loopctl.process import Stop
+
+
+class SuiteError(PortError):
+    """A suite could not be started or read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteContext:
+    """What a run of a suite is given beside its spec.
+
+    `endpoints` are by service, `variables` the `LOOPCTL_…` environment of the contract but for
+    what the adapter derives from the endpoints; `folder` is where stdout and the like are kept,
+    created by the adapter; `trace_seed` is 32 hex digits that every trace id derives from;
+    `health_paths` are the paths of the targets' health checks.
+    """
+
+    endpoints: Mapping[str, Endpoint]
+    variables: Mapping[str, str]
+    folder: Path
+    trace_seed: str
+    health_paths: tuple[str, ...] = ()
+
+
+class Suite(Protocol):
+    """One kind of suite."""
+
+    def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
+        """What is missing to run it (interpreter, pytest, folder); empty when nothing is."""
+        ...
+
+    def collect(self, spec: SuiteSpec, context: SuiteContext, stop: Stop) -> Collection | None:
+        """What it would run; None when the kind cannot know beforehand. Raises `SuiteError`."""
+        ...
+
+    def run(
+        self, spec: SuiteSpec, context: SuiteContext, on: Callable[[Case], None], stop: Stop
+    ) -> SuiteEnd:
+        """Run it, handing over each case as it ends. Raises `SuiteError`."""
+        ...

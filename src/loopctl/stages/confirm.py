@@ -1,0 +1,96 @@
+"""CONFIRM: what users meet now is what was verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.events import ChainChecked
+from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.model.outcome import Outcome, worst
+from loopctl.model.plan import ServiceSpec
+from loopctl.model.references import Endpoint
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.ports.probe import Prober
+from loopctl.process import Stop
+from loopctl.stages.deploy import as_fault
+from loopctl.stages.health_check import Asked, check_answer
+from loopctl.stages.keep_logs import LogKeeper
+from loopctl.stages.suite_run import UnderTest
+from loopctl.stages.suites import Course
+from loopctl.stages.verify import said
+
+PROBE_TIMEOUT_S = 10.0
+
+
+class Confirm:
+    """Reads the chain at the public address, runs the confirm suites, keeps the green logs."""
+
+    def __init__(
+        self,
+        services: Sequence[ServiceSpec],
+        course: Course,
+        platform: Platform,
+        prober: Prober,
+        keeper: LogKeeper,
+    ) -> None:
+        self._services = services
+        self._course = course
+        self._platform = platform
+        self._prober = prober
+        self._keeper = keeper
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """OK when address, revision and content agree and the confirm suites have passed."""
+        endpoints: dict[str, Endpoint] = {}
+        outcomes = []
+        for spec in self._services:
+            try:
+                outcomes.append(self._address(spec, cycle, endpoints, journal, stop))
+            except PlatformError as error:
+                fault = as_fault(spec.name, error)
+                outcomes.append(Outcome(OutcomeKind.ERRORED, error.what, (fault,)))
+        merged = worst(outcomes)
+        if merged.kind is OutcomeKind.OK and self._course.suites:
+            revisions = {n: r.revision for n, r in cycle.services.items() if r.revision}
+            merged = self._course.run(UnderTest(endpoints, revisions), journal, stop)
+        if merged.kind is OutcomeKind.OK:
+            self._keeper.keep(cycle, journal, stop)
+            return Outcome(OutcomeKind.OK, "the public address serves what was verified")
+        return merged
+
+    def _address(
+        self,
+        spec: ServiceSpec,
+        cycle: CycleRecord,
+        endpoints: dict[str, Endpoint],
+        journal: Journal,
+        stop: Stop,
+    ) -> Outcome:
+        record = cycle.services[spec.name]
+        state = self._platform.observe(spec.name, stop)
+        if isinstance(state, Absent) or record.revision is None:
+            return Outcome(OutcomeKind.MOVED, f"{spec.name} is gone")
+        endpoints[spec.name] = Endpoint(state.url, state.ws_url)
+        share = state.traffic.get(record.revision.name, 0)
+        broken = None if share == 100 else f"traffic is {said(state.traffic)}"
+        if broken is None and record.artifact is not None:
+            broken = self._platform.serves_content(record.revision, record.artifact, stop)
+        journal.append(ChainChecked(record.revision.name, share, broken), service=spec.name)
+        if broken is not None:
+            quote = Quote("condition", f"chain of {spec.name} at {state.url}", broken)
+            fault = Fault(FaultKind.PROVENANCE, f"{spec.name}: {broken}", spec.name, None, (quote,))
+            return Outcome(OutcomeKind.UNPROVEN, fault.summary, (fault,))
+        return self._healthy(spec, state.url, stop)
+
+    def _healthy(self, spec: ServiceSpec, url: str, stop: Stop) -> Outcome:
+        follow = spec.health.redirects == "follow"
+        answer = self._prober.get(url + spec.health.path, PROBE_TIMEOUT_S, follow, stop)
+        fault = check_answer(answer, Asked(spec.name, spec.health, cold=True))
+        if fault is None:
+            return Outcome(OutcomeKind.OK)
+        summary = f"at its public address {fault.summary}"
+        at = Fault(fault.kind, summary, spec.name, fault.value, fault.quotes)
+        return Outcome(OutcomeKind.FAILED, summary, (at,))

@@ -1,0 +1,120 @@
+"""DEPLOY: a revision of each service of the wave, beside what serves now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.artifact import Artifact, DeployKey, Revision, ServiceState
+from loopctl.model.events import Intent, RevisionDeployed, Routed, ServiceObserved
+from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.outcome import Outcome
+from loopctl.model.plan import ServiceSpec
+from loopctl.model.references import Endpoint, fill
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.leases import Held
+from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.process import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class ToDeploy:
+    """What goes where. `gated` are the URLs of services that are only depended on."""
+
+    run_id: str
+    services: tuple[ServiceSpec, ...]
+    waves: tuple[tuple[ServiceSpec, ...], ...]
+    gated: Mapping[str, str]
+    strategy: Literal["candidate", "direct"]
+
+
+class Deploy:
+    """Deploys one wave. Before the cycle's first write it notes who serves what."""
+
+    def __init__(self, todo: ToDeploy, platform: Platform, held: Callable[[], Held]) -> None:
+        self._todo = todo
+        self._platform = platform
+        self._held = held
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """OK once every revision of the wave was accepted; else ERRORED."""
+        wave = journal.wave or 0
+        if wave == 0:
+            self._observe(cycle, journal, stop)
+        current = journal.fold.cycle()
+        services = self._todo.waves[wave] if self._todo.waves else ()
+        for spec in services:
+            try:
+                self._deploy(spec, current, journal, stop)
+            except PlatformError as error:
+                return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(spec.name, error),))
+        return Outcome(OutcomeKind.OK, _names(services))
+
+    def _observe(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
+        for spec in self._todo.services:
+            if not cycle.services[spec.name].observed_before:
+                found = self._platform.observe(spec.name, stop)
+                state = None if isinstance(found, Absent) else found
+                journal.append(ServiceObserved("before", state), service=spec.name)
+
+    def _deploy(self, spec: ServiceSpec, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
+        record = cycle.services[spec.name]
+        artifact = record.artifact
+        if artifact is None:
+            raise PlatformError(f"{spec.name} has no image to deploy", where=spec.name)
+        # A service that serves nothing yet has nothing to be spared: its first revision serves.
+        first = record.before is None or not record.before.traffic
+        share: Literal["none", "all"] = (
+            "all" if first or self._todo.strategy == "direct" else "none"
+        )
+        revision = self._accepted(spec, artifact, share, journal, stop)
+        journal.append(RevisionDeployed(revision, share, first), service=spec.name)
+        if share == "all":
+            state = self._platform.observe(spec.name, stop)
+            if isinstance(state, ServiceState):
+                journal.append(Routed(state, "first"), service=spec.name)
+
+    def _accepted(
+        self,
+        spec: ServiceSpec,
+        artifact: Artifact,
+        share: Literal["none", "all"],
+        journal: Journal,
+        stop: Stop,
+    ) -> Revision:
+        key = DeployKey(self._todo.run_id, journal.cycle, spec.name, artifact.digest)
+        env = self._environment(spec, stop)
+        with journal.effect(Intent("deploy", str(key), {"share": share}), service=spec.name):
+            return self._platform.deploy(spec, artifact, key, env, share, self._held(), stop)
+
+    def _environment(self, spec: ServiceSpec, stop: Stop) -> Mapping[str, str]:
+        """The service's own environment, with the stable addresses of what it refers to.
+
+        A revision is immutable: a candidate's own address would be gone with the candidate.
+        """
+        endpoints = {name: Endpoint.of(url) for name, url in self._todo.gated.items()}
+        for need in spec.needs:
+            state = None if need in endpoints else self._platform.observe(need, stop)
+            if isinstance(state, ServiceState):
+                endpoints[need] = Endpoint(state.url, state.ws_url)
+        given = spec.run.env or {}
+        try:
+            return {k: fill(v, endpoints) for k, v in given.items() if v is not None}
+        except KeyError as error:
+            raise PlatformError(
+                f"run.env of {spec.name} refers to {error.args[0]}, which has no address yet",
+                where=spec.name,
+                hint=f"add {error.args[0]} to the needs of {spec.name}",
+            ) from error
+
+
+def as_fault(service: str, error: PlatformError) -> Fault:
+    """The platform's own fault, or one made of its words."""
+    return error.fault or Fault(FaultKind.CONTROL_PLANE, error.what, service, hint=error.hint)
+
+
+def _names(services: Sequence[ServiceSpec]) -> str:
+    return "deployed " + ", ".join(spec.name for spec in services)

@@ -1,0 +1,140 @@
+"""DIAGNOSE: from what the cycle left behind to findings with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord, ServiceRecord
+from loopctl.model.events import CommitChanged, FindingMade, NotChecked, NovelLine
+from loopctl.model.outcome import Outcome
+from loopctl.model.plan import ServiceSpec
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.source import SourceError, Sources
+from loopctl.process import Stop
+from loopctl.stages import kept_logs
+from loopctl.triage.assemble import assemble
+from loopctl.triage.baseline import Baseline, learn
+from loopctl.triage.diagnose import diagnose
+from loopctl.triage.loading import Catalogue
+from loopctl.triage.symptoms import (
+    RequestLog,
+    ServiceFacts,
+    ServiceLog,
+    SuiteResult,
+    Symptoms,
+)
+
+_MOST_NOVEL = 10
+
+
+@dataclass(frozen=True, slots=True)
+class GreenRun:
+    """The last green run of this loop on this environment. `logs` by service."""
+
+    run_id: str
+    commit: str | None
+    logs: Mapping[str, Path]
+
+
+class Diagnose:
+    """Matches signatures; where none does, shows what is new in the logs, and invents nothing."""
+
+    def __init__(
+        self,
+        services: Sequence[ServiceSpec],
+        catalogue: Catalogue,
+        green: GreenRun | None,
+        sources: Sources,
+    ) -> None:
+        self._services = services
+        self._catalogue = catalogue
+        self._green = green
+        self._sources = sources
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """OK with the findings written down."""
+        diagnosis = diagnose(self._symptoms(cycle, journal.folder), self._catalogue)
+        for finding in diagnosis.findings:
+            journal.append(FindingMade(finding), service=finding.service)
+        for line in diagnosis.novel[:_MOST_NOVEL]:
+            novel = NovelLine(
+                line.template,
+                line.count,
+                line.quote.quote,
+                line.quote.source,
+                baseline=self._green is not None,
+            )
+            journal.append(novel, service=line.service)
+        for unknown in diagnosis.unknown:
+            journal.append(NotChecked("the cause", unknown))
+        self._changes(cycle, journal, stop)
+        named = [f.title for f in diagnosis.findings if f.signature is not None]
+        return Outcome(OutcomeKind.OK, "; ".join(named) or "no known cause")
+
+    def _symptoms(self, cycle: CycleRecord, folder: Path) -> Symptoms:
+        failed = cycle.failed_stage
+        assert failed is not None, "DIAGNOSE follows a failed stage"
+        kept = [record for record in cycle.services.values() if record.logs is not None]
+        return Symptoms(
+            stage=failed.stage,
+            faults=tuple(fault for stage in cycle.stages for fault in stage.faults),
+            logs=tuple(_log(record, folder) for record in kept),
+            requests=tuple(log for record in kept for log in _requests(record, folder)),
+            suites=tuple(
+                SuiteResult(
+                    suite=suite.facts.id,
+                    source=suite.folder or f"suites/{cycle.number}/{suite.facts.id}",
+                    cases=suite.cases,
+                    judgement=suite.judgement,
+                    service=suite.facts.protects,
+                )
+                for suite in cycle.suites.values()
+                if suite.cases or suite.judgement is not None
+            ),
+            facts=tuple(ServiceFacts(r.name, proof=r.proof) for r in cycle.services.values()),
+            baseline=self._baseline(),
+        )
+
+    def _baseline(self) -> Baseline | None:
+        if self._green is None:
+            return None
+        return learn(
+            (service, assemble(kept_logs.entries(path)))
+            for service, path in self._green.logs.items()
+        )
+
+    def _changes(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
+        """Commits since the last green run that touch a service's source."""
+        if self._green is None or self._green.commit is None:
+            return
+        for spec in self._services:
+            source = cycle.services[spec.name].source
+            if spec.source is None or source is None or source.commit is None:
+                continue
+            try:
+                commits = self._sources.commits_between(
+                    spec.source, self._green.commit, source.commit, stop
+                )
+            except SourceError as error:
+                journal.append(NotChecked("commits since green", error.what))
+                continue
+            for line in commits:
+                changed = CommitChanged(line.commit, line.subject, self._green.run_id)
+                journal.append(changed, service=spec.name)
+
+
+def _log(record: ServiceRecord, folder: Path) -> ServiceLog:
+    assert record.logs is not None
+    path = record.logs.path
+    return ServiceLog(record.name, path, kept_logs.entries(folder / path))
+
+
+def _requests(record: ServiceRecord, folder: Path) -> list[RequestLog]:
+    assert record.logs is not None
+    path = record.logs.requests
+    if path is None:
+        return []
+    return [RequestLog(record.name, path, tuple(kept_logs.requests(folder / path)))]

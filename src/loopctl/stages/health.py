@@ -1,0 +1,229 @@
+"""HEALTH: a revision is healthy when it says so, as it should, for as long as was asked.
+
+It fails the moment that is certain: a dead process, a wrong port or a redirect is never waited on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.artifact import Revision
+from loopctl.model.events import HealthJudged
+from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.model.outcome import Outcome, worst
+from loopctl.model.plan import ServiceSpec
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.platform import Dead, Platform, PlatformError, Ready, Starting
+from loopctl.ports.probe import Answer, Prober, Unreachable
+from loopctl.process import Stop, in_parallel
+from loopctl.stages.deploy import as_fault
+from loopctl.stages.health_check import Asked, check_answer, quoted
+
+FIRST_POLL_S = 0.02
+LAST_POLL_S = 0.25
+_POLL_GROWTH = 1.3
+STABLE_POLL_S = 0.1
+
+WRONG_PORT_GRACE_S = 1.0
+"""A service may open an admin port before its own: that long, both may come."""
+
+_CERTAIN = (FaultKind.REDIRECT,)
+"""Faults of an answer that waiting does not mend."""
+
+SETTLED_S = 3.0
+"""A service that answers, but wrongly in the same way, for that long will not heal by itself."""
+
+PROBE_TIMEOUT_S = 10.0
+
+
+class Health:
+    """Waits for every revision of the wave side by side."""
+
+    def __init__(
+        self,
+        waves: tuple[tuple[ServiceSpec, ...], ...],
+        platform: Platform,
+        prober: Prober,
+    ) -> None:
+        self._waves = waves
+        self._platform = platform
+        self._prober = prober
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """OK or MORE_WAVES when all of them are healthy; else FAILED with each one's fault."""
+        wave = journal.wave or 0
+        services = self._waves[wave] if self._waves else ()
+        outcomes = in_parallel(
+            stop,
+            len(services),
+            {
+                spec.name: _Waiting(self, spec, revision, journal).run
+                for spec in services
+                if (revision := cycle.services[spec.name].revision) is not None
+            },
+        )
+        merged = worst(list(outcomes.values()))
+        if merged.kind is not OutcomeKind.OK:
+            return merged
+        more = wave + 1 < len(self._waves)
+        return Outcome(OutcomeKind.MORE_WAVES if more else OutcomeKind.OK, merged.detail)
+
+    @property
+    def platform(self) -> Platform:
+        """Where the revisions run."""
+        return self._platform
+
+    @property
+    def prober(self) -> Prober:
+        """Asks them."""
+        return self._prober
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The wait for one revision."""
+
+    stage: Health
+    spec: ServiceSpec
+    revision: Revision
+    journal: Journal
+    began: float = field(default_factory=time.monotonic)
+    probes: int = 0
+    first_healthy: float | None = None
+    last_answer: Answer | Unreachable | None = None
+    last_fault: Fault | None = None
+    fault_since: float | None = None
+    wrong_port_since: float | None = None
+    ready: Ready | None = None
+
+    def run(self, stop: Stop) -> Outcome:
+        """Poll until it is certain, one way or the other."""
+        try:
+            with stop.child(self.spec.health.timeout_s) as limited:
+                fault = self._poll(limited, stop)
+        except PlatformError as error:
+            return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(self.spec.name, error),))
+        self._judged(fault)
+        if fault is None:
+            return Outcome(OutcomeKind.OK, f"{self.spec.name} healthy in {self._elapsed():.2f} s")
+        return Outcome(OutcomeKind.FAILED, fault.summary, (fault,))
+
+    def _poll(self, limited: Stop, outer: Stop) -> Fault | None:
+        pause = FIRST_POLL_S
+        while True:
+            status = self.stage.platform.status(self.revision, limited)
+            match status:
+                case Dead(fault=fault):
+                    return fault
+                case Starting():
+                    if (fault_ := self._wrong_port(status)) is not None:
+                        return fault_
+                case Ready():
+                    self.ready = status
+                    done, fault_ = self._probe(status, limited)
+                    if done:
+                        return fault_
+            if limited.reason is not None:
+                outer.remaining(0)
+                return self._timed_out()
+            stable = self.first_healthy is not None
+            limited.wait(min(STABLE_POLL_S if stable else pause, max(0.0, limited.remaining(1.0))))
+            pause = min(LAST_POLL_S, pause * _POLL_GROWTH)
+
+    def _probe(self, ready: Ready, stop: Stop) -> tuple[bool, Fault | None]:
+        """Whether it is certain now, and the fault if it is certain to be one."""
+        health = self.spec.health
+        follow = health.redirects == "follow"
+        timeout = stop.remaining(PROBE_TIMEOUT_S)
+        answer = self.stage.prober.get(ready.url + health.path, timeout, follow, stop)
+        self.probes += 1
+        cold = self.first_healthy is None
+        fault = check_answer(answer, Asked(self.spec.name, health, cold))
+        self.last_answer, self.last_fault = answer, fault
+        now = time.monotonic()
+        if fault is None:
+            self.first_healthy = self.first_healthy or now
+            self.fault_since = None
+            return now - self.first_healthy >= health.stable_for_s, None
+        if self.first_healthy is not None and fault.kind is not FaultKind.LATENCY:
+            return True, _unstable(fault, now - self.first_healthy)
+        if fault.kind is FaultKind.LATENCY or fault.kind in _CERTAIN:
+            return True, fault
+        return self._settled(fault, now)
+
+    def _settled(self, fault: Fault, now: float) -> tuple[bool, Fault | None]:
+        """One that says for long that it is unhealthy is believed, a silent one is waited for."""
+        if fault.kind is FaultKind.UNREACHABLE:
+            self.fault_since = None
+            return False, None
+        self.fault_since = self.fault_since or now
+        long_enough = now - self.fault_since >= max(SETTLED_S, self.spec.health.stable_for_s)
+        return (True, fault) if long_enough and fault.kind is FaultKind.BODY else (False, None)
+
+    def _wrong_port(self, status: Starting) -> Fault | None:
+        if status.told is None or not status.listening or status.told in status.listening:
+            self.wrong_port_since = None
+            return None
+        now = time.monotonic()
+        self.wrong_port_since = self.wrong_port_since or now
+        if now - self.wrong_port_since < WRONG_PORT_GRACE_S:
+            return None
+        ports = ", ".join(map(str, status.listening))
+        summary = f"{self.spec.name} was told PORT={status.told} and listens on {ports}"
+        return Fault(
+            FaultKind.WRONG_PORT,
+            summary,
+            self.spec.name,
+            ports,
+            (Quote("condition", f"ports of {self.revision.name}", summary),),
+            hint="make it listen on the port that the PORT variable names",
+        )
+
+    def _timed_out(self) -> Fault:
+        limit = self.spec.health.timeout_s
+        if self.last_fault is not None:
+            summary = f"{self.last_fault.summary}; not healthy within {limit:g} s"
+            return Fault(
+                self.last_fault.kind,
+                summary,
+                self.spec.name,
+                self.last_fault.value,
+                self.last_fault.quotes,
+            )
+        summary = f"{self.spec.name} did not listen within {limit:g} s"
+        quote = Quote("condition", self.revision.name, f"{summary}; {self.probes} probes answered")
+        return Fault(FaultKind.NEVER_READY, summary, self.spec.name, None, (quote,))
+
+    def _judged(self, fault: Fault | None) -> None:
+        first = None if self.first_healthy is None else self.first_healthy - self.began
+        answer = self.last_answer
+        self.journal.append(
+            HealthJudged(
+                revision=self.revision.name,
+                healthy=fault is None,
+                url=self.ready.url if self.ready else None,
+                ws_url=self.ready.ws_url if self.ready else None,
+                probes=self.probes,
+                duration_s=self._elapsed(),
+                first_healthy_s=first,
+                latency_s=answer.latency_s if isinstance(answer, Answer) else None,
+                detail=fault.summary if fault else (quoted(answer) if answer else ""),
+            ),
+            service=self.spec.name,
+        )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+
+def _unstable(fault: Fault, healthy_s: float) -> Fault:
+    return Fault(
+        FaultKind.UNSTABLE,
+        f"{fault.summary}, after it had been healthy for {healthy_s:.1f} s",
+        fault.service,
+        fault.value,
+        fault.quotes,
+    )

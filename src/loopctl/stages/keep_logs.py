@@ -1,0 +1,104 @@
+"""Copies what the services said, and were asked, into the run, while it is still there."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from loopctl.errors import StorageError
+from loopctl.files import ensure_private_dir
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord, ServiceRecord
+from loopctl.model.events import LogsKept
+from loopctl.model.logs import Coverage, LogEntry, LogWindow, RequestEntry
+from loopctl.ports.logs import LogError, LogSource, Receipts
+from loopctl.process import Stop, utc_now
+
+
+class LogKeeper:
+    """Keeps the log and the request log of every revision of a cycle."""
+
+    def __init__(self, logs: LogSource, requests: Receipts) -> None:
+        self._logs = logs
+        self._requests = requests
+
+    def keep(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> list[str]:
+        """Keep them all; what could not be kept, in words."""
+        problems = []
+        for record in cycle.services.values():
+            if record.revision is None and record.before is None:
+                continue
+            since = cycle.started_at or utc_now()
+            try:
+                journal.append(self._keep(record, since, journal, stop), service=record.name)
+            except (LogError, StorageError) as error:
+                problems.append(f"the logs of {record.name} could not be kept: {error.what}")
+            except OSError as error:
+                problems.append(f"the logs of {record.name} could not be kept: {error.strerror}")
+        return problems
+
+    def _keep(
+        self, record: ServiceRecord, since: datetime, journal: Journal, stop: Stop
+    ) -> LogsKept:
+        folder = journal.folder / "logs" / str(journal.cycle)
+        ensure_private_dir(folder)
+        # A candidate's lines alone; where nothing was deployed, what serves is what was tested.
+        revision = record.revision.name if record.revision else None
+        window = LogWindow(record.name, since, revision=revision)
+        path = folder / f"{record.name}.jsonl"
+        lines, coverage = _write_logs(path, self._logs, window, stop)
+        requests = folder / f"{record.name}.requests.jsonl"
+        with _private(requests) as out:
+            self._requests.requests(window, lambda e: _write(out, request_document(e)), stop)
+        return LogsKept(
+            path=str(path.relative_to(journal.folder)),
+            requests=str(requests.relative_to(journal.folder)),
+            lines=lines,
+            complete=coverage.complete,
+            gap=coverage.gap,
+        )
+
+
+def _write_logs(path: Path, logs: LogSource, window: LogWindow, stop: Stop) -> tuple[int, Coverage]:
+    count = 0
+    with _private(path) as out:
+
+        def keep(entry: LogEntry) -> None:
+            nonlocal count
+            count += 1
+            _write(out, log_document(entry))
+
+        coverage = logs.read(window, keep, stop)
+    return count, coverage
+
+
+def _private(path: Path) -> IO[str]:
+    path.touch(mode=0o600)
+    return path.open("w", encoding="utf-8", errors="replace")
+
+
+def _write(out: IO[str], document: dict[str, object]) -> None:
+    out.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def log_document(entry: LogEntry) -> dict[str, object]:
+    """A log entry as a line of `logs/<cycle>/<service>.jsonl`."""
+    document: dict[str, object] = {
+        "at": entry.at.isoformat(),
+        "service": entry.service,
+        "revision": entry.revision,
+        "stream": entry.stream,
+        "text": entry.text,
+    }
+    if entry.severity is not None:
+        document["severity"] = entry.severity
+    return document
+
+
+def request_document(entry: RequestEntry) -> dict[str, object]:
+    """A request as a line of `logs/<cycle>/<service>.requests.jsonl`; empty fields are left out."""
+    known = {slot: getattr(entry, slot) for slot in entry.__dataclass_fields__}
+    known["at"] = entry.at.isoformat()
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,63 @@
+"""What a run leaves behind: who serves each service when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord, ServiceRecord
+from loopctl.model.artifact import ServiceState
+from loopctl.model.events import Left, ServiceObserved
+from loopctl.model.plan import ServiceSpec
+from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.process import Stop
+
+
+def look_around(
+    services: Sequence[ServiceSpec],
+    platform: Platform,
+    verified: Mapping[str, frozenset[str]],
+    green: bool,
+    journal: Journal,
+    stop: Stop,
+) -> tuple[Left, ...]:
+    """Observe every service once more and write it down.
+
+    `verified` are the revisions that earlier runs verified, by service; `green`: this run verified
+    its own too. A service that cannot be observed is left out, with a note in the journal.
+    """
+    left = []
+    for spec in services:
+        try:
+            state = platform.observe(spec.name, stop)
+        except PlatformError:
+            continue
+        found = None if isinstance(state, Absent) else state
+        journal.append(ServiceObserved("end", found), service=spec.name)
+        if found is not None:
+            record = _record(journal.fold.cycle(), spec.name)
+            left.append(_left(found, record, verified.get(spec.name, frozenset()), green))
+    return tuple(left)
+
+
+def _record(cycle: CycleRecord, service: str) -> ServiceRecord:
+    return cycle.services[service]
+
+
+def _left(
+    state: ServiceState, record: ServiceRecord, verified: frozenset[str], green: bool
+) -> Left:
+    serving = {name: percent for name, percent in state.traffic.items() if percent}
+    ours = record.revision.name if record.revision and green else None
+    trusted = verified | ({ours} if ours else frozenset())
+    created = [r.created_at for r in state.revisions if r.name in serving]
+    before = record.before.traffic if record.before else {}
+    changed = record.observed_before and dict(before) != dict(state.traffic)
+    return Left(
+        service=state.service,
+        traffic=serving,
+        verified=bool(serving) and serving.keys() <= trusted,
+        changed_by_run=changed,
+        since=max(created, default=None),
+        url=state.url,
+    )

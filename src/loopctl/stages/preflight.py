@@ -1,0 +1,127 @@
+"""PREFLIGHT: everything that is missing, named at once, before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loopctl.errors import Problem
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.outcome import Outcome
+from loopctl.model.plan import ServiceSpec, SuiteKind, SuiteSpec
+from loopctl.model.state import OutcomeKind, State
+from loopctl.ports.builder import Builder
+from loopctl.ports.platform import Platform
+from loopctl.ports.probe import Prober
+from loopctl.ports.suite import Suite
+from loopctl.process import Stop, in_parallel
+from loopctl.stages.health_check import Asked, check_answer
+
+Checker = Callable[[Stop], Sequence[Fault]]
+
+_GO = {
+    State.BUILD: OutcomeKind.GO_BUILD,
+    State.DEPLOY: OutcomeKind.GO_DEPLOY,
+    State.HEALTH: OutcomeKind.GO_HEALTH,
+    State.VERIFY: OutcomeKind.GO_VERIFY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the run needs: `variables` by name, those of `environ` that are set."""
+
+    deployed: tuple[ServiceSpec, ...]
+    gated: tuple[ServiceSpec, ...]
+    suites: tuple[SuiteSpec, ...]
+    variables: tuple[str, ...]
+    environ: Mapping[str, str]
+
+
+class Preflight:
+    """Checks builder, platform, suites, variables and gated-only services side by side."""
+
+    def __init__(
+        self,
+        needs: Needs,
+        builder: Builder,
+        platform: Platform,
+        suites: Mapping[SuiteKind, Suite],
+        prober: Prober,
+        start: State,
+    ) -> None:
+        self._needs = needs
+        self._builder = builder
+        self._platform = platform
+        self._suites = suites
+        self._prober = prober
+        self._start = start
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """OK (or GO to where the run starts), or FAILED with every fault."""
+        checks: dict[str, Checker] = {
+            "builder": lambda s: _faults(self._builder.check(self._needs.deployed, s)),
+            "platform": lambda s: _faults(self._platform.check(self._needs.deployed, s)),
+            "variables": lambda _: self._missing_variables(),
+        }
+        for suite in self._needs.suites:
+            checks[f"suite {suite.id}"] = self._suite_check(suite)
+        for service in self._needs.gated:
+            checks[f"gate {service.name}"] = self._gate_check(service)
+        found = in_parallel(stop, 4, checks)
+        faults = tuple(dict.fromkeys(fault for faults in found.values() for fault in faults))
+        if faults:
+            count = f"{len(faults)} things are" if len(faults) > 1 else "one thing is"
+            return Outcome(OutcomeKind.FAILED, f"{count} missing; nothing was changed", faults)
+        return Outcome(_GO.get(self._start, OutcomeKind.OK), f"{len(checks)} checks passed")
+
+    def _missing_variables(self) -> Sequence[Fault]:
+        return [
+            Fault(
+                FaultKind.MISSING_VARIABLE,
+                f"the environment variable {name} is not set",
+                value=name,
+                hint=f"export {name}=…, or put it into the environment's env_file",
+            )
+            for name in self._needs.variables
+            if not self._needs.environ.get(name)
+        ]
+
+    def _suite_check(self, spec: SuiteSpec) -> Checker:
+        return lambda stop: _faults(self._suites[spec.kind].check(spec, stop))
+
+    def _gate_check(self, spec: ServiceSpec) -> Checker:
+        return lambda stop: gate_faults(spec, self._prober, stop)
+
+
+def gate_faults(spec: ServiceSpec, prober: Prober, stop: Stop) -> Sequence[Fault]:
+    """Whether a service that is only gated on is healthy now; one fault if it is not."""
+    assert spec.url is not None
+    follow = spec.health.redirects == "follow"
+    answer = prober.get(spec.url.rstrip("/") + spec.health.path, 10.0, follow, stop)
+    fault = check_answer(answer, Asked(spec.name, spec.health, cold=False))
+    if fault is None:
+        return []
+    return [
+        Fault(
+            FaultKind.DEPENDENCY_DOWN,
+            f"{spec.name}, which this loop only depends on, is not healthy: {fault.summary}",
+            service=spec.name,
+            value=fault.value,
+            quotes=fault.quotes,
+            hint=f"curl -i {spec.url.rstrip('/')}{spec.health.path}",
+        )
+    ]
+
+
+def _faults(problems: Sequence[Problem]) -> Sequence[Fault]:
+    return [
+        Fault(
+            FaultKind.MISSING_TOOL,
+            f"{problem.where}: {problem.message}" if problem.where else problem.message,
+            hint=problem.hint,
+        )
+        for problem in problems
+    ]

@@ -1,0 +1,65 @@
+"""PROMOTE: all traffic to what was verified, in the order of needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.events import Intent, Routed
+from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.outcome import Outcome
+from loopctl.model.plan import ServiceSpec
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.leases import Held
+from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.process import Stop
+from loopctl.stages.deploy import as_fault
+from loopctl.stages.verify import said, traffic_moved
+
+
+class Promote:
+    """Sends each service's traffic to its candidate, and reads it back."""
+
+    def __init__(
+        self, services: Sequence[ServiceSpec], platform: Platform, held: Callable[[], Held]
+    ) -> None:
+        self._services = services
+        self._platform = platform
+        self._held = held
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """OK; MOVED where somebody else changed the traffic; ERRORED where it did not go."""
+        for spec in self._services:
+            try:
+                outcome = self._promote(spec, cycle, journal, stop)
+            except PlatformError as error:
+                return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(spec.name, error),))
+            if outcome is not None:
+                return outcome
+        names = ", ".join(spec.name for spec in self._services)
+        return Outcome(OutcomeKind.OK, f"all traffic of {names} goes to what was verified")
+
+    def _promote(
+        self, spec: ServiceSpec, cycle: CycleRecord, journal: Journal, stop: Stop
+    ) -> Outcome | None:
+        record = cycle.services[spec.name]
+        if record.revision is None:
+            return None
+        state = self._platform.observe(spec.name, stop)
+        moved = (
+            f"{spec.name} is gone" if isinstance(state, Absent) else traffic_moved(record, state)
+        )
+        if moved is not None:
+            fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
+            return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+        want = {record.revision.name: 100}
+        intent = Intent("route", f"{journal.cycle}/{spec.name}/promote", dict(want))
+        with journal.effect(intent, service=spec.name):
+            after = self._platform.route(spec.name, want, self._held(), stop)
+        journal.append(Routed(after, "promote"), service=spec.name)
+        if {n: p for n, p in after.traffic.items() if p} != want:
+            summary = f"{spec.name}: traffic is {said(after.traffic)}, not {said(want)}"
+            fault = Fault(FaultKind.CONTROL_PLANE, summary, spec.name)
+            return Outcome(OutcomeKind.ERRORED, summary, (fault,))
+        return None

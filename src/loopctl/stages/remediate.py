@@ -1,0 +1,40 @@
+"""REMEDIATE: what is to be done. This version proposes, and leaves the doing to a person."""
+
+from __future__ import annotations
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.events import RemedyDecided
+from loopctl.model.finding import Finding
+from loopctl.model.outcome import Outcome
+from loopctl.model.plan import RemediationMode
+from loopctl.model.state import OutcomeKind
+from loopctl.process import Stop
+
+
+class Remediate:
+    """In `propose` it names the exact command; in `off` it says that nothing was asked for."""
+
+    def __init__(self, mode: RemediationMode, loop: str, environment: str) -> None:
+        self._mode = mode
+        self._loop = loop
+        self._environment = environment
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """Always FAILED: a cycle that is not green needs a person."""
+        if self._mode is RemediationMode.OFF:
+            journal.append(RemedyDecided("none", self._mode.value, "remediation is off"))
+            return Outcome(OutcomeKind.FAILED, "remediation is off")
+        best = next((f for f in cycle.findings if f.remedy is not None), None)
+        decided = self._proposal(best)
+        journal.append(decided, service=best.service if best else None)
+        return Outcome(OutcomeKind.FAILED, f"a person is needed: {decided.detail}")
+
+    def _proposal(self, finding: Finding | None) -> RemedyDecided:
+        again = f"loopctl run {self._loop} --env {self._environment}"
+        if finding is None or finding.remedy is None:
+            detail = "no remedy is known; read the findings, mend the cause, and run again"
+            return RemedyDecided("person", self._mode.value, detail, again, "proposed")
+        remedy = finding.remedy
+        detail = f"{remedy.action}: {remedy.detail or finding.title}"
+        return RemedyDecided(remedy.action, self._mode.value, detail, again, "proposed")

@@ -1,0 +1,144 @@
+"""VERIFY: the suites against the candidates, and the chain read again after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord, ServiceRecord
+from loopctl.model.artifact import Revision, ServiceState
+from loopctl.model.events import ChainChecked
+from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.model.outcome import Outcome, worst
+from loopctl.model.plan import ServiceSpec
+from loopctl.model.references import Endpoint
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Ready
+from loopctl.process import Stop
+from loopctl.stages.suite_run import UnderTest
+from loopctl.stages.suites import Course
+
+
+class Verify:
+    """Runs the verify-phase suites. `partial` says why this run may not promote."""
+
+    def __init__(
+        self,
+        services: Sequence[ServiceSpec],
+        gated: Mapping[str, str],
+        course: Course,
+        platform: Platform,
+        partial: str | None,
+    ) -> None:
+        self._services = services
+        self._gated = gated
+        self._course = course
+        self._platform = platform
+        self._partial = partial
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        """The worst of the suites, of the services' own end and of the chain."""
+        try:
+            where = self._where(cycle, stop)
+            tests = self._course.run(where, journal, stop)
+            alive = self._alive(where, stop)
+            chain = self._chain(cycle, where, journal, stop)
+        except PlatformError as error:
+            fault = error.fault or Fault(FaultKind.CONTROL_PLANE, error.what, hint=error.hint)
+            return Outcome(OutcomeKind.UNPROVEN, error.what, (fault,))
+        merged = worst([tests, alive, chain])
+        if merged.kind is OutcomeKind.OK and self._partial is not None:
+            return Outcome(OutcomeKind.PARTIAL, f"{tests.detail}; {self._partial}")
+        return merged
+
+    def _where(self, cycle: CycleRecord, stop: Stop) -> UnderTest:
+        """Each candidate's own address; what serves now where this run deployed nothing."""
+        endpoints = {name: Endpoint.of(url) for name, url in self._gated.items()}
+        revisions: dict[str, Revision] = {}
+        for spec in self._services:
+            record = cycle.services[spec.name]
+            revision = record.revision or self._serving(spec.name, stop)
+            status = self._platform.status(revision, stop)
+            if isinstance(status, Ready):
+                endpoints[spec.name] = Endpoint(status.url, status.ws_url)
+            elif isinstance(status, Dead):
+                raise PlatformError(status.fault.summary, fault=status.fault)
+            else:
+                raise PlatformError(f"{revision.name} is not ready", where=spec.name)
+            revisions[spec.name] = revision
+        return UnderTest(endpoints, revisions)
+
+    def _serving(self, service: str, stop: Stop) -> Revision:
+        state = self._platform.observe(service, stop)
+        if isinstance(state, Absent):
+            raise PlatformError(
+                f"{service} is not deployed, there is nothing to test",
+                where=service,
+                hint="run the loop without --from",
+            )
+        name = max(state.traffic, key=lambda n: state.traffic[n], default="")
+        revision = state.revision(name)
+        if revision is None:
+            raise PlatformError(f"nothing serves {service} now", where=service)
+        return revision
+
+    def _alive(self, where: UnderTest, stop: Stop) -> Outcome:
+        """A service that died under the tests is at fault, whatever the tests say."""
+        outcomes = []
+        for revision in where.revisions.values():
+            status = self._platform.status(revision, stop)
+            if isinstance(status, Dead):
+                fault = status.fault
+                outcomes.append(Outcome(OutcomeKind.FAILED, fault.summary, (fault,)))
+        return worst(outcomes)
+
+    def _chain(self, cycle: CycleRecord, where: UnderTest, journal: Journal, stop: Stop) -> Outcome:
+        outcomes = []
+        for name, revision in where.revisions.items():
+            record = cycle.services[name]
+            state = self._platform.observe(name, stop)
+            broken, kind = self._broken(record, revision, state, stop)
+            share = 0 if isinstance(state, Absent) else state.traffic.get(revision.name, 0)
+            journal.append(ChainChecked(revision.name, share, broken), service=name)
+            if broken is not None:
+                quote = Quote("condition", f"chain of {name} after the tests", broken)
+                fault = Fault(FaultKind.PROVENANCE, f"{name}: {broken}", name, None, (quote,))
+                outcomes.append(Outcome(kind, fault.summary, (fault,)))
+        return worst(outcomes)
+
+    def _broken(
+        self,
+        record: ServiceRecord,
+        revision: Revision,
+        state: ServiceState | Absent,
+        stop: Stop,
+    ) -> tuple[str | None, OutcomeKind]:
+        """The broken link, in words, and what it means for the run."""
+        if isinstance(state, Absent) or state.revision(revision.name) is None:
+            return f"{revision.name} is gone", OutcomeKind.MOVED
+        if record.observed_before and (moved := traffic_moved(record, state)) is not None:
+            return moved, OutcomeKind.MOVED
+        if record.artifact is None:
+            return None, OutcomeKind.OK
+        if revision.digest != record.artifact.digest:
+            broken = f"{revision.name} runs {revision.digest}, not {record.artifact.digest}"
+            return broken, OutcomeKind.UNPROVEN
+        differs = self._platform.serves_content(revision, record.artifact, stop)
+        return differs, OutcomeKind.UNPROVEN
+
+
+def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
+    """What a stranger did to the traffic since this run last wrote or read it; None: nothing."""
+    expected = record.routed or record.before
+    if expected is None or dict(expected.traffic) == dict(state.traffic):
+        return None
+    return (
+        f"traffic was {said(expected.traffic)} when this run last wrote or read it, "
+        f"and is {said(state.traffic)} now"
+    )
+
+
+def said(traffic: Mapping[str, int]) -> str:
+    """Traffic in words: `chat-00001-abc 100%`."""
+    shares = [f"{name} {percent}%" for name, percent in sorted(traffic.items()) if percent]
+    return ", ".join(shares) or "nobody's"

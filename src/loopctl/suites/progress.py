@@ -1,0 +1,208 @@
+"""What is known of a suite while it runs: who was collected, who runs, who has ended.
+
+Events come in raw and leave redacted. The raw ids stay in memory, because pytest must be told by
+them what to run; everything that is handed on bears redacted ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from loopctl.evidence.status import described
+from loopctl.model.evidence import Case, CaseStatus, Raised
+from loopctl.redact import Redactor
+from loopctl.suites.pytest_events import Roots, contact_of, outcome_of, phase_of, raised_of
+from loopctl.suites.running import Running
+from loopctl.suites.spool import Event
+
+
+class Progress:
+    """The state of one suite over all pytest processes that it takes.
+
+    Cases go to `on` the moment their end is known, redacted events to `keep`.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        on: Callable[[Case], None],
+        keep: Callable[[Event], None],
+        cwd: str,
+    ) -> None:
+        self._redactor = redactor
+        self._on = on
+        self._keep = keep
+        self._cwd = cwd
+        self._roots: Roots = (cwd,)
+        self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._collected: dict[str, None] = {}
+        self._started: set[str] = set()
+        self._running: dict[str, Running] = {}
+        self._erred: set[str] = set()
+        self._met_errors: set[tuple[str, str]] = set()
+        self._cutoff: float | None = None
+        self.collected_count: int | None = None
+        self.ended_count = 0
+        self.deselected: int | None = None
+        self.session_ended = False
+        self.plugin_seen = False
+        self.internal_error: str | None = None
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Work through what the test process has told since the last call."""
+        for event in events:
+            raw = event.get("id")
+            clean = self._redactor.json(event)
+            name = self.name_of(raw) if isinstance(raw, str) else None
+            if name is not None:
+                clean["id"] = name
+            self._keep(clean)
+            self._dispatch(event, clean)
+
+    def _dispatch(self, raw: Event, clean: Event) -> None:
+        kind = raw["e"]
+        test = raw.get("id")
+        if kind == "session-start":
+            self._session_starts(raw)
+        elif kind in ("collected", "collection-end"):
+            self._collects(raw)
+        elif kind == "collect-error":
+            self._collect_error(clean)
+        elif kind == "internal-error":
+            self.internal_error = _last_line(clean.get("longrepr"))
+        elif kind == "session-end":
+            self.session_ended = self.session_ended or raw.get("worker") is None
+        elif kind == "test-start" and isinstance(test, str):
+            self._test_starts(test, raw)
+        elif isinstance(test, str) and test in self._running and self._counts(raw):
+            self._test_event(kind, test, self._running[test], clean)
+
+    def _counts(self, raw: Event) -> bool:
+        # What a test does once it was interrupted is the interruption's doing, not the test's.
+        told = raw.get("t")
+        return self._cutoff is None or not isinstance(told, int | float) or told <= self._cutoff
+
+    def _session_starts(self, raw: Event) -> None:
+        self.plugin_seen = True
+        root = raw.get("rootdir")
+        if isinstance(root, str):
+            self._roots = tuple(dict.fromkeys((root, self._cwd)))
+
+    def _collects(self, raw: Event) -> None:
+        if self._started:
+            return  # a pytest that was started again collects only what is left
+        self.collected_count = self.collected_count or 0
+        ids = raw.get("ids")
+        for each in ids if isinstance(ids, list) else ():
+            if isinstance(each, str):
+                self.name_of(each)
+                self._collected[each] = None
+        self.collected_count = len(self._collected)
+        gone = raw.get("deselected")
+        self.deselected = gone if isinstance(gone, int) else self.deselected
+
+    def _collect_error(self, clean: Event) -> None:
+        name = str(clean.get("id") or "collection")
+        if name in self._erred:
+            return  # every worker of xdist meets the same error
+        self._erred.add(name)
+        raised = raised_of(clean.get("exc"), self._roots)
+        text = str(clean.get("longrepr") or "")
+        said = described(raised) if raised else _last_line(text)
+        running = Running(name, clean.get("t"))
+        self._on(
+            running.case(
+                CaseStatus.BROKEN, f"not collected: {said}", raised=raised, longrepr=text or None
+            )
+        )
+
+    def _test_starts(self, test: str, raw: Event) -> None:
+        self._started.add(test)
+        self._running[test] = Running(self.name_of(test), raw.get("t"))
+
+    def _test_event(self, kind: str, test: str, running: Running, clean: Event) -> None:
+        if kind in ("phase", "subtest"):
+            phase = phase_of(clean, self._roots)
+            if phase is not None:
+                running.add(phase, clean, is_subtest=kind == "subtest")
+        elif kind == "child-contact" and isinstance(clean.get("contact"), dict):
+            running.child_met(str(clean.get("phase")), contact_of(clean["contact"]))
+        elif kind == "revised":
+            running.revise(str(clean.get("phase")), outcome_of(clean))
+        elif kind == "crash":
+            self._hand_over(test, running.case(CaseStatus.LOST, _last_line(clean.get("longrepr"))))
+        elif kind == "test-end":
+            self._hand_over(test, self._ended(running))
+
+    def _ended(self, running: Running) -> Case:
+        errors = [(_key(each), met) for each, met in running.errors()]
+        self._met_errors.update(key for key, met in errors if met)
+        return running.ended(met_before=any(key in self._met_errors for key, _ in errors))
+
+    def _hand_over(self, test: str, case: Case) -> None:
+        self._running.pop(test, None)
+        self.ended_count += 1
+        self._on(case)
+
+    def name_of(self, raw: str) -> str:
+        """The redacted id; two that become alike are told apart by a number."""
+        known = self._names.get(raw)
+        if known is None:
+            wanted = name = self._redactor.text(raw)
+            number = 1
+            while name in self._taken:
+                number += 1
+                name = f"{wanted}#{number}"
+            self._taken.add(name)
+            self._names[raw] = known = name
+        return known
+
+    def overdue(self, limit_s: float) -> Sequence[str]:
+        """The raw ids of tests that have run for longer than `limit_s`."""
+        now = time.monotonic()
+        return [test for test, running in self._running.items() if running.age(now) > limit_s]
+
+    @property
+    def running(self) -> Sequence[str]:
+        """The raw ids of tests that have started and not ended."""
+        return list(self._running)
+
+    @property
+    def not_started(self) -> Sequence[str]:
+        """The raw ids of tests that were collected and not started, in order of collection."""
+        return [test for test in self._collected if test not in self._started]
+
+    @property
+    def collect_errors(self) -> int:
+        """How many files (or other collectors) could not be collected."""
+        return len(self._erred)
+
+    def interrupted(self) -> None:
+        """From the first call on, nothing that the running tests do counts."""
+        self._cutoff = self._cutoff or time.time()
+
+    def next_process(self) -> None:
+        """The same suite goes on in another process."""
+        self._cutoff = None
+        self.session_ended = False
+
+    def give_up(self, test: str, status: CaseStatus, message: str) -> None:
+        """Hand over a running test that will not end by itself."""
+        running = self._running[test]
+        self._hand_over(test, running.case(status, message))
+
+    def requeue(self, test: str) -> None:
+        """Forget that a running test was started, so that it is run again."""
+        self._running.pop(test, None)
+        self._started.discard(test)
+
+
+def _key(raised: Raised) -> tuple[str, str]:
+    return raised.type, raised.message
+
+
+def _last_line(text: object) -> str:
+    lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "no reason was given"

@@ -1,0 +1,148 @@
+"""A whole suite: as many pytest processes as it takes to start every test once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopctl.model.evidence import CaseStatus, SuiteEnd
+from loopctl.model.plan import SuiteSpec
+from loopctl.ports.suite import SuiteContext
+from loopctl.process import Exit, Stop
+from loopctl.suites.progress import Progress
+from loopctl.suites.pytest_command import pytest_command
+from loopctl.suites.pytest_process import TEST_TIMEOUT, Watch, run_pytest
+from loopctl.suites.spool import SpoolReader
+
+MOST_PROCESSES = 6
+_NAMED = 3
+_NOT_FATAL = frozenset({0, 1, 5})
+
+
+@dataclass(frozen=True, slots=True)
+class PytestRun:
+    """What one run of a suite is made of. `private` is a folder for what is not yet redacted."""
+
+    executable: Path
+    spec: SuiteSpec
+    context: SuiteContext
+    environ: Mapping[str, str]
+    private: Path
+    progress: Progress
+    watch: Watch
+
+    def to_the_end(self, stop: Stop) -> SuiteEnd:
+        """Run every test. After a crash or a hang, pytest is started again for those left.
+
+        Raises `Stopped` when `stop` stops, once every process is dead.
+        """
+        began = time.monotonic()
+        processes = 0
+        with stop.child(self.spec.suite_timeout_s) as limit:
+            while True:
+                ended_before = self.progress.ended_count
+                ended = self._one_process(processes, limit)
+                stop.remaining(0)
+                processes += 1
+                self._settle(ended, limit)
+                moved = self.progress.ended_count > ended_before
+                if not (moved and processes < MOST_PROCESSES and self._is_cut_short(ended, limit)):
+                    break
+            return self._end(ended, processes, limit, time.monotonic() - began)
+
+    def _one_process(self, number: int, limit: Stop) -> Exit:
+        only = None
+        if number:
+            only = self.private / f"only-{number}.json"
+            only.write_text(json.dumps(list(self.progress.not_started)), encoding="utf-8")
+            self.progress.next_process()
+        path = self.private / f"spool-{number}.jsonl"
+        command = pytest_command(
+            self.executable, self.spec, self.context, self.environ, path, only=only
+        )
+        spool = SpoolReader(path)
+        try:
+            return run_pytest(command, spool, self.progress, self.watch, limit)
+        finally:
+            spool.close()
+
+    def _settle(self, ended: Exit, limit: Stop) -> None:
+        """Account for the tests whose process ended under them."""
+        for test in self.progress.running:
+            if limit.reason is not None:
+                message = f"still running when the suite's {self.spec.suite_timeout_s:g} s were up"
+                self.progress.give_up(test, CaseStatus.TIMEOUT, message)
+            elif ended.stopped is None:
+                self.progress.give_up(test, CaseStatus.LOST, f"pytest {_manner(ended)} under it")
+            elif self.spec.repeatable:
+                self.progress.requeue(test)
+            else:
+                message = (
+                    "was running beside a test that ran out of time, and ended with it"
+                    " (with `repeatable: true` it would be run again)"
+                )
+                self.progress.give_up(test, CaseStatus.LOST, message)
+
+    def _is_cut_short(self, ended: Exit, limit: Stop) -> bool:
+        crashed = ended.stopped is not None or not self.progress.session_ended
+        return crashed and limit.reason is None and bool(self.progress.not_started)
+
+    def _end(self, ended: Exit, processes: int, limit: Stop, duration_s: float) -> SuiteEnd:
+        progress = self.progress
+        reported = progress.session_ended or ended.stopped == TEST_TIMEOUT
+        usage_error = self._usage_error(ended)
+        return SuiteEnd(
+            complete=reported
+            and not progress.not_started
+            and limit.reason is None
+            and usage_error is None
+            and (ended.code in _NOT_FATAL or ended.stopped is not None),
+            exit_code=ended.code,
+            duration_s=duration_s,
+            collected=progress.collected_count,
+            deselected=progress.deselected,
+            stopped="suite timeout" if limit.reason is not None else None,
+            detail="; ".join(self._details(ended, processes)),
+            usage_error=usage_error,
+        )
+
+    def _usage_error(self, ended: Exit) -> str | None:
+        """Why pytest could not run at all, in its own words; None when it did."""
+        progress = self.progress
+        if ended.stopped is not None or progress.collect_errors or progress.ended_count:
+            return None
+        refused = ended.code in (2, 3, 4)
+        if not refused and (progress.plugin_seen or ended.code < 0):
+            return None
+        said = self.watch.stderr.last_line() or progress.internal_error
+        return said or self.watch.stdout.last_line() or f"pytest {_manner(ended)}"
+
+    def _details(self, ended: Exit, processes: int) -> list[str]:
+        progress = self.progress
+        details = []
+        if processes > 1:
+            details.append(f"pytest was started {processes} times, as it was cut short")
+        if ended.stopped is None and not (progress.session_ended and ended.code in _NOT_FATAL):
+            details.append(f"pytest {_manner(ended)}")
+        if left := progress.not_started:
+            names = ", ".join(progress.name_of(test) for test in left[:_NAMED])
+            more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+            details.append(f"{len(left)} collected but never started: {names}{more}")
+        for name, capture in (("stdout", self.watch.stdout), ("stderr", self.watch.stderr)):
+            if capture.error is not None:
+                details.append(f"{name}.txt is cut off: {capture.error.strerror}")
+        return details
+
+
+def _manner(ended: Exit) -> str:
+    """How a process ended, in words."""
+    if ended.code >= 0:
+        return f"ended with exit code {ended.code}"
+    try:
+        return f"was killed by {signal.Signals(-ended.code).name}"
+    except ValueError:
+        return f"was killed by signal {-ended.code}"

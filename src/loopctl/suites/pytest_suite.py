@@ -1,0 +1,167 @@
+"""Suites of `kind: pytest`, run by the user's own interpreter with one plugin of ours in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from loopctl.errors import Problem
+from loopctl.model.evidence import Case, Collection, SuiteEnd
+from loopctl.model.plan import SuiteSpec
+from loopctl.model.references import Endpoint, mentioned
+from loopctl.ports.suite import Suite, SuiteContext, SuiteError
+from loopctl.process import Stop
+from loopctl.redact import Redactor
+from loopctl.suites.capture import Capture, open_private
+from loopctl.suites.interpreter import Interpreter, ask, locate, missing_interpreter, shortcoming
+from loopctl.suites.progress import Progress
+from loopctl.suites.pytest_command import pytest_command
+from loopctl.suites.pytest_process import Watch, run_pytest
+from loopctl.suites.pytest_run import PytestRun
+from loopctl.suites.spool import Event, SpoolReader, private_folder
+from loopctl.suites.suite_environment import users_environment
+
+
+class PytestSuite(Suite):
+    """Runs pytest suites; safe to share by threads.
+
+    `environ` is what the tests' environment is made from, loopctl's own by default.
+    """
+
+    def __init__(self, redactor: Redactor, environ: Mapping[str, str] | None = None) -> None:
+        self._redactor = redactor
+        self._environ = dict(os.environ if environ is None else environ)
+        self._asked: dict[Path, Interpreter | str] = {}
+        self._asking = threading.Lock()
+
+    def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
+        """Folder, arguments, interpreter and pytest; each problem with what would fix it."""
+        where = f"suite {spec.id}"
+        if not spec.cwd.is_dir():
+            hint = "name an existing folder as the suite's `cwd`"
+            return [Problem(f"the folder {spec.cwd} does not exist", where=where, hint=hint)]
+        problems = []
+        try:
+            shlex.split(spec.run)
+        except ValueError as problem:
+            said = f"run: {spec.run!r}: {problem}"
+            problems.append(Problem(said, where=where, hint="quote it as for a shell"))
+        shown = spec.python or sys.executable
+        executable = locate(spec.python, spec.cwd)
+        if executable is None:
+            return [*problems, missing_interpreter(shown, where)]
+        lacks = shortcoming(self._ask(executable, spec.cwd, stop), shown, where)
+        return [*problems, *([lacks] if lacks else [])]
+
+    def collect(self, spec: SuiteSpec, context: SuiteContext, stop: Stop) -> Collection:
+        """What pytest would run, by its own `--collect-only`.
+
+        Services that are not up yet are given addresses that exist nowhere, so that collection
+        can go on while they are built. Raises `SuiteError` when pytest refuses its arguments.
+        """
+        executable = self._executable(spec)
+        context = replace(context, endpoints=_with_placeholders(spec, context))
+        errors: list[Case] = []
+        progress = Progress(self._redactor, errors.append, _drop, str(spec.cwd))
+        watch = Watch(Capture(None, self._redactor), Capture(None, self._redactor), float("inf"))
+        with private_folder() as private, stop.child(spec.suite_timeout_s) as limit:
+            path = private / "spool.jsonl"
+            extra = ("--collect-only", "-q")
+            command = pytest_command(executable, spec, context, self._environ, path, extra=extra)
+            with contextlib.closing(SpoolReader(path)) as spool:
+                ended = run_pytest(command, spool, progress, watch, limit)
+        stop.remaining(0)
+        if ended.stopped is not None:
+            raise _not_collected(spec, f"no end after {spec.suite_timeout_s:g} s")
+        if progress.collected_count is None and not errors:
+            said = watch.stderr.last_line() or watch.stdout.last_line()
+            raise _not_collected(spec, said or f"pytest ended with exit code {ended.code}")
+        names = tuple(progress.name_of(test) for test in progress.not_started)
+        return Collection(names, progress.deselected or 0, tuple(errors))
+
+    def run(
+        self, spec: SuiteSpec, context: SuiteContext, on: Callable[[Case], None], stop: Stop
+    ) -> SuiteEnd:
+        """Run it; what it prints and reports is kept, redacted, in the context's folder.
+
+        Leaves `stdout.txt`, `stderr.txt` and `events.jsonl` there, private to the user.
+        """
+        executable = self._executable(spec)
+        with self._records(context.folder) as (watched, keep), private_folder() as private:
+            progress = Progress(self._redactor, on, keep, str(spec.cwd))
+            watch = Watch(*watched, spec.test_timeout_s)
+            whole = PytestRun(executable, spec, context, self._environ, private, progress, watch)
+            return whole.to_the_end(stop)
+
+    def _executable(self, spec: SuiteSpec) -> Path:
+        executable = locate(spec.python, spec.cwd)
+        if executable is None:
+            problem = missing_interpreter(spec.python or sys.executable, f"suite {spec.id}")
+            raise SuiteError(problem.message, where=problem.where, hint=problem.hint)
+        return executable
+
+    def _ask(self, executable: Path, cwd: Path, stop: Stop) -> Interpreter | str:
+        with self._asking:
+            if executable not in self._asked:
+                env = users_environment(self._environ)
+                self._asked[executable] = ask(executable, cwd, env, stop)
+            return self._asked[executable]
+
+    @contextlib.contextmanager
+    def _records(
+        self, folder: Path
+    ) -> Iterator[tuple[tuple[Capture, Capture], Callable[[Event], None]]]:
+        """The files a run leaves. A disk that cannot take them is a `SuiteError`."""
+        with contextlib.ExitStack() as open_files:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                out = Capture(folder / "stdout.txt", self._redactor)
+                open_files.callback(out.close)
+                err = Capture(folder / "stderr.txt", self._redactor)
+                open_files.callback(err.close)
+                events = open_files.enter_context(open_private(folder / "events.jsonl"))
+            except OSError as problem:
+                raise _cannot_record(folder, problem) from problem
+
+            def keep(event: Event) -> None:
+                try:
+                    events.write(json.dumps(event).encode("ascii") + b"\n")
+                except OSError as problem:
+                    raise _cannot_record(folder, problem) from problem
+
+            yield (out, err), keep
+
+
+def _with_placeholders(spec: SuiteSpec, context: SuiteContext) -> Mapping[str, Endpoint]:
+    # `.invalid` is kept free of hosts by RFC 2606.
+    texts = (spec.run, *(spec.env or {}).values())
+    wanted = frozenset(spec.evidence.target).union(*map(mentioned, texts))
+    nowhere = {name: Endpoint.of(f"http://{name.lower()}.invalid") for name in wanted}
+    return nowhere | dict(context.endpoints)
+
+
+def _drop(_event: Event) -> None:
+    """What happens while collecting is not kept: the run itself will tell it again."""
+
+
+def _not_collected(spec: SuiteSpec, said: str) -> SuiteError:
+    return SuiteError(
+        f"pytest collected nothing it could tell: {said}",
+        where=f"suite {spec.id}",
+        hint=f"in {spec.cwd}: {spec.python or sys.executable} -m pytest --collect-only {spec.run}",
+    )
+
+
+def _cannot_record(folder: Path, problem: OSError) -> SuiteError:
+    return SuiteError(
+        f"the suite's output cannot be written: {problem.strerror}",
+        where=str(folder),
+        hint="make room there, or choose another --runs-dir",
+    )

@@ -1,0 +1,192 @@
+"""Which lines are new: the failing window's templates against those of green runs.
+
+Novelty first, severity second found the telling line in the top three 16 times of 18; severity
+and rarity without a baseline twice (facts/log-triage.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Self
+
+from loopctl.errors import LoopctlError
+from loopctl.triage.assemble import LogEvent
+from loopctl.triage.fingerprint import stack_fingerprint
+from loopctl.triage.severity import Severity, severity_of
+from loopctl.triage.templates import Masker
+
+SCHEMA: Final = 1
+_MOST_TEMPLATES: Final = 20_000
+_OVERFLOW: Final = "<more templates than are kept>"
+_RATE_CHANGED: Final = 3.0
+
+
+class BaselineError(LoopctlError):
+    """A stored baseline that cannot be read; say so and go on without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How often a template was seen, and at which revision first."""
+
+    count: int
+    first_seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The templates of green logs: service → template → how often. `lines` is by service."""
+
+    templates: Mapping[str, Mapping[str, Seen]]
+    lines: Mapping[str, int]
+
+    def merged(self, other: Baseline) -> Baseline:
+        """Both together, `self` the older: several green windows are better than one."""
+        templates = {service: dict(seen) for service, seen in self.templates.items()}
+        lines = dict(self.lines)
+        for service, theirs in other.templates.items():
+            ours = templates.setdefault(service, {})
+            for template, seen in theirs.items():
+                before = ours.get(template, Seen(0, seen.first_seen))
+                ours[template] = Seen(before.count + seen.count, before.first_seen)
+            lines[service] = lines.get(service, 0) + other.lines.get(service, 0)
+        return Baseline(templates, lines)
+
+    def to_json(self) -> str:
+        """One JSON document, keys sorted."""
+        services = {
+            service: {
+                "lines": self.lines.get(service, 0),
+                "templates": {t: [s.count, s.first_seen] for t, s in templates.items()},
+            }
+            for service, templates in self.templates.items()
+        }
+        return json.dumps({"schema": SCHEMA, "services": services}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote; raises BaselineError for anything else."""
+        try:
+            document = json.loads(text)
+            if document["schema"] != SCHEMA:
+                raise BaselineError(f"a baseline of schema {document['schema']!r}, not {SCHEMA}")
+            services = document["services"]
+            templates = {
+                str(service): {
+                    str(t): Seen(int(count), str(first))
+                    for t, (count, first) in known["templates"].items()
+                }
+                for service, known in services.items()
+            }
+            return cls(templates, {str(s): int(known["lines"]) for s, known in services.items()})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise BaselineError(f"this is not a baseline: {error!r}") from error
+
+
+class Novelty(IntEnum):
+    """How a template stands to the green runs, the most telling first."""
+
+    NOVEL_SEVERE = 0
+    NOVEL = 1
+    RATE_CHANGED = 2
+    KNOWN = 3
+
+
+@dataclass(slots=True)
+class _Counted:
+    count: int
+    severity: Severity
+    revision: str
+    first: LogEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTemplate:
+    """A template of the failing window. `novelty` is None without a baseline for the service."""
+
+    service: str
+    template: str
+    count: int
+    severity: Severity
+    novelty: Novelty | None
+    first: LogEvent
+
+
+class Window:
+    """Counts the templates of one service's events, streaming, in bounded memory."""
+
+    def __init__(self, service: str, baseline: Baseline | None) -> None:
+        self.service = service
+        known = baseline.templates.get(service) if baseline else None
+        self._known: Mapping[str, Seen] | None = known
+        self._known_lines = baseline.lines.get(service, 0) if baseline else 0
+        self._masker = Masker()
+        self._seen: dict[str, _Counted] = {}
+        self._lines = 0
+
+    def add(self, event: LogEvent) -> str:
+        """Count an event; returns its template."""
+        self._lines += 1
+        template = self._template(event)
+        counted = self._seen.get(template)
+        if counted is None and len(self._seen) >= _MOST_TEMPLATES:
+            template = _OVERFLOW
+            counted = self._seen.get(template)
+        if counted is None:
+            self._seen[template] = _Counted(1, severity_of(event), event.revision, event)
+        else:
+            counted.count += 1
+        return template
+
+    def is_novel(self, template: str) -> bool | None:
+        """Whether green runs never showed it; None when there are none to compare with."""
+        return None if self._known is None else template not in self._known
+
+    def ranked(self) -> list[RankedTemplate]:
+        """Every template, the most telling first."""
+        ranked = [
+            RankedTemplate(self.service, t, c.count, c.severity, self._novelty(t, c), c.first)
+            for t, c in self._seen.items()
+        ]
+        return sorted(ranked, key=rank_key)
+
+    def as_baseline(self) -> Baseline:
+        """What a green window leaves for later runs."""
+        seen = {t: Seen(c.count, c.revision) for t, c in self._seen.items()}
+        return Baseline({self.service: seen}, {self.service: self._lines})
+
+    def _template(self, event: LogEvent) -> str:
+        if event.trace is not None:
+            return stack_fingerprint(event.trace)
+        return self._masker.template(event.lines[0].text)
+
+    def _novelty(self, template: str, counted: _Counted) -> Novelty | None:
+        if self._known is None:
+            return None
+        if template not in self._known:
+            severe = counted.severity >= Severity.WARNING
+            return Novelty.NOVEL_SEVERE if severe else Novelty.NOVEL
+        then = self._known[template].count / max(1, self._known_lines)
+        now = counted.count / max(1, self._lines)
+        changed = now > then * _RATE_CHANGED and counted.count > 3
+        return Novelty.RATE_CHANGED if changed else Novelty.KNOWN
+
+
+def rank_key(ranked: RankedTemplate) -> tuple[int, int, int, int]:
+    """Sorts templates: by novelty, then by severity, the rare before the frequent."""
+    novelty = Novelty.NOVEL if ranked.novelty is None else ranked.novelty
+    return (novelty, -ranked.severity, ranked.count, ranked.first.number)
+
+
+def learn(services: Iterable[tuple[str, Iterable[LogEvent]]]) -> Baseline:
+    """The baseline that green logs leave, one pass over each service's events."""
+    baseline = Baseline({}, {})
+    for service, events in services:
+        window = Window(service, None)
+        for event in events:
+            window.add(event)
+        baseline = baseline.merged(window.as_baseline())
+    return baseline

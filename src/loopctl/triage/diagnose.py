@@ -1,0 +1,186 @@
+"""From symptoms to findings: known causes with their evidence, or an honest "no known cause"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from loopctl.model.finding import Finding, ProposedRemedy, Quote
+from loopctl.triage.assemble import assemble
+from loopctl.triage.baseline import Novelty, RankedTemplate, Window, rank_key
+from loopctl.triage.fingerprint import cause_fingerprint
+from loopctl.triage.loading import Catalogue
+from loopctl.triage.match import Matcher, Seen
+from loopctl.triage.records import cut, log_quote, log_record, records_of
+from loopctl.triage.severity import Severity
+from loopctl.triage.symptoms import ServiceLog, Symptoms
+from loopctl.triage.unexplained import Explained, unexplained
+from loopctl.triage.whys import Evidence, chain, fill, named_values, placeholders
+
+_MOST_NOVEL: Final = 10
+_MOST_EVIDENCE: Final = 10
+_SEVERITIES: Final = ("critical", "high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class NovelLine:
+    """A log line that the green runs never showed, or the worst there is without any."""
+
+    template: str
+    count: int
+    quote: Quote
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is known and what is not. `ranked_by` says how the novel lines were found."""
+
+    findings: tuple[Finding, ...]
+    novel: tuple[NovelLine, ...]
+    unknown: tuple[str, ...]
+    ranked_by: str
+
+
+def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
+    """Say what caused the failure, as far as the evidence shows it. One pass over the logs."""
+    matcher = Matcher(catalogue)
+    for record in records_of(symptoms):
+        matcher.see(record)
+    novel = _novel_lines(symptoms, matcher)
+    causes = _folded([(_finding(seen), seen) for seen in matcher.seen()])
+    known = [finding for finding, _ in causes]
+    explained = Explained.by(known, [seen for _, each in causes for seen in each])
+    by_service = [(line.service, line.quote) for line in novel]
+    rest = unexplained(symptoms, explained, by_service)
+    ranked_by = _ranked_by(symptoms)
+    return Diagnosis(
+        (*sorted(known, key=_rank), *rest),
+        novel,
+        tuple(_unknown(symptoms, known, rest, ranked_by)),
+        ranked_by,
+    )
+
+
+def _novel_lines(symptoms: Symptoms, matcher: Matcher) -> tuple[NovelLine, ...]:
+    """Stream the logs past the signatures; the lines that matter most, of all services."""
+    found: list[tuple[RankedTemplate, ServiceLog]] = []
+    for log in symptoms.logs:
+        window = Window(log.service, symptoms.baseline)
+        for event in assemble(log.entries):
+            template = window.add(event)
+            if matcher.wants(event):
+                matcher.see(log_record(log, event, window.is_novel(template)))
+        found.extend((ranked, log) for ranked in window.ranked() if _tells(ranked))
+    found.sort(key=lambda pair: rank_key(pair[0]))
+    return tuple(_novel_line(ranked, log) for ranked, log in found[:_MOST_NOVEL])
+
+
+def _tells(ranked: RankedTemplate) -> bool:
+    if ranked.novelty is None:
+        return ranked.severity >= Severity.WARNING
+    return ranked.novelty is not Novelty.KNOWN
+
+
+def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
+    event = ranked.first
+    line = event.lines[0]
+    if event.trace is not None:
+        raised = event.trace.innermost.number
+        line = next(each for each in event.lines if each.number == raised)
+    return NovelLine(ranked.template, ranked.count, cut(log_quote(log, line)), ranked.service)
+
+
+def _finding(seen: Seen) -> Finding:
+    signature = seen.signature
+    cases = dict.fromkeys(c for clause in seen.hits for hit in clause for c in hit.record.cases)
+    wanted = [signature.title, signature.remedy.detail]
+    for why in signature.whys:
+        wanted += [why.question, why.answer, f"{{{why.evidence}}}" if why.evidence else ""]
+    values = named_values(seen, placeholders(*wanted), len(cases))
+    evidence = Evidence()
+    whys = chain(signature.whys, values, evidence)
+    evidence.fill(seen.hits)
+    detail, _ = fill(signature.remedy.detail, values)
+    return Finding(
+        signature=signature.id,
+        title=fill(signature.title, values)[0],
+        severity=signature.severity,
+        confidence=round(seen.confidence, 2),
+        fingerprint=cause_fingerprint(signature.id, seen.service, seen.key),
+        service=seen.service,
+        evidence=tuple(evidence),
+        whys=whys,
+        remedy=ProposedRemedy(signature.remedy.action, detail),
+        not_evidence=signature.not_evidence,
+        cases=tuple(cases),
+        links=signature.links,
+    )
+
+
+def _folded(causes: Sequence[tuple[Finding, Seen]]) -> list[tuple[Finding, list[Seen]]]:
+    """Let the specific explain the generic: what is explained becomes evidence of its cause."""
+    explainers = {
+        index: [
+            at
+            for at, (other, by) in enumerate(causes)
+            if seen.signature.id in by.signature.explains and _same_place(finding, other)
+        ]
+        for index, (finding, seen) in enumerate(causes)
+    }
+    folded: list[tuple[Finding, list[Seen]]] = []
+    for index, (finding, seen) in enumerate(causes):
+        if explainers[index]:
+            continue
+        beneath = [causes[at] for at, above in explainers.items() if index in above]
+        for generic, _ in beneath:
+            finding = _absorb(finding, generic)  # noqa: PLW2901 - it grows by what it explains
+        if beneath:
+            step = seen.signature.confidence.per_corroboration
+            finding = replace(finding, confidence=round(min(0.99, finding.confidence + step), 2))  # noqa: PLW2901
+        folded.append((finding, [seen, *(under for _, under in beneath)]))
+    return folded
+
+
+def _same_place(one: Finding, other: Finding) -> bool:
+    return one.service == other.service or None in (one.service, other.service)
+
+
+def _absorb(cause: Finding, symptom: Finding) -> Finding:
+    evidence = tuple(dict.fromkeys((*cause.evidence, *symptom.evidence)))[:_MOST_EVIDENCE]
+    cases = tuple(dict.fromkeys((*cause.cases, *symptom.cases)))
+    return replace(cause, evidence=evidence, cases=cases)
+
+
+def _rank(finding: Finding) -> tuple[int, float, str]:
+    return (_SEVERITIES.index(finding.severity), -finding.confidence, finding.fingerprint)
+
+
+def _ranked_by(symptoms: Symptoms) -> str:
+    known = symptoms.baseline.templates if symptoms.baseline else {}
+    bare = [log.service for log in symptoms.logs if log.service not in known]
+    if not bare:
+        return "novelty against the green runs, then severity"
+    if len(bare) == len(symptoms.logs):
+        return "severity and rarity: there is no green run to compare with"
+    return f"novelty, then severity; {', '.join(bare)} without a green run: severity and rarity"
+
+
+def _unknown(
+    symptoms: Symptoms, known: Sequence[Finding], rest: Sequence[Finding], ranked_by: str
+) -> Iterator[str]:
+    captured = {log.service for log in symptoms.logs}
+    concerned = dict.fromkeys(fault.service for fault in symptoms.faults if fault.service)
+    for service in concerned:
+        if service not in captured:
+            yield f"what {service} logged: nothing was captured"
+    if symptoms.logs and "no green run" in ranked_by:
+        yield "which lines are new: there is no green run to compare with"
+    for finding in rest:
+        what = f"{len(finding.cases)} failing tests" if finding.cases else "this failure"
+        yield f"the cause of {what}: {finding.evidence[0].quote}"
+    for finding in known:
+        for why in finding.whys:
+            if why.status == "hypothesis":
+                yield f"{finding.title} – {why.question} Not shown, only thought: {why.answer}"

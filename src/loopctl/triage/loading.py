@@ -1,0 +1,124 @@
+"""Reads the catalogue: ours from the package, the user's files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import yaml
+from pydantic import ValidationError
+
+from loopctl.errors import Problem, UsageError
+from loopctl.triage.signatures import Signature
+
+_LARGEST: Final = 1_048_576
+_NULL: Final = "tag:yaml.org,2002:null"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The signatures in force, by id; a user's own replaces ours of the same id."""
+
+    signatures: tuple[Signature, ...]
+
+    def find(self, signature: str) -> Signature | None:
+        """The signature of that id."""
+        return next((known for known in self.signatures if known.id == signature), None)
+
+
+def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
+    """Ours and those of `extra`; raises UsageError with every problem of every file.
+
+    A file holds one signature a YAML document, or a list of them.
+    """
+    known: dict[str, Signature] = {}
+    problems: list[Problem] = []
+    for where, text in [*_ours(), *_theirs(extra, problems)]:
+        for signature in _read(where, text, problems):
+            known[signature.id] = signature
+    problems.extend(_dangling(known))
+    if problems:
+        raise UsageError(f"{len(problems)} problems in the signatures", problems)
+    return Catalogue(tuple(known.values()))
+
+
+def _ours() -> Iterator[tuple[str, str]]:
+    folder = resources.files("loopctl.triage") / "catalogue"
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            yield f"catalogue/{file.name}", file.read_text(encoding="utf-8")
+
+
+def _theirs(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    for path in paths:
+        try:
+            if path.stat().st_size > _LARGEST:
+                problems.append(Problem("larger than 1 MiB", where=str(path)))
+                continue
+            yield str(path), path.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            hint = "see `signatures:` in the loop file"
+            problems.append(Problem(f"cannot be read: {error}", where=str(path), hint=hint))
+
+
+def _read(where: str, text: str, problems: list[Problem]) -> Iterator[Signature]:
+    try:
+        nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node.tag != _NULL]
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        problems.append(Problem(f"not YAML: {_one_line(error)}", where=_at(where, error)))
+        return
+    for node, document in zip(nodes, documents, strict=True):
+        in_list = isinstance(document, list) and isinstance(node, yaml.SequenceNode)
+        pairs = zip(node.value, document, strict=True) if in_list else [(node, document)]
+        for each_node, each in pairs:
+            try:
+                yield Signature.model_validate(each)
+            except ValidationError as error:
+                problems.extend(_problems(where, each_node, error))
+
+
+def _problems(where: str, root: yaml.Node, error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False, include_input=False):
+        path = [part for part in detail["loc"] if part != "tuple"]
+        mark = _node_at(root, path).start_mark
+        name = ".".join(map(str, path)) or "signature"
+        place = f"{where}:{mark.line + 1}:{mark.column + 1}"
+        yield Problem(f"{name}: {detail['msg']}", where=place)
+
+
+def _node_at(node: yaml.Node, path: Sequence[int | str]) -> yaml.Node:
+    """The deepest node on the path, for its position."""
+    for part in path:
+        child = _child(node, part)
+        if child is None:
+            return node
+        node = child
+    return node
+
+
+def _child(node: yaml.Node, part: int | str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        return node.value[part] if part < len(node.value) else None
+    return None
+
+
+def _dangling(known: dict[str, Signature]) -> Iterator[Problem]:
+    for signature in known.values():
+        for explained in signature.explains:
+            if explained not in known:
+                yield Problem(f"explains {explained!r}, which does not exist", where=signature.id)
+
+
+def _at(where: str, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
+
+
+def _one_line(error: Exception) -> str:
+    return getattr(error, "problem", None) or str(error).splitlines()[0]

@@ -1,0 +1,160 @@
+"""Known causes as data: what each needs to see, what it says, what may be done.
+
+Grown from the schema in facts/log-triage.md. `all` must be seen, `none` must not; of `any` one
+must be seen where `all` is empty, otherwise each corroborates.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from loopctl.triage.regexes import compiled, problem_with
+
+Scalar = str | int | float | bool | None
+On = Literal["log", "test", "condition", "http", "ws_close", "metric"]
+
+
+def _safe(pattern: str) -> str:
+    if problem := problem_with(pattern):
+        raise ValueError(problem)
+    return pattern
+
+
+Regex = Annotated[str, AfterValidator(_safe)]
+
+
+class _Strict(BaseModel):
+    """Unknown keys are errors: nothing in a catalogue is silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Comparison(_Strict):
+    """A field of a record against a value, or against another field of it (`ref`)."""
+
+    field: str
+    op: Literal["eq", "ne", "lt", "le", "gt", "ge", "in"] = "eq"
+    value: Scalar | tuple[Scalar, ...] = None
+    ref: str | None = None
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if self.ref is not None and "value" in self.model_fields_set:
+            raise ValueError("give a value or a ref, not both")
+        if (self.op == "in") != isinstance(self.value, tuple):
+            raise ValueError("`in` goes with a list of values, and only `in`")
+        return self
+
+
+class Clause(_Strict):
+    """What one piece of evidence looks like.
+
+    `source` is a log's stream or a suite's id; `regex` is looked for in every line of the record;
+    `field` … is short for a single entry of `where`.
+    """
+
+    on: On
+    source: str | None = None
+    regex: Regex | None = None
+    where: tuple[Comparison, ...] = ()
+    field: str | None = None
+    op: Literal["eq", "ne", "lt", "le", "gt", "ge", "in"] = "eq"
+    value: Scalar | tuple[Scalar, ...] = None
+    ref: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.field is None and {"op", "value", "ref"} & self.model_fields_set:
+            raise ValueError("op, value and ref need a field")
+        if not self.regex and not self.comparisons:
+            raise ValueError("a clause needs a regex, a field or a where")
+        return self
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Everything that is asked of the record's fields."""
+        if self.field is None:
+            return self.where
+        given = self.model_dump(include={"field", "op", "value", "ref"}, exclude_unset=True)
+        return (Comparison.model_validate(given), *self.where)
+
+    @property
+    def captures(self) -> frozenset[str]:
+        """The names that the regex captures."""
+        return frozenset(compiled(self.regex).groupindex) if self.regex else frozenset()
+
+
+class Match(_Strict):
+    """When the cause is seen."""
+
+    all: tuple[Clause, ...] = ()
+    any: tuple[Clause, ...] = ()
+    none: tuple[Clause, ...] = ()
+
+    @model_validator(mode="after")
+    def _sees_something(self) -> Self:
+        if not self.all and not self.any:
+            raise ValueError("`all` or `any` must hold a clause")
+        return self
+
+
+class Confidence(_Strict):
+    """How sure the match makes us; `act_at` is the least for acting without a person."""
+
+    base: float = Field(default=0.6, ge=0, le=1)
+    per_corroboration: float = Field(default=0.1, ge=0, le=1)
+    act_at: float = Field(default=0.9, ge=0, le=1)
+
+
+class WhyTemplate(_Strict):
+    """A question and its answer with `{name}`s.
+
+    With `evidence`, the name that shows it, the answer is observed once that was captured; without
+    it is `inferred` when the signature says so, else a hypothesis.
+    """
+
+    question: str
+    answer: str
+    evidence: str | None = None
+    inferred: bool = False
+
+
+class RemedyTemplate(_Strict):
+    """What may be done: `auto` within `limit`, or `person`."""
+
+    action: Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
+    mode: Literal["auto", "person"] = "person"
+    limit: int = Field(default=1, ge=0, le=10)
+    verify: str | None = None
+    detail: str = ""
+
+
+class Examples(_Strict):
+    """Fixture files that the signature must match, and must not."""
+
+    positive: tuple[str, ...] = Field(min_length=1)
+    negative: tuple[str, ...] = Field(min_length=1)
+
+
+class Signature(_Strict):
+    """A known cause. `explains` names signatures that say less about the same failure.
+
+    `group_by`: captures or fields whose values tell two findings of this signature apart.
+    `not_evidence`: the run itself is at fault and proves nothing about the service.
+    """
+
+    schema_: Literal[1] = Field(alias="schema")
+    id: str = Field(pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)+$")
+    title: str
+    severity: Literal["critical", "high", "medium", "low"]
+    confidence: Confidence = Confidence()
+    match: Match
+    group_by: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
+    not_evidence: bool = False
+    whys: tuple[WhyTemplate, ...] = ()
+    remedy: RemedyTemplate
+    links: tuple[str, ...] = ()
+    tests: Examples

@@ -1,0 +1,82 @@
+"""What a diagnosis starts from: everything a failed cycle left behind, and where it stands.
+
+Every `source` is the path of a capture relative to the run's folder; quotes are located by adding
+`#` and the 1-based line, or the test's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loopctl.model.artifact import ContentProof
+from loopctl.model.evidence import GradedCase, SuiteJudgement
+from loopctl.model.finding import Fault
+from loopctl.model.logs import LogEntry, RequestEntry
+from loopctl.model.state import State
+from loopctl.triage.baseline import Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLog:
+    """A service's captured lines, in the order of capture. `entries` is iterated once."""
+
+    service: str
+    source: str
+    entries: Iterable[LogEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLog:
+    """A service's captured requests; the first one stands in line `first` of `source`."""
+
+    service: str
+    source: str
+    requests: tuple[RequestEntry, ...]
+    first: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """What a suite showed. `service` is the one it tests, None when it tests several."""
+
+    suite: str
+    source: str
+    cases: tuple[GradedCase, ...]
+    judgement: SuiteJudgement | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """How a service was configured: the port it was told, those it listens on, what it holds."""
+
+    service: str
+    told: int | None = None
+    listening: tuple[int, ...] = ()
+    proof: ContentProof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A criterion as judged: `value` and `limit` as people read them; `met` None: too few."""
+
+    metric: str
+    value: str
+    limit: str
+    met: bool | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Symptoms:
+    """A failed cycle. `stage` is the one that failed; `baseline` the green logs, None without."""
+
+    stage: State
+    faults: tuple[Fault, ...] = ()
+    logs: tuple[ServiceLog, ...] = ()
+    requests: tuple[RequestLog, ...] = ()
+    suites: tuple[SuiteResult, ...] = ()
+    facts: tuple[ServiceFacts, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    baseline: Baseline | None = None
