@@ -44,12 +44,17 @@ _CLIENT_FILE = re.compile(
 )
 _WRONG_USE = frozenset({"TypeError", "AttributeError"})
 _ODD_ANSWER = frozenset({"KeyError", "IndexError", "ValueError", "LookupError", "StopIteration"})
-# What a test trips over when an answer has another shape than it had: JSON's own types.
-_JSON_VALUE = re.compile(
-    r"'(NoneType|dict|list|str|int|float|bool)' object"
+# What a test trips over when an answer has another shape than it had: JSON's own types, used as if
+# they were another of them.
+_OTHER_SHAPE = re.compile(
+    r"'(NoneType|dict|list|str|int|float|bool)' object (is not|does not|cannot)"
     r"|string indices must be integers|list indices must be integers"
     r"|unsupported operand|cannot unpack|can only concatenate|not supported between"
 )
+_NO_ATTRIBUTE = re.compile(r"'(?P<type>\w+)' object has no attribute '(?P<name>\w+)'")
+_JSON_TYPES: dict[str, type] = {
+    "dict": dict, "list": list, "str": str, "int": int, "float": float, "bool": bool,
+}  # fmt: skip
 
 
 def blame(raised: Raised, *, in_call: bool, met_target: bool) -> tuple[Blame, str]:
@@ -87,11 +92,20 @@ def blame(raised: Raised, *, in_call: bool, met_target: bool) -> tuple[Blame, st
 
 
 def _wrong_use(raised: Raised, name: str, *, met_target: bool) -> tuple[Blame, str]:
-    if met_target and _JSON_VALUE.search(raised.message):
+    if met_target and _is_other_shape(raised.message):
         return Blame.SERVICE, f"{name} on a value that the target answered"
     if met_target and _is_client_code(raised):
         return Blame.SERVICE, f"{name} inside a network client"
     return Blame.TEST, f"{name} in the test's own code"
+
+
+def _is_other_shape(message: str) -> bool:
+    missing = _NO_ATTRIBUTE.search(message)
+    if missing is None:
+        return _OTHER_SHAPE.search(message) is not None
+    # `.get` of a list was meant for a dict; `.mesage` of a dict was meant for nothing there is.
+    of_another = any(hasattr(kind, missing["name"]) for kind in _JSON_TYPES.values())
+    return missing["type"] == "NoneType" or (missing["type"] in _JSON_TYPES and of_another)
 
 
 def short_type(raised: Raised) -> str:

@@ -104,12 +104,13 @@ class _Seen:
 
     @property
     def statuses(self) -> frozenset[int]:
-        known = [*self.exchanges, *self.receipts]
+        known: Sequence[HttpExchange | Receipt] = (*self.exchanges, *self.receipts)
         return frozenset(each.status for each in known if each.status is not None)
 
     @property
     def paths(self) -> frozenset[str]:
-        return frozenset(each.path.partition("?")[0] for each in (*self.exchanges, *self.receipts))
+        known: Sequence[HttpExchange | Receipt] = (*self.exchanges, *self.receipts)
+        return frozenset(each.path.partition("?")[0] for each in known)
 
     @property
     def sent(self) -> int:

@@ -16,6 +16,7 @@ test can tell it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from loopctl.evidence.blame import Blame, blame, short_type
 from loopctl.model.evidence import CaseStatus, PhaseRecord, Raised, TestPhase
 
 _LONGEST_MESSAGE = 500
+# The exception itself shows as a tuple with an object in it; pytest's own text says it.
+_NO_FIXTURE = re.compile(r"fixture '[^'\n]*' not found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ def _failed(phase: PhaseRecord, *, met_before: bool) -> Ending:
         TestPhase.TEARDOWN: " (in tear-down)",
     }
     status = CaseStatus.BROKEN if who is Blame.TEST else CaseStatus.FAILED
-    said = first_line(phase.raised.message)
+    lookup = _NO_FIXTURE.search(phase.longrepr or "")
+    said = lookup[0] if lookup else first_line(phase.raised.message)
     return Ending(status, f"{why}{place[phase.phase]}: {said}" if said else why, phase)
 
 

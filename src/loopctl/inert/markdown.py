@@ -10,8 +10,8 @@ from loopctl.inert.characters import for_terminal
 _REFERENCES: Final = tuple(
     (sign, re.compile(sign + before_what, re.ASCII))
     for sign, before_what in (
-        *(("@", r"(?=\w)"), ("~", r"(?=\w)"), ("GH-", r"(?=\d)")),
-        *(("#", r"(?=\d)"), ("!", r"(?=\d)"), ("&", r"(?=\d)")),
+        *(("@", r"(?=\w)"), ("#", r"(?=\d)"), ("GH-", r"(?=\d)")),
+        *(("!", r"(?=\d)"), ("&", r"(?=\d)")),
         (":", r"(?<!\d:)(?=[A-Za-z0-9_+-]{1,64}:)"),
     )
 )

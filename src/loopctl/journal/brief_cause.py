@@ -20,7 +20,7 @@ _COMMITS = 3
 
 @dataclass(frozen=True, slots=True)
 class CauseLines:
-    """The likely cause, the line that shows it, and a log line beside it; empty where there is none."""
+    """The likely cause, the line that shows it, and a log line; empty where there is none."""
 
     cause: str = ""
     quote: str = ""
@@ -77,7 +77,7 @@ def where_text(worklog: Worklog) -> str:
     cycle = worklog.last
     if cycle is None:
         return ""
-    record = _blamed(cycle)
+    record = blamed(cycle)
     if record is None:
         return ""
     parts = [one_line(record.name, 63)]
@@ -96,13 +96,14 @@ def _source(record: ServiceRecord) -> str:
     return f"{commit}{' with uncommitted changes' if record.source.dirty else ''}"
 
 
-def _blamed(cycle: CycleRecord) -> ServiceRecord | None:
+def blamed(cycle: CycleRecord) -> ServiceRecord | None:
+    """The service that the finding, else a fault, names; else the first."""
     finding = likely(cycle)
     failed = cycle.failed_stage
     named = [finding.service] if finding else []
     named += [fault.service for fault in failed.faults] if failed else []
     named += list(cycle.services)
-    return next((cycle.services[name] for name in named if name in cycle.services), None)
+    return next((cycle.services[name] for name in named if name and name in cycle.services), None)
 
 
 def changes_text(worklog: Worklog) -> str:

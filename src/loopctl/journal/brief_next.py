@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from loopctl.inert import for_terminal, one_line
-from loopctl.journal.brief_cause import likely
+from loopctl.journal.brief_cause import blamed
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.state import State
 
@@ -65,14 +65,7 @@ def _curl(worklog: Worklog) -> str:
 
 
 def _service(cycle: CycleRecord | None) -> ServiceRecord | None:
-    """The service to look at: the finding's, a fault's, else the first with a log."""
-    if cycle is None:
-        return None
-    finding, failed = likely(cycle), cycle.failed_stage
-    named = [finding.service] if finding else []
-    named += [fault.service for fault in failed.faults] if failed else []
-    chosen = next((cycle.services[name] for name in named if name in cycle.services), None)
-    return chosen or next((s for s in cycle.services.values() if s.logs or s.build_log), None)
+    return blamed(cycle) if cycle else None
 
 
 def _suite_output(cycle: CycleRecord) -> Path | None:

@@ -79,7 +79,7 @@ class Journal:
                 self._redactor,
             )
             if self._file is not None:
-                self._file.append(line.encode("utf-8", "replace") + b"\n")
+                self._file.append(line.encode("utf-8", "replace"))
                 if not isinstance(payload, _NOT_SYNCED):
                     self._file.sync()
             self._seq += 1

@@ -43,7 +43,7 @@ def count(number: int, what: str, plural: str | None = None) -> str:
 
 
 def short(digest: str) -> str:
-    """The first characters of a digest or commit, enough to tell it apart: `sha256:0123456789ab`."""
+    """Enough of a digest or commit to tell it apart: `sha256:0123456789ab`."""
     scheme, colon, body = digest.rpartition(":")
     return one_line(f"{scheme}{colon}{body[:_DIGEST]}", 40)
 

@@ -7,7 +7,7 @@ yields events without recursion, so that a limit here ends the work at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import yaml
 
@@ -44,6 +44,11 @@ def _refuse_syntax(source: Source, error: yaml.MarkedYAMLError) -> NoReturn:
     refuse(mark, f"this is not valid YAML: {said}", "indent with spaces, not tabs" if tab else None)
 
 
+class _YamlMark(Protocol):
+    line: int
+    column: int
+
+
 class _Composer:
     def __init__(self, source: Source, problems: Problems) -> None:
         self._source = source
@@ -71,7 +76,7 @@ class _Composer:
             self.here = self._mark(event.start_mark)
             yield event
 
-    def _mark(self, mark: yaml.Mark | None) -> Mark:
+    def _mark(self, mark: _YamlMark | None) -> Mark:
         assert mark is not None  # a parsed event always has its marks
         return Mark(self._source, mark.line + 1, mark.column + 1)
 

@@ -33,7 +33,8 @@ class Problems:
         self._remarks: dict[tuple[Path, int, int, str], _Remark] = {}
         self._files: dict[Path, int] = {}
         self._masks: dict[tuple[Path, int], set[tuple[int, int]]] = {}
-        self._secret: set[int] = set()
+        # Nodes, not bare ids: an id may be used again once its node is gone.
+        self._secret: dict[int, Scalar] = {}
 
     def add(self, mark: Mark, message: str, hint: str | None = None) -> None:
         """Note a problem at a place."""
@@ -44,7 +45,7 @@ class Problems:
         """Remember where the tree of a file holds values that no excerpt may show."""
         self._files.setdefault(root.mark.source.path, len(self._files))
         for secret in _secret_scalars(root):
-            self._secret.add(id(secret))
+            self._secret[id(secret)] = secret
             self._mask(secret)
 
     def is_secret(self, node: Node) -> bool:
@@ -53,7 +54,7 @@ class Problems:
 
     def mark_secret(self, root: Node) -> None:
         """Treat the secret scalars below `root` as such: for a tree made from a concealed one."""
-        self._secret.update(id(secret) for secret in _secret_scalars(root))
+        self._secret.update((id(secret), secret) for secret in _secret_scalars(root))
 
     def all(self) -> tuple[Problem, ...]:
         """The problems, in the order of the files and their lines."""

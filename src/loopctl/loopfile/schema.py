@@ -191,6 +191,31 @@ class LoopFile(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema, draft 2020-12, of a loop file as it is written."""
-    schema = LoopFile.model_json_schema(by_alias=True)
+    """JSON Schema, draft 2020-12, of a loop file as it is written, variables included."""
+    schema = _for_editors(LoopFile.model_json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _for_editors(schema: Any) -> Any:
+    """Without the noise of pydantic, and with `${…}` wherever a value is typed or has a form."""
+    if isinstance(schema, list):
+        return [_for_editors(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    clean = {key: value for key, value in schema.items() if key not in {"default", "title"}}
+    for key in ("properties", "$defs"):
+        if key in clean:
+            clean[key] = {name: _for_editors(below) for name, below in clean[key].items()}
+    for key in ("items", "additionalProperties", "anyOf"):
+        if key in clean:
+            clean[key] = _for_editors(clean[key])
+    return _or_reference(clean)
+
+
+def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    typed = schema.get("type") in {"integer", "number", "boolean"}
+    if not typed and not schema.keys() & {"pattern", "enum", "const", "format"}:
+        return schema
+    reference = {"type": "string", "pattern": r"\$\{"}
+    rest = {key: schema.pop(key) for key in ("description", "examples") if key in schema}
+    return {"anyOf": [schema, reference], **rest}

@@ -60,7 +60,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """Not ready yet. `told` is the port it should listen on, `listening` those it does listen on."""
+    """Not ready yet. `told` is the port it should listen on, `listening` those it listens on."""
 
     told: int | None = None
     listening: tuple[int, ...] = ()

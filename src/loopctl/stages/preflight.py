@@ -13,7 +13,7 @@ from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec, SuiteKind, SuiteSpec
 from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.builder import Builder
-from loopctl.ports.platform import Platform
+from loopctl.ports.platform import Absent, Platform
 from loopctl.ports.probe import Prober
 from loopctl.ports.suite import Suite
 from loopctl.process import Stop, in_parallel
@@ -31,13 +31,17 @@ _GO = {
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the run needs: `variables` by name, those of `environ` that are set."""
+    """What the run needs: `variables` by name, those of `environ` that are set.
+
+    `refuse_new`: a service that does not exist yet must not be made (protected, no `--create`).
+    """
 
     deployed: tuple[ServiceSpec, ...]
     gated: tuple[ServiceSpec, ...]
     suites: tuple[SuiteSpec, ...]
     variables: tuple[str, ...]
     environ: Mapping[str, str]
+    refuse_new: bool = False
 
 
 class Preflight:
@@ -66,6 +70,8 @@ class Preflight:
             "platform": lambda s: _faults(self._platform.check(self._needs.deployed, s)),
             "variables": lambda _: self._missing_variables(),
         }
+        if self._needs.refuse_new:
+            checks["new services"] = self._new_services
         for suite in self._needs.suites:
             checks[f"suite {suite.id}"] = self._suite_check(suite)
         for service in self._needs.gated:
@@ -87,6 +93,23 @@ class Preflight:
             )
             for name in self._needs.variables
             if not self._needs.environ.get(name)
+        ]
+
+    def _new_services(self, stop: Stop) -> Sequence[Fault]:
+        """A new service's first revision serves at once: on a protected place that is asked for."""
+        new = [
+            spec.name
+            for spec in self._needs.deployed
+            if isinstance(self._platform.observe(spec.name, stop), Absent)
+        ]
+        return [
+            Fault(
+                FaultKind.CONTROL_PLANE,
+                f"{name} does not exist yet, and its first revision takes all traffic unverified",
+                service=name,
+                hint="--create, if that is meant",
+            )
+            for name in new
         ]
 
     def _suite_check(self, spec: SuiteSpec) -> Checker:

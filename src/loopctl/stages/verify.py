@@ -20,17 +20,22 @@ from loopctl.stages.suites import Course
 
 
 class Verify:
-    """Runs the verify-phase suites. `partial` says why this run may not promote."""
+    """Runs the verify-phase suites. `partial` says why this run may not promote.
+
+    `unselected` are services that this run leaves alone: tests may meet what serves of them now.
+    """
 
     def __init__(
         self,
         services: Sequence[ServiceSpec],
+        unselected: Sequence[str],
         gated: Mapping[str, str],
         course: Course,
         platform: Platform,
         partial: str | None,
     ) -> None:
         self._services = services
+        self._unselected = unselected
         self._gated = gated
         self._course = course
         self._platform = platform
@@ -66,6 +71,10 @@ class Verify:
             else:
                 raise PlatformError(f"{revision.name} is not ready", where=spec.name)
             revisions[spec.name] = revision
+        for name in self._unselected:
+            state = self._platform.observe(name, stop)
+            if isinstance(state, ServiceState):
+                endpoints[name] = Endpoint(state.url, state.ws_url)
         return UnderTest(endpoints, revisions)
 
     def _serving(self, service: str, stop: Stop) -> Revision:

@@ -26,7 +26,8 @@ def version(name):
         return getattr(__import__(name), "__version__", "0")
     except Exception:
         return None
-print(json.dumps({"python": sys.version_info[:3], "pytest": version("pytest"), "pip": version("pip")}))
+found = {"python": sys.version_info[:3], "pytest": version("pytest"), "pip": version("pip")}
+print(json.dumps(found))
 """
 
 

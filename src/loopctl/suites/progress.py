@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from loopctl.evidence.status import described
 from loopctl.model.evidence import Case, CaseStatus, Raised
 from loopctl.redact import Redactor
+from loopctl.suites.event_redaction import EventRedaction
 from loopctl.suites.pytest_events import Roots, contact_of, outcome_of, phase_of, raised_of
 from loopctl.suites.running import Running
 from loopctl.suites.spool import Event
@@ -30,7 +31,7 @@ class Progress:
         keep: Callable[[Event], None],
         cwd: str,
     ) -> None:
-        self._redactor = redactor
+        self._redaction = EventRedaction(redactor)
         self._on = on
         self._keep = keep
         self._cwd = cwd
@@ -43,6 +44,7 @@ class Progress:
         self._erred: set[str] = set()
         self._met_errors: set[tuple[str, str]] = set()
         self._cutoff: float | None = None
+        self._late: set[str] = set()
         self.collected_count: int | None = None
         self.ended_count = 0
         self.deselected: int | None = None
@@ -54,7 +56,7 @@ class Progress:
         """Work through what the test process has told since the last call."""
         for event in events:
             raw = event.get("id")
-            clean = self._redactor.json(event)
+            clean = self._redaction.event(event)
             name = self.name_of(raw) if isinstance(raw, str) else None
             if name is not None:
                 clean["id"] = name
@@ -76,13 +78,15 @@ class Progress:
             self.session_ended = self.session_ended or raw.get("worker") is None
         elif kind == "test-start" and isinstance(test, str):
             self._test_starts(test, raw)
-        elif isinstance(test, str) and test in self._running and self._counts(raw):
+        elif isinstance(test, str) and test in self._running:
             self._test_event(kind, test, self._running[test], clean)
 
-    def _counts(self, raw: Event) -> bool:
-        # What a test does once it was interrupted is the interruption's doing, not the test's.
-        told = raw.get("t")
-        return self._cutoff is None or not isinstance(told, int | float) or told <= self._cutoff
+    def _counts(self, test: str, case: Case, clean: Event) -> bool:
+        # Whatever fails once its process was interrupted may fail by that: only a pass still counts.
+        told = clean.get("t")
+        before = isinstance(told, int | float) and told <= (self._cutoff or told)
+        harmless = case.status in (CaseStatus.PASSED, CaseStatus.SKIPPED)
+        return before or (harmless and test not in self._late)
 
     def _session_starts(self, raw: Event) -> None:
         self.plugin_seen = True
@@ -134,7 +138,9 @@ class Progress:
         elif kind == "crash":
             self._hand_over(test, running.case(CaseStatus.LOST, _last_line(clean.get("longrepr"))))
         elif kind == "test-end":
-            self._hand_over(test, self._ended(running))
+            case = self._ended(running)
+            if self._counts(test, case, clean):
+                self._hand_over(test, case)
 
     def _ended(self, running: Running) -> Case:
         errors = [(_key(each), met) for each, met in running.errors()]
@@ -150,7 +156,7 @@ class Progress:
         """The redacted id; two that become alike are told apart by a number."""
         known = self._names.get(raw)
         if known is None:
-            wanted = name = self._redactor.text(raw)
+            wanted = name = self._redaction.text(raw)
             number = 1
             while name in self._taken:
                 number += 1
@@ -179,9 +185,10 @@ class Progress:
         """How many files (or other collectors) could not be collected."""
         return len(self._erred)
 
-    def interrupted(self) -> None:
-        """From the first call on, nothing that the running tests do counts."""
+    def interrupted(self, late: Sequence[str] = ()) -> None:
+        """The process is being ended now, on account of the tests in `late` (raw ids)."""
         self._cutoff = self._cutoff or time.time()
+        self._late |= set(late)
 
     def next_process(self) -> None:
         """The same suite goes on in another process."""

@@ -53,7 +53,7 @@ def run_pytest(
             if scope.stop.reason is not None:
                 progress.interrupted()
             elif late := progress.overdue(watch.test_timeout_s):
-                progress.interrupted()
+                progress.interrupted(late)
                 scope.stop.stop(TEST_TIMEOUT)
             over.wait(POLL_SECONDS)
     progress.take(spool.events())

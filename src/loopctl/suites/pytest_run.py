@@ -82,7 +82,7 @@ class PytestRun:
                 self.progress.requeue(test)
             else:
                 message = (
-                    "was running beside a test that ran out of time, and ended with it"
+                    "was running when its process was ended, as another test ran out of time"
                     " (with `repeatable: true` it would be run again)"
                 )
                 self.progress.give_up(test, CaseStatus.LOST, message)

@@ -28,6 +28,9 @@ from loopctl.suites.pytest_run import PytestRun
 from loopctl.suites.spool import Event, SpoolReader, private_folder
 from loopctl.suites.suite_environment import users_environment
 
+# pytest's exit codes for "all well" and "no tests were collected".
+_COLLECTED = frozenset({0, 5})
+
 
 class PytestSuite(Suite):
     """Runs pytest suites; safe to share by threads.
@@ -80,7 +83,7 @@ class PytestSuite(Suite):
         stop.remaining(0)
         if ended.stopped is not None:
             raise _not_collected(spec, f"no end after {spec.suite_timeout_s:g} s")
-        if progress.collected_count is None and not errors:
+        if ended.code not in _COLLECTED and not errors and not progress.not_started:
             said = watch.stderr.last_line() or watch.stdout.last_line()
             raise _not_collected(spec, said or f"pytest ended with exit code {ended.code}")
         names = tuple(progress.name_of(test) for test in progress.not_started)
@@ -111,7 +114,9 @@ class PytestSuite(Suite):
         with self._asking:
             if executable not in self._asked:
                 env = users_environment(self._environ)
-                self._asked[executable] = ask(executable, cwd, env, stop)
+                told = ask(executable, cwd, env, stop)
+                clean = self._redactor.text(told) if isinstance(told, str) else told
+                self._asked[executable] = clean
             return self._asked[executable]
 
     @contextlib.contextmanager

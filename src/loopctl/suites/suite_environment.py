@@ -50,6 +50,6 @@ def filled(text: str, endpoints: Mapping[str, Endpoint], where: str) -> str:
 
 
 def traceparent(seed: str) -> str:
-    """The suite's own trace (W3C Trace Context); tests have one each, derived from the same seed."""
+    """The suite's own trace (W3C Trace Context); each test has one of its own beside it."""
     digest = hashlib.sha256(f"{seed}\0suite".encode()).hexdigest()
     return f"00-{digest[:32]}-{digest[32:48]}-01"

@@ -159,6 +159,8 @@ def _rank(finding: Finding) -> tuple[int, float, str]:
 
 def _ranked_by(symptoms: Symptoms) -> str:
     known = symptoms.baseline.templates if symptoms.baseline else {}
+    if not symptoms.logs:
+        return "nothing: no log was captured"
     bare = [log.service for log in symptoms.logs if log.service not in known]
     if not bare:
         return "novelty against the green runs, then severity"

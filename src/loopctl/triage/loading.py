@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,6 +17,19 @@ from loopctl.triage.signatures import Signature
 
 _LARGEST: Final = 1_048_576
 _NULL: Final = "tag:yaml.org,2002:null"
+_BOOL: Final = "tag:yaml.org,2002:bool"
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as in loop files: `on` and `no` are text, not truth, and a date is none."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regex) for tag, regex in resolvers if tag not in (_BOOL, _TIMESTAMP)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|false)$"), list("tf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +80,8 @@ def _theirs(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[st
 
 def _read(where: str, text: str, problems: list[Problem]) -> Iterator[Signature]:
     try:
-        nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node.tag != _NULL]
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        nodes = [node for node in yaml.compose_all(text, _Loader) if node.tag != _NULL]
+        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         problems.append(Problem(f"not YAML: {_one_line(error)}", where=_at(where, error)))
         return

@@ -98,7 +98,9 @@ class _Watch:
             if self.literal is not None and self.literal not in line.quote:
                 continue
             if match := compiled(self.clause.regex).search(line.quote[:_LONGEST]):
-                captured = {name: text for name, text in match.groupdict().items() if text}
+                captured = {
+                    name: text.strip(" '\"") for name, text in match.groupdict().items() if text
+                }
                 return Hit(record, captured, tuple(dict.fromkeys((line, *record.proof))))
         return None
 

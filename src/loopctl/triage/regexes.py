@@ -64,7 +64,7 @@ def required_literal(pattern: str) -> str | None:
     if tree.state.flags & re.IGNORECASE:
         return None
     runs, run = [""], ""
-    for operation, argument in tree:
+    for operation, argument in _flat(tree):
         run = run + chr(argument) if str(operation) == "LITERAL" else ""
         runs.append(run)
     return max(runs, key=len) or None

@@ -112,13 +112,15 @@ class WhyTemplate(_Strict):
     """A question and its answer with `{name}`s.
 
     With `evidence`, the name that shows it, the answer is observed once that was captured; without
-    it is `inferred` when the signature says so, else a hypothesis.
+    it is `inferred` when the signature says so, else a hypothesis. `optional`: left out, not
+    guessed, where it was not captured.
     """
 
     question: str
     answer: str
     evidence: str | None = None
     inferred: bool = False
+    optional: bool = False
 
 
 class RemedyTemplate(_Strict):

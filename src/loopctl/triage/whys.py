@@ -75,8 +75,14 @@ def _named(name: str, hits: Sequence[Hit]) -> Named | None:
     for hit in hits:
         value = hit.record.fields.get(name)
         if value is not None and value != "":
-            return Named(_short(str(value)), hit.quotes[0])
+            return Named(_short(str(value)), _showing(name, str(value), hit))
     return None
+
+
+def _showing(name: str, text: str, hit: Hit) -> Quote:
+    """The quote that says it in so many words; a place is shown by the frame, the last of them."""
+    said = [quote for quote in (*hit.quotes, *hit.record.lines) if text in quote.quote]
+    return (said or hit.quotes)[-1 if name == "where" else 0]
 
 
 def _short(text: str) -> str:
@@ -96,7 +102,7 @@ def fill(text: str, values: Mapping[str, Named]) -> tuple[str, bool]:
         named = values.get(match[1])
         if named is None:
             missing.append(match[1])
-            return f"({match[1].replace('_', ' ')}: not captured)"
+            return f"(not captured: {match[1].replace('_', ' ')})"
         return named.text
 
     return _PLACEHOLDER.sub(value, text), not missing
@@ -110,8 +116,11 @@ def chain(
     """
     links: list[Why] = []
     for template in templates:
-        links.append(_link(template, values, evidence))
-        if links[-1].status == "hypothesis":
+        link = _link(template, values, evidence)
+        if link.status == "hypothesis" and template.optional:
+            continue
+        links.append(link)
+        if link.status == "hypothesis":
             break
     return tuple(links)
 

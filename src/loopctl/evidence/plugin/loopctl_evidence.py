@@ -21,6 +21,7 @@ import linecache
 import os
 import platform
 import socket
+import stat
 import struct
 import sys
 import time
@@ -322,35 +323,31 @@ def _counter_reader() -> Callable[[int], _Counters | None]:
 class _Connection:
     """One outgoing TCP connection, from its connect to its close."""
 
-    def __init__(self, fd: int, inode: int, host: str, port: int, target: str | None) -> None:
-        self.fd, self.inode = fd, inode
-        self.host, self.port, self.target = host, port, target
-        self.phase: _Phase | None = None
+    def __init__(self, fd: int, inode: int, address: tuple[str, int], phase: _Phase | None) -> None:
+        self.fd, self.inode, self.address, self.phase = fd, inode, address, phase
+        self.host = address[0]
+        self.target: str | None = None
         self.base = (0, 0)
         self.last: _Counters | None = None
         self.failed: str | None = None
 
-    def contact(self, phase: _Phase) -> dict[str, object] | None:
+    def contact(self, phase: _Phase) -> dict[str, Any] | None:
         """What this phase had of the connection: None when it neither opened nor used it."""
-        opened = self.phase is phase
         sent = received = None
         if self.last is not None:
-            sent, received = (
-                self.last.sent - self.base[0],
-                max(self.last.received - self.base[1], 0),
-            )
-        if not (opened or sent or received):
+            sent = self.last.sent - self.base[0]
+            received = max(self.last.received - self.base[1], 0)
+        if self.phase is not phase and not sent and not received:
             return None
+        here = self.phase is not None and self.phase.is_of(phase)
         never = self.last is not None and not self.last.established
         return {
             "target": self.target,
             "host": self.host,
-            "port": self.port,
+            "port": self.address[1],
             "loopback": _canonical(self.host) == _LOOPBACK,
-            "connected_in": self.phase.name
-            if self.phase and self.phase.is_of(phase)
-            else "earlier",
-            "reused": not opened,
+            "connected_in": self.phase.name if self.phase is not None and here else "earlier",
+            "reused": self.phase is not phase,
             "failed": self.failed or ("not-established" if never else None),
             "sent": sent,
             "received": received,
@@ -358,26 +355,46 @@ class _Connection:
 
 
 class _Connections:
-    """Every TCP connection of this process that is open, and those that closed in this phase."""
+    """Every open TCP connection of this process, and what the phase at hand had of each."""
 
     def __init__(self, targets: _Targets) -> None:
-        self.targets = targets
+        self._targets = targets
+        self._phase: _Phase | None = None
         self._live: dict[int, _Connection] = {}
-        self._closed: list[_Connection] = []
+        self._contacts: dict[tuple[object, ...], dict[str, Any]] = {}
         self._foreign: dict[int, int] = {}
         self._read = _counter_reader()
         self._fstat, self._socket_class = os.fstat, socket.socket
+        self._adopt()
 
-    def opening(self, fd: int, address: tuple[Any, ...], phase: _Phase | None) -> _Connection:
+    def begin(self, phase: _Phase) -> None:
+        for connection in list(self._live.values()):
+            self._sample(connection)
+            if connection.last is not None:
+                connection.base = (connection.last.sent, connection.last.received)
+        self._phase, self._contacts = phase, {}
+
+    def end(self) -> list[dict[str, Any]]:
+        """Contacts of the phase that `begin` named, alike ones added up under `count`."""
+        if any(name in sys.modules for name in _C_CLIENTS):
+            self._adopt()
+        for connection in list(self._live.values()):
+            if self._sample(connection):
+                self._count(connection)
+        self._phase = None
+        return list(self._contacts.values())
+
+    def opening(self, fd: int, address: tuple[Any, ...]) -> _Connection:
         inode, ip, port = self._fstat(fd).st_ino, str(address[0]), int(address[1])
         known = self._live.get(fd)
-        if known is not None and known.inode != inode:
-            self._closed.append(self._live.pop(fd))
-        name = self.targets.host_of(ip, port)
-        target = self.targets.name_of(name, ip, port=port)
-        connection = _Connection(fd, inode, _clean(name, 300), port, target)
-        connection.phase = phase
-        return self._live.setdefault(fd, connection)
+        if known is not None and (known.inode, known.address) == (inode, (ip, port)):
+            return known
+        if known is not None:
+            self._finish(known)
+        connection = self._live[fd] = _Connection(fd, inode, (ip, port), self._phase)
+        connection.host = _clean(self._targets.host_of(ip, port), 300)
+        connection.target = self._targets.name_of(connection.host, ip, port=port)
+        return connection
 
     @_guarded
     def refused(self, sock: Any, problem: OSError) -> None:
@@ -389,75 +406,52 @@ class _Connections:
     @_guarded
     def closing(self, sock: Any, *_: object) -> None:
         connection = self._live.get(sock.fileno())
-        if connection is not None:
-            self._sample(connection)
-            self._closed.append(connection)
-            self._live.pop(connection.fd, None)
+        if connection is not None and self._sample(connection):
+            self._finish(connection)
 
-    def begin(self) -> None:
-        self._closed = []
-        for connection in list(self._live.values()):
-            self._sample(connection)
-            if connection.last is not None:
-                connection.base = (connection.last.sent, connection.last.received)
+    def _sample(self, connection: _Connection) -> bool:
+        """Read the counters; False, and its end, when the descriptor is another's by now."""
+        with contextlib.suppress(OSError):
+            if self._fstat(connection.fd).st_ino == connection.inode:
+                connection.last = self._read(connection.fd) or connection.last
+                return True
+        self._finish(connection)
+        return False
 
-    def end(self, phase: _Phase | None) -> list[dict[str, object]]:
-        """Contacts of the phase, alike ones added up under `count`."""
-        self._adopt(phase)
-        for connection in list(self._live.values()):
-            self._sample(connection)
-        if phase is None:
-            return []
-        found = (connection.contact(phase) for connection in [*self._closed, *self._live.values()])
-        return _added_up(contact for contact in found if contact is not None)
+    def _finish(self, connection: _Connection) -> None:
+        if self._live.pop(connection.fd, None) is connection:
+            self._count(connection)
 
-    def _sample(self, connection: _Connection) -> None:
-        try:
-            same = self._fstat(connection.fd).st_ino == connection.inode
-        except OSError:
-            same = False
-        if same:
-            connection.last = self._read(connection.fd) or connection.last
-        else:
-            self._closed.append(connection)
-            self._live.pop(connection.fd, None)
-
-    def _adopt(self, phase: _Phase | None) -> None:
-        """Find connections to a target that C code opened, if a client in C is loaded."""
-        if phase is not None and not any(name in sys.modules for name in _C_CLIENTS):
+    def _count(self, connection: _Connection) -> None:
+        contact = connection.contact(self._phase) if self._phase is not None else None
+        if contact is None:
             return
+        sent, received = contact.pop("sent"), contact.pop("received")
+        # Silent and one-way connections stay apart, so that a sum never looks like an exchange.
+        key = (*contact.values(), not sent, not received)
+        total = self._contacts.setdefault(key, dict(contact, sent=None, received=None, count=0))
+        total["count"] += 1
+        for name, value in (("sent", sent), ("received", received)):
+            if value is not None:
+                total[name] = (total[name] or 0) + value
+
+    def _adopt(self) -> None:
+        """Find connections to a target that this process opened unseen: by C code, or before us."""
         if socket.getdefaulttimeout() is not None or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
             return  # with a default timeout, a look would make the owner's descriptor non-blocking
         for fd in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
-            try:
-                inode = self._fstat(fd).st_ino
-                if fd not in self._live and self._foreign.get(fd) != inode:
-                    self._foreign[fd] = inode
-                    with self._socket_class(fileno=os.dup(fd)) as view:
-                        peer = view.getpeername()
-                    if isinstance(peer, tuple) and self.targets.name_of(str(peer[0]), port=peer[1]):
-                        self.opening(fd, peer, phase)
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                status = self._fstat(fd)
+                if stat.S_ISSOCK(status.st_mode) and self._foreign.get(fd) != status.st_ino:
+                    self._foreign[fd] = status.st_ino
+                    self._adopt_one(fd)
 
-
-def _added_up(contacts: Iterable[dict[str, object]]) -> list[dict[str, object]]:
-    groups: dict[tuple[object, ...], dict[str, Any]] = {}
-    for contact in contacts:
-        sent: Any = contact["sent"]
-        received: Any = contact["received"]
-        # Silent and one-way connections stay apart, so that a sum never looks like an exchange.
-        key = (
-            *(contact[name] for name in contact if name not in ("sent", "received")),
-            not sent,
-            not received,
-        )
-        group = groups.setdefault(key, dict(contact, sent=None, received=None, count=0))
-        group["count"] += 1
-        for name, value in (("sent", sent), ("received", received)):
-            if value is not None:
-                group[name] = (group[name] or 0) + value
-    return list(groups.values())
+    def _adopt_one(self, fd: int) -> None:
+        with self._socket_class(fileno=os.dup(fd)) as view:
+            peer = view.getpeername()
+        known = fd in self._live or not isinstance(peer, tuple)
+        if not known and self._targets.name_of(str(peer[0]), port=peer[1]) is not None:
+            self.opening(fd, peer)
 
 
 def _is_network(name: object) -> bool:
@@ -477,11 +471,15 @@ def _home(value: Any) -> str:
 
 def _is_spy(new: Any, original: Any) -> bool:
     """Whether the replacement hands each call on to what it replaces."""
-    passes_on = (getattr(new, name, None) for name in ("_mock_wraps", "__wrapped__", "side_effect"))
-    return any(
-        each is not None and original in (each, getattr(each, "__wrapped__", None))
-        for each in passes_on
-    )
+    for name in ("_mock_wraps", "__wrapped__", "side_effect"):
+        behind = getattr(new, name, None)
+        if behind is not None and (behind is original or _unwrapped(behind) is original):
+            return True
+    return False
+
+
+def _unwrapped(function: Any) -> Any:
+    return getattr(function, "__wrapped__", None)
 
 
 def _fakes_network(owner: Any, name: str, original: Any, new: Any) -> bool:
@@ -879,7 +877,6 @@ class _Recorder:
         }
         sys.addaudithook(self._audit)
         os.register_at_fork(after_in_child=self.spool.reopen_in_child)
-        self.connections.end(None)
 
     def _setting(self, environ: Mapping[str, str], name: str, default: Any) -> Any:
         try:
@@ -899,9 +896,9 @@ class _Recorder:
         families = (socket.AF_INET, socket.AF_INET6)
         if sock.family not in families or sock.type != socket.SOCK_STREAM:
             return
-        met = self.connections.opening(sock.fileno(), address, self.phase)
+        met = self.connections.opening(sock.fileno(), address)
         if self.spool.forked and self.phase is not None:
-            contact = {"target": met.target, "host": met.host, "port": met.port}
+            contact = {"target": met.target, "host": met.host, "port": met.address[1]}
             test, phase = self.phase.test, self.phase.name
             self.spool.emit("child-contact", id=test, phase=phase, contact=contact)
 
@@ -1035,14 +1032,14 @@ class _Recorder:
         attempt = self._attempts[test] = self._attempts.get(test, 0) + (name == "setup")
         unique = "\0".join((test, name, str(attempt))).encode()
         trace = hashlib.sha256(self._seed + b"\0" + unique).hexdigest()[:32]
-        self.connections.begin()
         self.phase = _Phase(test, name, attempt, trace, self.mocks.active.values())
+        self.connections.begin(self.phase)
 
     @_guarded
     def _end(self) -> None:
         if self.phase is not None:
             self.phase.running = False
-            self.phase.contacts = self.connections.end(self.phase)
+            self.phase.contacts = self.connections.end()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

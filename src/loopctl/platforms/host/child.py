@@ -18,7 +18,7 @@ from loopctl.platforms.host import process_tree, shim
 from loopctl.platforms.host.capture import StreamCapture
 from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.log_file import LogFile
-from loopctl.platforms.host.ports import accepts, listening_ports
+from loopctl.platforms.host.tcp_ports import accepts, listening_ports
 from loopctl.ports.platform import PlatformError
 from loopctl.redact import Redactor
 

@@ -52,10 +52,6 @@ class Fields:
             raise self._wrong(name, "a whole number")
         return value
 
-    def whole_or_none(self, name: str) -> int | None:
-        """A whole number, None when it is null or not there."""
-        return None if self._document.get(name) is None else self.whole(name)
-
     def number(self, name: str, default: float | None = None) -> float:
         """A number; `default` stands in for one that is null or not there."""
         value = self._document.get(name)
@@ -89,6 +85,13 @@ class Fields:
         value = self._document.get(name)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self._wrong(name, "a list of texts")
+        return list(value)
+
+    def whole_list(self, name: str) -> list[int]:
+        """A list of whole numbers."""
+        value = self._document.get(name)
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            raise self._wrong(name, "a list of whole numbers")
         return list(value)
 
     def part(self, name: str) -> Fields:

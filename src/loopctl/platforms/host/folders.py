@@ -10,7 +10,7 @@ from loopctl.ports.platform import PlatformError
 
 
 def copy_artifact(source: Path, target: Path) -> None:
-    """Copy a folder: links as links, modes and times kept. Raises `PlatformError`, leaving nothing."""
+    """Copy a folder: links as links, modes and times kept. Raises `PlatformError`."""
     try:
         shutil.copytree(source, target, symlinks=True)
         for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):

@@ -64,5 +64,5 @@ def _guard(pipe: int) -> None:
                 watched[int(session)] = (rest[0], int(rest[1]))
             else:
                 watched.pop(int(session), None)
-    for session, (revision, port) in watched.items():
-        process_tree.kill_service(session, revision, port)
+    for group, (revision, port) in watched.items():
+        process_tree.kill_service(group, revision, port)

@@ -80,7 +80,8 @@ class LogFile:
             self._dropped += len(lines)
         elif self._size >= self._largest:
             self._full = True
-            self.system(f"the log has {self._size} bytes: of what follows only the end is kept")
+            text = f"the log has {self._size} bytes: of what follows only the end is kept"
+            self.system(text, full=True)
 
     def system(self, text: str, **facts: object) -> None:
         """Append a line of the host's own, with facts for programs beside the text."""

@@ -79,7 +79,7 @@ def reap(known: Iterable[int]) -> None:
 
 
 def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 def _environment(pid: int) -> set[bytes]:

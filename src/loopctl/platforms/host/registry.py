@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from loopctl.errors import StorageError
 from loopctl.platforms.host.control import ProtocolError
 from loopctl.platforms.host.durable import read_json, write_json
 from loopctl.ports.platform import PlatformError
@@ -68,10 +69,6 @@ class Registry:
         }
         try:
             write_json(self._file, {"v": 1, "services": services})
-        except OSError as error:
-            raise PlatformError(
-                f"the host cannot write its registry: {error.strerror}",
-                where=str(self._file),
-                hint="make room or mend the folder's permissions, then run again",
-            ) from None
+        except StorageError as error:
+            raise PlatformError(error.what, where=error.where, hint=error.hint) from None
         self._past[service] = past

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from loopctl.platforms.host.control import Document
 from loopctl.platforms.host.front_door import FrontDoor, FrontDoorError
 from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.log_file import LogFile
-from loopctl.platforms.host.ports import free_port
+from loopctl.platforms.host.tcp_ports import free_port
 from loopctl.platforms.host.upstreams import Upstream
 from loopctl.ports.platform import PlatformError
 from loopctl.redact import Redactor
@@ -142,7 +143,7 @@ class LiveRevision:
 
     def _start_process(self) -> None:
         self._stopping = False
-        port = free_port(())
+        port = free_port()
         self._process = ServiceProcess(
             self._launch, port, self._log, self._redactor, self._guardian
         )
@@ -167,9 +168,10 @@ class LiveRevision:
 
 async def open_door(door: FrontDoor, wanted: int) -> int:
     """Open a front door on `wanted`, or elsewhere if that is taken or 0. Raises `PlatformError`."""
-    for port in (*((wanted,) if wanted else ()), *(free_port(()) for _ in range(5))):
-        try:
+    for port in (*((wanted,) if wanted else ()), *(free_port() for _ in range(3))):
+        with contextlib.suppress(FrontDoorError):
             return await door.open(LOOPBACK, port)
-        except FrontDoorError as error:
-            refused = error
-    raise PlatformError(refused.what, where=refused.where, hint=refused.hint)
+    try:
+        return await door.open(LOOPBACK, free_port())
+    except FrontDoorError as error:
+        raise PlatformError(error.what, where=error.where, hint=error.hint) from None

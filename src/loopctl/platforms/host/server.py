@@ -79,8 +79,7 @@ class _Conversations:
             return answer_line(await self._host.answer(verb, args))
         except LoopctlError as error:
             return error_line(error)
-        except Exception:
-            # The host must outlive its own faults: it has the services in its hands.
+        except Exception:  # noqa: BLE001 - the host has the services in its hands
             _log.exception("a request failed")
             return error_line(
                 ProtocolError(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
-from collections.abc import Collection, Iterable
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 from loopctl.ports.platform import PlatformError
 
 _LOWEST = 10_240
 _LISTEN = "0A"
+# A service takes a while to listen on the port it was told; until then the port looks free.
+_given: deque[int] = deque(maxlen=256)
 
 
-def free_port(avoid: Collection[int]) -> int:
-    """A port on which nobody listens, and not one of `avoid`. Raises `PlatformError`.
+def free_port() -> int:
+    """A port on which nobody listens, and that was not given out just now. Raises `PlatformError`.
 
     It lies below the kernel's range for outgoing connections: a connection to a port of that
     range, tried while nobody listens, can be given that very port and meet itself.
@@ -25,7 +27,8 @@ def free_port(avoid: Collection[int]) -> int:
     span = range(_LOWEST, highest) if highest > _LOWEST + 1000 else range(_LOWEST, 65_536)
     for _ in range(200):
         port = random.choice(span)  # noqa: S311 - nothing hangs on its being guessed
-        if port not in avoid and is_free(port):
+        if port not in _given and is_free(port):
+            _given.append(port)
             return port
     raise PlatformError("no free TCP port was found", hint="see `ss -tln` for who holds them")
 
@@ -54,9 +57,9 @@ def listening_ports(pids: Iterable[int]) -> frozenset[int]:
     found: set[int] = set()
     for pid in pids:
         with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/fd"):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(OSError):
-                    found.update(by_socket.get(os.readlink(f"/proc/{pid}/fd/{name}"), ()))
+                    found.update(by_socket.get(str(link.readlink()), ()))
     return frozenset(found)
 
 

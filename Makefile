@@ -1,0 +1,62 @@
+# The developer's commands; `make help` lists them. They need python3 (3.11 or later), git and make.
+#
+# VENV=dir and PYTHON=path choose where to install and with what. The environment goes through to
+# loopctl: `FAULT=exit-3 make run`. make itself exits with 2 whatever code a command ended in; it
+# prints that code ("Error 5"). Scripts that need it call `.venv/bin/loopctl run golden-path`.
+
+VENV ?= .venv
+PYTHON ?=
+SHELL := /bin/sh
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INPUTS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-all check bench docs constraints clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+run: $(VENV)/.for-run ## install, then take examples/chat to proven green (FAULT=exit-3 make run breaks it)
+	@$(BIN)/loopctl run golden-path
+
+test: $(VENV)/.for-development ## every test
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+test-all: check ## `make check`, and every test; a missing engine is a failure, not a skip
+	@LOOPCTL_REQUIRE_ENGINES=1 $(MAKE) --no-print-directory test
+
+check: $(VENV)/.for-development ## lint, formatting, types, import contract
+	@echo "ruff check";  $(BIN)/ruff check --quiet .
+	@echo "ruff format"; $(BIN)/ruff format --check --quiet . || { echo "to mend: $(BIN)/ruff format ."; exit 1; }
+	@echo "mypy";        $(BIN)/mypy --no-error-summary
+	@echo "imports";     $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@echo "all checks passed"
+
+bench: $(VENV)/.for-development ## what loopctl costs, each row beside its alternative; about a minute
+	@$(BIN)/python -m bench
+
+docs: $(VENV)/.for-run ## write the generated parts of docs/ again
+	@$(BIN)/python docs/generate.py
+
+constraints: ## resolve every dependency afresh and write constraints.txt
+	@PYTHON="$$(sh .ci/find-python $(PYTHON))" && sh .ci/write-constraints "$$PYTHON"
+
+clean: ## remove what these commands made; runs in .loopctl/ stay
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# python is asked for by its file, so that a link that leads nowhere any more is made again.
+$(BIN)/python:
+	@PYTHON="$$(sh .ci/find-python $(PYTHON))" && sh .ci/make-venv "$$PYTHON" $(VENV)
+
+$(VENV)/.for-run: $(INPUTS) | $(BIN)/python
+	@echo "installing loopctl into $(VENV): about a minute, once"
+	@$(PIP) install --constraint constraints.txt hatchling
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[example]'
+	@touch $@
+
+$(VENV)/.for-development: $(INPUTS) $(VENV)/.for-run
+	@echo "installing the developer's tools into $(VENV)"
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,229 @@
+"""The composition root: the only file that names concrete adapters.
+
+Adapters are imported inside the factories, so that no command pays for what it does not use.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from loopctl.errors import UsageError
+from loopctl.files import write_atomic
+from loopctl.journal.history import last_green, verified_revisions
+from loopctl.journal.store import Journal
+from loopctl.machine.lease import Lease
+from loopctl.machine.runner import Stage
+from loopctl.model.events import Left
+from loopctl.model.options import RunOptions
+from loopctl.model.plan import Plan, PlatformKind, SuiteKind, SuitePhase
+from loopctl.model.state import State
+from loopctl.ports.builder import Builder
+from loopctl.ports.leases import Leases
+from loopctl.ports.logs import LogSource, Receipts
+from loopctl.ports.platform import Platform
+from loopctl.ports.probe import Prober
+from loopctl.ports.source import Sources
+from loopctl.ports.suite import Suite
+from loopctl.process import Stop
+from loopctl.redact import Redactor
+from loopctl.stages.build import Build, ToBuild
+from loopctl.stages.collect import Collect
+from loopctl.stages.confirm import Confirm
+from loopctl.stages.deploy import Deploy, ToDeploy
+from loopctl.stages.diagnose import Diagnose, GreenRun
+from loopctl.stages.health import Health
+from loopctl.stages.keep_logs import LogKeeper
+from loopctl.stages.leaving import look_around
+from loopctl.stages.preflight import Needs, Preflight
+from loopctl.stages.promote import Promote
+from loopctl.stages.remediate import Remediate
+from loopctl.stages.settle import Settle
+from loopctl.stages.suite_run import RunFacts, SuiteRunner
+from loopctl.stages.suites import Course
+from loopctl.stages.verify import Verify
+from loopctl.triage.loading import load_catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The adapters of one environment."""
+
+    sources: Sources
+    builder: Builder
+    platform: Platform
+    leases: Leases
+    logs: LogSource
+    receipts: Receipts
+    prober: Prober
+    suites: Mapping[SuiteKind, Suite]
+
+
+def redactor_of(plan: Plan) -> Redactor:
+    """Knows every secret value of the plan and the user's own patterns."""
+    return Redactor(*_redaction(plan))
+
+
+def _redaction(plan: Plan) -> tuple[Mapping[str, str], Sequence[str]]:
+    values = {name: secret.reveal() for name, secret in (plan.secrets or {}).items()}
+    patterns = [p.removeprefix("re:") for p in plan.worklog.redact if p.startswith("re:")]
+    return values, patterns
+
+
+def world_of(plan: Plan, runs_dir: Path) -> World:
+    """The adapters for the plan's environment. Raises `UsageError` for a platform yet to come."""
+    match plan.environment.platform:
+        case PlatformKind.LOCAL:
+            return _local(plan, runs_dir)
+        case PlatformKind.DOCKER | PlatformKind.CLOUD_RUN:
+            raise UsageError(
+                f"the platform {plan.environment.platform.value} comes with a later version",
+                plan.later,
+            )
+        case _:
+            assert_never(plan.environment.platform)
+
+
+def _local(plan: Plan, runs_dir: Path) -> World:
+    from loopctl.builders.git_source import GitSources
+    from loopctl.builders.local import LocalBuilder
+    from loopctl.platforms.local import LocalEnvironment
+    from loopctl.platforms.prober import HttpProber
+    from loopctl.suites.pytest_suite import PytestSuite
+
+    redactor = redactor_of(plan)
+    values, patterns = _redaction(plan)
+    here = LocalEnvironment(plan.root, plan.environment.name, runs_dir, values, patterns)
+    return World(
+        sources=GitSources(),
+        builder=LocalBuilder(runs_dir / "images", redactor, dict(os.environ)),
+        platform=here.platform(),
+        leases=here.leases(),
+        logs=here.logs(),
+        receipts=here.receipts(),
+        prober=HttpProber(),
+        suites={SuiteKind.PYTEST: PytestSuite(redactor)},
+    )
+
+
+def gated_urls(plan: Plan) -> Mapping[str, str]:
+    """The URLs of the services that are only depended on."""
+    return {spec.name: spec.url for spec in plan.gated if spec.url is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """One run's stages, made for `plan` as selected; `full` is the plan before the selection."""
+
+    plan: Plan
+    full: Plan
+    options: RunOptions
+    run_id: str
+    runs_dir: Path
+    world: World
+
+    def stages(self, lease: Lease) -> Mapping[State, Stage]:
+        """Every stage with its own spec and its own ports."""
+        plan, world, held = self.plan, self.world, lease.held
+        keeper = LogKeeper(world.logs, world.receipts)
+        deployed, waves, gated = plan.deployed, plan.waves(), gated_urls(plan)
+        unselected = [s.name for s in self.full.deployed if s not in deployed]
+        to_deploy = ToDeploy(self.run_id, deployed, waves, gated, plan.environment.strategy)
+        partial = self.options.partial(self.full)
+        return {
+            State.PREFLIGHT: self._preflight(),
+            State.BUILD: self._build(),
+            State.DEPLOY: Deploy(to_deploy, world.platform, held),
+            State.HEALTH: Health(waves, world.platform, world.prober),
+            State.VERIFY: Verify(
+                deployed,
+                unselected,
+                gated,
+                self._course(SuitePhase.VERIFY),
+                world.platform,
+                partial,
+            ),
+            State.PROMOTE: Promote(deployed, world.platform, held),
+            State.CONFIRM: Confirm(
+                deployed, self._course(SuitePhase.CONFIRM), world.platform, world.prober, keeper
+            ),
+            State.COLLECT: Collect(keeper),
+            State.SETTLE: Settle(deployed, world.platform, held, self.options.keep, self.run_id),
+            State.DIAGNOSE: Diagnose(
+                deployed, load_catalogue(plan.signatures), self._green(), world.sources
+            ),
+            State.REMEDIATE: Remediate(plan.remediation.mode, plan.loop, plan.environment.name),
+        }
+
+    def leave(self, green: bool, journal: Journal, stop: Stop) -> tuple[Left, ...]:
+        """What serves when the run is over; verified are those of earlier greens, and now ours."""
+        known = verified_revisions(self.runs_dir, self.plan.loop, self.plan.environment.name)
+        counts = green and self.options.partial(self.full) is None
+        return look_around(
+            self.plan.deployed,
+            self.world.platform,
+            {service: frozenset(names) for service, names in known.items()},
+            counts,
+            journal,
+            stop,
+        )
+
+    def _preflight(self) -> Stage:
+        plan, world = self.plan, self.world
+        needs = Needs(
+            plan.deployed,
+            plan.gated,
+            plan.suites,
+            plan.environment.require_env,
+            os.environ,
+            refuse_new=plan.environment.protected and not self.options.create,
+        )
+        return Preflight(
+            needs, world.builder, world.platform, world.suites, world.prober, self.options.start
+        )
+
+    def _build(self) -> Stage:
+        plan, world = self.plan, self.world
+        todo = ToBuild(plan.deployed, plan.suites, plan.limits.jobs)
+        return Build(todo, world.sources, world.builder, self._suite_runner())
+
+    def _suite_runner(self) -> SuiteRunner:
+        plan = self.plan
+        facts = RunFacts(
+            run_id=self.run_id,
+            environment=plan.environment.name,
+            loopback=plan.environment.platform is not PlatformKind.CLOUD_RUN,
+            health_paths={spec.name: spec.health.path for spec in plan.services},
+            gated=gated_urls(plan),
+        )
+        return SuiteRunner(self.world.suites, self.world.receipts, facts)
+
+    def _course(self, phase: SuitePhase) -> Course:
+        suites = tuple(suite for suite in self.plan.suites if suite.phase is phase)
+        return Course(suites, self.plan.limits.jobs, self._suite_runner())
+
+    def _green(self) -> GreenRun | None:
+        green = last_green(self.runs_dir, self.plan.loop, self.plan.environment.name)
+        if green is None:
+            return None
+        folder = self.runs_dir / "runs" / green.run_id / "logs"
+        logs = {
+            spec.name: path
+            for spec in self.plan.deployed
+            for path in sorted(folder.glob(f"*/{spec.name}.jsonl"))[-1:]
+        }
+        return GreenRun(green.run_id, green.commit, logs)
+
+
+def crash_writer(folder: Path, redactor: Redactor) -> Callable[[BaseException], None]:
+    """Keeps the traceback of a fault of loopctl itself as `crash.txt` in the run's folder."""
+
+    def write(error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        write_atomic(folder / "crash.txt", redactor.text(text))
+
+    return write

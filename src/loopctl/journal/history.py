@@ -1,0 +1,245 @@
+"""Earlier runs of this project: read fast, found by name, compared with.
+
+Reads only `summary.json` (at most 2 KB) of each run, with the standard library alone; a run that
+was killed, and so has none, is told from the first line of its journal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from statistics import median
+from typing import Literal, cast
+
+from loopctl.errors import NotFoundError
+from loopctl.inert import one_line
+from loopctl.process import ProcessId, is_alive
+
+RUNS = "runs"
+SUMMARY_NAME = "summary.json"
+_JOURNAL_NAME = "journal.jsonl"
+_FIRST_LINE = 1 << 20
+_NAMED = 3
+_RECENT = 10
+
+RunState = Literal["ended", "running", "interrupted", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run in at most 2 KB of JSON.
+
+    `counts` is of the last cycle's cases, over all suites: `collected` and every status. `stages`
+    and `suites` are seconds by name, `verified` the revision that this run verified, by service.
+    `cut` names the fields from which something was left out to stay within the size.
+    """
+
+    run_id: str
+    loop: str
+    environment: str
+    verdict: str | None = None
+    exit_code: int | None = None
+    stop_reason: str | None = None
+    partial: bool = False
+    started_at: str = ""
+    ended_at: str | None = None
+    duration_s: float | None = None
+    commit: str | None = None
+    dirty: bool = False
+    tree: str | None = None
+    cycles: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
+    suites: Mapping[str, float] = field(default_factory=dict)
+    verified: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    pid_started: int = 0
+    cut: tuple[str, ...] = ()
+    state: RunState = "ended"
+
+    @property
+    def is_verified_green(self) -> bool:
+        """Whether later runs may compare themselves with it: green, and the whole loop."""
+        return self.verdict == "green" and not self.partial
+
+
+@dataclass(frozen=True, slots=True)
+class PastDurations:
+    """Medians in seconds over `runs` earlier green runs."""
+
+    runs: int
+    total_s: float | None
+    stages: Mapping[str, float]
+    suites: Mapping[str, float]
+
+
+def read_summaries(runs_dir: Path) -> tuple[RunSummary, ...]:
+    """Every run below `runs_dir` (`.loopctl`), the newest first; empty when there is none."""
+    summaries = [read_summary(folder) for folder in _folders(runs_dir)]
+    return tuple(sorted(summaries, key=lambda run: (run.run_id[:15], run.started_at), reverse=True))
+
+
+def read_summary(folder: Path) -> RunSummary:
+    """One run's summary; a folder that says nothing has the state `unreadable`."""
+    document = _json_object(folder / SUMMARY_NAME)
+    try:
+        return _from_json(document) if document else _from_journal(folder)
+    except (KeyError, TypeError, ValueError):
+        return RunSummary(folder.name, "", "", state="unreadable")
+
+
+def find_run(runs_dir: Path, ref: str) -> Path:
+    """The folder of a run: its id, a prefix that only one has, `@latest` or `@green`.
+
+    Raises `NotFoundError`, which names the nearest or the several that match.
+    """
+    if ref in ("@latest", "@green"):
+        runs = read_summaries(runs_dir)
+        wanted = runs if ref == "@latest" else [run for run in runs if run.is_verified_green]
+        if wanted:
+            return runs_dir / RUNS / wanted[0].run_id
+        kind = "run" if ref == "@latest" else "green run"
+        raise NotFoundError(f"there is no {kind} yet in {runs_dir}", hint="loopctl run LOOP")
+    names = [folder.name for folder in _folders(runs_dir)]
+    matching = [name for name in names if name.startswith(ref)] if ref else []
+    if ref in names or len(matching) == 1:
+        return runs_dir / RUNS / (ref if ref in names else matching[0])
+    raise _not_found(ref, names, matching)
+
+
+def last_green(runs_dir: Path, loop: str, environment: str) -> RunSummary | None:
+    """The newest green run of the whole loop on that environment."""
+    return next(iter(_greens(read_summaries(runs_dir), loop, environment)), None)
+
+
+def past_durations(runs_dir: Path, loop: str, environment: str) -> PastDurations:
+    """How long the last ten green runs took."""
+    greens = _greens(read_summaries(runs_dir), loop, environment)[:_RECENT]
+    totals = [run.duration_s for run in greens if run.duration_s is not None]
+    return PastDurations(
+        runs=len(greens),
+        total_s=median(totals) if totals else None,
+        stages=_medians(run.stages for run in greens),
+        suites=_medians(run.suites for run in greens),
+    )
+
+
+def verified_revisions(
+    runs_dir: Path, loop: str, environment: str
+) -> Mapping[str, tuple[str, ...]]:
+    """The revisions that green runs have verified, by service, the newest first."""
+    found: dict[str, dict[str, None]] = {}
+    for run in _greens(read_summaries(runs_dir), loop, environment):
+        for service, revision in run.verified.items():
+            found.setdefault(service, {}).setdefault(revision)
+    return {service: tuple(revisions) for service, revisions in found.items()}
+
+
+def files_of(runs_dir: Path, run_id: str) -> Mapping[str, str]:
+    """The loop file and what it extended in that run, with their hashes; empty if not readable."""
+    data = _first_data(runs_dir / RUNS / run_id)
+    files = data.get("files") if data else None
+    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else {}
+
+
+def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of files that were added, removed or changed."""
+    return tuple(sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n)))
+
+
+def _greens(runs: Iterable[RunSummary], loop: str, environment: str) -> list[RunSummary]:
+    return [
+        run
+        for run in runs
+        if run.is_verified_green and (run.loop, run.environment) == (loop, environment)
+    ]
+
+
+def _medians(measured: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
+    values: dict[str, list[float]] = {}
+    for durations in measured:
+        for name, seconds in durations.items():
+            values.setdefault(name, []).append(seconds)
+    return {name: median(several) for name, several in values.items()}
+
+
+def _folders(runs_dir: Path) -> Sequence[Path]:
+    try:
+        return [path for path in (runs_dir / RUNS).iterdir() if path.is_dir()]
+    except OSError:
+        return []
+
+
+_FIELDS = frozenset(f.name for f in fields(RunSummary)) - {"state"}
+_MAPPINGS = ("counts", "stages", "suites", "verified")
+
+
+def _from_json(document: Mapping[str, object]) -> RunSummary:
+    # A later version may have added keys: they are left alone.
+    known = {name: value for name, value in document.items() if name in _FIELDS}
+    for name in ("run_id", "loop", "environment", "started_at"):
+        if not isinstance(known[name], str):
+            raise TypeError(name)
+    for name in _MAPPINGS:
+        if not isinstance(known.get(name, {}), dict):
+            raise TypeError(name)
+    known["cut"] = tuple(cast("list[str]", known.get("cut", ())))
+    return RunSummary(**known)  # type: ignore[arg-type]  # a file's types are checked above
+
+
+def _from_journal(folder: Path) -> RunSummary:
+    event = _first_line(folder)
+    data = cast("dict[str, object]", event["data"])
+    process = ProcessId(int(cast(int, data["pid"])), int(cast(int, data["pid_started"])))
+    return RunSummary(
+        run_id=str(data["run_id"]),
+        loop=str(data["loop"]),
+        environment=str(data["environment"]),
+        partial=data.get("partial") is not None,
+        started_at=str(event["at"]),
+        pid=process.pid,
+        pid_started=process.started,
+        state="running" if is_alive(process) else "interrupted",
+    )
+
+
+def _first_data(folder: Path) -> Mapping[str, object]:
+    try:
+        return cast("dict[str, object]", _first_line(folder)["data"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _first_line(folder: Path) -> Mapping[str, object]:
+    """The first event of a journal as JSON; `ValueError` when there is none."""
+    try:
+        with (folder / _JOURNAL_NAME).open("rb") as lines:
+            document = json.loads(lines.readline(_FIRST_LINE))
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(document, dict):
+        raise TypeError("not an object")
+    return document
+
+
+def _json_object(path: Path) -> Mapping[str, object]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _not_found(ref: str, names: Sequence[str], matching: Sequence[str]) -> NotFoundError:
+    shown = one_line(ref, 120)
+    if matching:
+        named = ", ".join(sorted(matching, reverse=True)[:_NAMED])
+        return NotFoundError(
+            f"{len(matching)} runs begin with {shown}: {named}", hint="give more of the id"
+        )
+    near = get_close_matches(ref, names, _NAMED, 0.4) or sorted(names, reverse=True)[:_NAMED]
+    hint = f"nearest: {', '.join(near)}" if near else "there is no run yet: loopctl run LOOP"
+    return NotFoundError(f"there is no run {shown}", hint=hint)

@@ -1,0 +1,127 @@
+"""Checks suites one at a time, and the rules that stand alone: paths, patterns, remedies."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from loopctl.loopfile.chosen import Chosen
+from loopctl.loopfile.marks import near, quoted, shown_path
+from loopctl.loopfile.nodes import Scalar, Table
+from loopctl.loopfile.paths import folder_fault, is_file, written_path
+from loopctl.loopfile.problems import Problems
+
+_PROCESS = frozenset({"pytest", "command"})
+_KINDS_OF = {
+    **dict.fromkeys(["run", "cwd", "env", "collect_min", "shards", "executor"], _PROCESS),
+    "python": frozenset({"pytest"}),
+    "requests": frozenset({"http"}),
+    **dict.fromkeys(["url", "send", "expect", "connections"], frozenset({"websocket"})),
+}
+_REQUIRED = {"command": ("run",), "http": ("requests",), "websocket": ("url", "expect")}
+_VERBS = ("get", "head", "post", "put", "patch", "delete")
+PATTERN = "re:"
+
+
+def check_suites(chosen: Chosen, problems: Problems, today: date) -> None:
+    """Every suite of the file."""
+    for suite in chosen.suites:
+        _check_kind(suite, problems)
+        cwd = suite.scalar("cwd")
+        fault = folder_fault(written_path(cwd)) if cwd else None
+        if cwd and fault:
+            problems.add(cwd.mark, f"the folder {shown_path(written_path(cwd))} {fault}")
+        for case in suite.items("quarantine"):
+            _check_quarantine(case, today, problems)
+        for request in suite.items("requests"):
+            verbs = [v for v in _VERBS if isinstance(request, Table) and request.get(v)]
+            if len(verbs) != 1 and isinstance(request, Table):
+                problems.add(request.mark, "a request has exactly one of " + ", ".join(_VERBS))
+
+
+def _check_kind(suite: Table, problems: Problems) -> None:
+    kind = suite.text("kind") or "pytest"
+    for key, kinds in _KINDS_OF.items():
+        if kind not in kinds and suite.get(key) is not None:
+            message = f'"{key}" is for {" and ".join(sorted(kinds))}; this suite is of kind '
+            problems.add(suite.entries[key].mark, message + quoted(kind)[1:-1])
+    for key in _REQUIRED.get(kind, ()):
+        if suite.get(key) is None:
+            problems.add(suite.mark, f'"{key}" is missing: kind {kind} needs it')
+
+
+def _check_quarantine(case: object, today: date, problems: Problems) -> None:
+    until = case.scalar("until") if isinstance(case, Table) else None
+    try:
+        past = until is not None and date.fromisoformat(until.text) < today
+    except ValueError:
+        return
+    if until and past:
+        hint = "mend the case, or set a later day and say why"
+        problems.add(until.mark, f"this quarantine ended on {until.text}", hint)
+
+
+def check_rest(chosen: Chosen, problems: Problems) -> None:
+    """Signature files, patterns of `worklog.redact`, and remedies that run a command."""
+    for signature in chosen.document.items("signatures"):
+        if isinstance(signature, Scalar) and isinstance(signature.value, str):
+            path = written_path(signature)
+            if not is_file(path):
+                problems.add(signature.mark, f"there is no file {shown_path(path)}")
+    for rule in chosen.document.items("worklog", "redact"):
+        if isinstance(rule, Scalar) and isinstance(rule.value, str):
+            _check_redact(rule, problems)
+    for remedy in chosen.document.items("remediate", "rules"):
+        runs = isinstance(remedy, Table) and remedy.text("do") == "run"
+        if isinstance(remedy, Table) and runs != (remedy.get("command") is not None):
+            message = '"command" goes with `do: run`, and only with it'
+            problems.add(remedy.mark, message)
+
+
+def _check_redact(rule: Scalar, problems: Problems) -> None:
+    if not rule.text.startswith(PATTERN):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", rule.text):
+            hint = "a pattern starts with `re:`"
+            problems.add(rule.mark, "must be the name of a variable or a pattern", hint)
+        return
+    fault = pattern_fault(rule.text.removeprefix(PATTERN))
+    if fault:
+        problems.add(rule.mark, f"this pattern {fault}")
+
+
+def pattern_fault(pattern: str) -> str | None:
+    """Why a pattern must not be used: it does not compile, matches nothing at all, or may hang."""
+    try:
+        compiled = re.compile(pattern.encode())
+    except (re.error, RecursionError, OverflowError, ValueError) as error:
+        return f"does not compile: {quoted(str(error))[1:-1]}"
+    if compiled.match(b""):
+        return "matches the empty text, so it would match everywhere"
+    if _repeats_a_repeat(pattern):
+        return "repeats a group that repeats: on some lines it would never end"
+    return None
+
+
+def _repeats_a_repeat(pattern: str) -> bool:
+    """Whether an unbounded group has an unbounded repeat in it: the usual catastrophe."""
+    bare = re.sub(r"\\.", "e", pattern, flags=re.DOTALL)
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "c", bare)
+    repeat = re.compile(r"[*+]|\{\d*,\}")
+    open_groups = [False]
+    for at, char in enumerate(bare):
+        if char == "(":
+            open_groups.append(False)
+        elif char == ")" and len(open_groups) > 1:
+            inside = open_groups.pop()
+            if inside and repeat.match(bare, at + 1):
+                return True
+            open_groups[-1] |= inside
+        elif repeat.match(bare, at):
+            open_groups[-1] = True
+    return False
+
+
+def environment_problem(wanted: str, known: list[str]) -> tuple[str, str]:
+    """What to say of an environment that does not exist, and a hint."""
+    names = ", ".join(map(quoted, known))
+    return f"there is no environment {quoted(wanted)}", near(wanted, known) or f"there is {names}"

@@ -1,0 +1,121 @@
+"""One run from its first event to its last: lease, walk, judgement, what is left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from loopctl.errors import ExitCode, StorageError
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
+from loopctl.machine.lease import Lease, holding
+from loopctl.machine.policy import Judgement, judge
+from loopctl.machine.runner import Runner, Stage, Walk
+from loopctl.model.artifact import Target
+from loopctl.model.events import Left, RunEnded, RunStarted
+from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
+from loopctl.ports.leases import HeldByOther, Leases
+from loopctl.process import Stop
+
+LEAVING_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a run is made of. The callables are given what only the session knows."""
+
+    started: RunStarted
+    journal: Journal
+    stop: Stop
+    leases: Leases
+    targets: Sequence[Target]
+    stages: Callable[[Lease], Mapping[State, Stage]]
+    leave: Callable[[bool, Journal, Stop], tuple[Left, ...]]
+    on_crash: Callable[[BaseException], None]
+
+
+def conduct(session: Session) -> Worklog:
+    """Run to the end; the worklog holds the judgement. Raises `StorageError` when even the first
+    event cannot be written.
+    """
+    began = time.monotonic()
+    session.journal.append(session.started)
+    try:
+        with holding(
+            session.leases, session.targets, session.started.run_id, session.stop
+        ) as lease:
+            runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)
+            walk = runner.walk()
+            ended = _judged(session, walk, began)
+            left = session.leave(ended.verdict is Verdict.GREEN, session.journal, Stop(LEAVING_S))
+    except HeldByOther as other:
+        ended, left = _locked(other, began), ()
+    _write_end(session.journal, replace(ended, left=left))
+    return session.journal.fold.snapshot()
+
+
+def _judged(session: Session, walk: Walk, began: float) -> RunEnded:
+    worklog = session.journal.fold.snapshot()
+    judgement = judge(worklog, session.stop.reason, walk.internal)
+    if not session.journal.is_durable and judgement.verdict is Verdict.GREEN:
+        judgement = Judgement(
+            Verdict.UNDELIVERED, ExitCode.UNDELIVERED, StopReason.FATAL, "the journal was lost"
+        )
+    cycle = worklog.last
+    failed = cycle.failed_stage if cycle else None
+    return RunEnded(
+        verdict=judgement.verdict,
+        exit_code=judgement.exit_code,
+        stop_reason=judgement.stop_reason,
+        duration_s=time.monotonic() - began,
+        detail=judgement.detail,
+        problems=tuple(fault.summary for fault in failed.faults) if failed else (),
+        restored=_restored(cycle),
+        mend=_mend(cycle),
+    )
+
+
+def _locked(other: HeldByOther, began: float) -> RunEnded:
+    return RunEnded(
+        verdict=Verdict.LOCKED,
+        exit_code=ExitCode.LOCKED,
+        stop_reason=StopReason.LOCKED,
+        duration_s=time.monotonic() - began,
+        detail=other.what,
+        problems=(other.what,) if other.hint is None else (other.what, other.hint),
+    )
+
+
+def _settle(cycle: CycleRecord | None) -> StageRecord | None:
+    stages = cycle.stages if cycle else ()
+    return next((stage for stage in stages if stage.stage is State.SETTLE), None)
+
+
+def _restored(
+    cycle: CycleRecord | None,
+) -> Literal["done", "failed", "not-needed", "kept"]:
+    settle = _settle(cycle)
+    if cycle is None or settle is None:
+        return "not-needed"
+    if settle.kind is OutcomeKind.ERRORED:
+        return "failed"
+    if settle.detail.startswith("left as it is"):
+        return "kept"
+    return "done" if any(s.restored for s in cycle.services.values()) else "not-needed"
+
+
+def _mend(cycle: CycleRecord | None) -> str | None:
+    settle = _settle(cycle)
+    if settle is None or settle.kind is not OutcomeKind.ERRORED:
+        return None
+    return next((fault.hint for fault in settle.faults if fault.hint), None)
+
+
+def _write_end(journal: Journal, ended: RunEnded) -> None:
+    try:
+        journal.append(ended)
+    except StorageError:
+        journal.detach()
+        journal.append(ended)

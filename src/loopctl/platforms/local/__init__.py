@@ -1,0 +1,1 @@
+"""Services as processes of this machine: clients of the detached host, leases, logs, receipts."""

@@ -1,0 +1,148 @@
+"""Reading the files that a host writes: log captures and request logs, as they grow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from loopctl.model.logs import LogEntry, RequestEntry
+from loopctl.platforms.host.control import Fields, ProtocolError
+from loopctl.platforms.host.durable import read_json
+from loopctl.process import ProcessId, is_alive
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A record of the host about its own record-keeping; what each kind means is said there."""
+
+    kind: str
+    at: datetime
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A captured line and what the host says beside it.
+
+    `behind` is the offset of the next line. `started_by` is the process of the host that has just
+    started the revision, `ended`: the process's end was captured, `dropped` counts lines that are
+    missing before this one, `full`: from here on only the end is kept.
+    """
+
+    entry: LogEntry
+    behind: int
+    started_by: int | None = None
+    ended: bool = False
+    dropped: int = 0
+    full: bool = False
+
+
+def log_lines(file: Path, service: str, offset: int = 0) -> Iterator[LogLine]:
+    """The captured lines from `offset` on. Raises `OSError`."""
+    for fields, behind in _whole_lines(file, offset):
+        with contextlib.suppress(ProtocolError, ValueError):
+            yield _log_line(fields, service, behind)
+
+
+def request_lines(file: Path) -> Iterator[RequestEntry | Mark]:
+    """The records of a request log. Raises `OSError`."""
+    for fields, _ in _whole_lines(file, 0):
+        with contextlib.suppress(ProtocolError, ValueError):
+            yield _request_line(fields)
+
+
+def _whole_lines(file: Path, offset: int) -> Iterator[tuple[Fields, int]]:
+    """Each line that is complete and JSON: another was cut by a crash, or is being written."""
+    with file.open("rb") as lines:
+        lines.seek(offset)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            with contextlib.suppress(ProtocolError, ValueError):
+                yield Fields(json.loads(line), file.name), offset
+
+
+def _log_line(fields: Fields, service: str, behind: int) -> LogLine:
+    entry = LogEntry(
+        at=datetime.fromisoformat(fields.text("t")),
+        service=service,
+        revision=fields.text("revision"),
+        stream=_stream(fields.text("stream")),
+        text=fields.text("text"),
+        number=fields.whole("n"),
+    )
+    if entry.stream != "system":
+        return LogLine(entry, behind)
+    facts = fields.names()
+    return LogLine(
+        entry,
+        behind,
+        started_by=fields.whole("host") if "host" in facts else None,
+        ended="code" in facts,
+        dropped=fields.whole("dropped") if "dropped" in facts else 0,
+        full="full" in facts,
+    )
+
+
+def _request_line(fields: Fields) -> RequestEntry | Mark:
+    if fields.text_or_none("mark") is not None:
+        at = datetime.fromisoformat(fields.text("t"))
+        return Mark(fields.text("mark"), at, int(fields.number("count", 0)))
+    close = fields.part_or_none("ws_close")
+    status = fields.number("status", -1)
+    event = _event(fields.text("event"))
+    return RequestEntry(
+        at=datetime.fromisoformat(fields.text("at")),
+        service=fields.text("service"),
+        revision=fields.text_or_none("revision") or "",
+        method=fields.text("method"),
+        path=fields.text("path"),
+        status=None if status < 0 else int(status),
+        event=event,
+        latency_s=fields.number("latency_s", 0.0),
+        trace=fields.text_or_none("trace"),
+        close_code=None if close is None else close.whole("code"),
+        close_reason=None if close is None else close.text("reason"),
+        closed_by=None if close is None else _side(close.text("by")),
+        age_s=fields.number("duration_s") if event == "close" else None,
+        error=fields.text_or_none("error"),
+    )
+
+
+def host_is_alive(state: Path) -> int | None:
+    """The process of the host that owns a state folder, None when it has ended."""
+    fields = read_json(state / "host.json")
+    if fields is None:
+        return None
+    host = ProcessId(fields.whole("pid"), fields.whole("started"))
+    return host.pid if is_alive(host) else None
+
+
+def _stream(text: str) -> Literal["stdout", "stderr", "system"]:
+    match text:
+        case "stdout" | "stderr" | "system":
+            return text
+        case _:
+            raise ProtocolError(f"no stream is called {text!r}")
+
+
+def _event(text: str) -> Literal["request", "open", "close"]:
+    match text:
+        case "request" | "open" | "close":
+            return text
+        case _:
+            raise ProtocolError(f"no event is called {text!r}")
+
+
+def _side(text: str) -> Literal["client", "service"]:
+    match text:
+        case "client" | "service":
+            return text
+        case _:
+            raise ProtocolError(f"no side is called {text!r}")

@@ -1,0 +1,114 @@
+"""The request log that a service's front doors write, as receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from loopctl.model.artifact import Revision
+from loopctl.model.evidence import Receipt
+from loopctl.model.logs import Coverage, LogWindow, RequestEntry
+from loopctl.platforms.host.rendezvous import Rendezvous
+from loopctl.platforms.local import captures
+from loopctl.platforms.local.captures import Mark
+from loopctl.ports.logs import LogError, Met
+from loopctl.process import Stop, utc_now
+
+
+class LocalReceipts:
+    """The receipts port over `requests/SERVICE.jsonl`.
+
+    A record is written before its answer is whole, so whoever has the answer finds the record:
+    nothing here ever waits.
+    """
+
+    def __init__(self, place: Rendezvous) -> None:
+        self._state = place.state
+
+    def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
+        """The requests in the window that carried one of the traces to this revision.
+
+        A WebSocket counts once, by its handshake.
+        """
+        found: list[Receipt] = []
+
+        def take(entry: RequestEntry) -> None:
+            met = entry.revision == revision.name and entry.event != "close"
+            if met and entry.trace is not None and entry.trace in traces:
+                found.append(_receipt(entry, entry.trace))
+
+        coverage = self.requests(window, take, stop)
+        return Met(tuple(found), coverage)
+
+    def requests(
+        self, window: LogWindow, into: Callable[[RequestEntry], None], stop: Stop
+    ) -> Coverage:
+        """Hand over every request of the window, in the order of their ends.
+
+        Raises `LogError` when the log cannot be read.
+        """
+        until = window.until or utc_now()
+        gaps = _Gaps()
+        try:
+            for item in self._items(window.service):
+                stop.remaining(0)
+                if isinstance(item, Mark):
+                    gaps.see(item, inside=window.since <= item.at <= until)
+                elif window.since <= item.at <= until and _wanted(item, window):
+                    into(item)
+            gaps.end(alive=captures.host_is_alive(self._state) is not None)
+        except OSError as error:
+            raise LogError(
+                f"the request log cannot be read: {error.strerror}", where=str(self._state)
+            ) from None
+        found = "; ".join(dict.fromkeys(gaps.found))
+        return Coverage(complete=not found, until=until, gap=found or None)
+
+    def _items(self, service: str) -> Iterator[RequestEntry | Mark]:
+        file = self._state / "requests" / f"{service}.jsonl"
+        for part in (file.with_suffix(".jsonl.1"), file):
+            if part.exists():
+                yield from captures.request_lines(part)
+
+
+@dataclass(slots=True)
+class _Gaps:
+    """Learns from the host's marks what may be missing."""
+
+    found: list[str] = field(default_factory=list)
+    _open: bool = False
+
+    def see(self, mark: Mark, inside: bool) -> None:
+        if mark.kind == "opened":
+            if self._open and inside:
+                self._killed()
+            self._open = True
+        elif mark.kind == "closed":
+            self._open = False
+        elif mark.kind == "lost" and inside:
+            self.found.append(f"{mark.count} requests could not be recorded")
+        elif mark.kind == "rotated" and inside:
+            self.found.append("the oldest requests were dropped: the log is full")
+
+    def end(self, alive: bool) -> None:
+        if self._open and not alive:
+            self._killed()
+
+    def _killed(self) -> None:
+        self.found.append("the host was killed: the requests then in flight were not recorded")
+
+
+def _wanted(entry: RequestEntry, window: LogWindow) -> bool:
+    return window.revision is None or entry.revision == window.revision
+
+
+def _receipt(entry: RequestEntry, trace: str) -> Receipt:
+    return Receipt(
+        trace=trace,
+        at=entry.at,
+        service=entry.service,
+        revision=entry.revision,
+        method=entry.method,
+        path=entry.path,
+        status=entry.status,
+    )

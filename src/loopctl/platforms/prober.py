@@ -1,0 +1,80 @@
+"""Asking a service over HTTP how it is, with httpx."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Final
+
+from loopctl.platforms.host.proxy_headers import OWN_ANSWER
+from loopctl.ports.probe import Answer, Unreachable
+from loopctl.process import Stop
+
+if TYPE_CHECKING:
+    import httpx
+
+_LONGEST_BODY: Final = 64 * 1024
+_OWN_ANSWER: Final = OWN_ANSWER.decode("ascii")
+
+
+class HttpProber:
+    """Each probe has a connection of its own: a kept one would hide a service that takes no new.
+
+    Safe to share by threads.
+    """
+
+    def get(
+        self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop
+    ) -> Answer | Unreachable:
+        """GET `url`; the whole answer must have come after `timeout_s` seconds."""
+        import httpx  # noqa: PLC0415 - costs 100 ms that most commands need not spend
+
+        limit = stop.remaining(timeout_s)
+        began = time.monotonic()
+        try:
+            with _client().stream(
+                "GET", url, timeout=limit, follow_redirects=follow_redirects
+            ) as response:
+                body = _read(response, began + limit, stop)
+        except httpx.TimeoutException:
+            return Unreachable(f"no whole answer within {limit:.3g} s")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return Unreachable(_one_line(error))
+        return Answer(
+            status=response.status_code,
+            latency_s=time.monotonic() - began,
+            body=body.decode("utf-8", "backslashreplace"),
+            location=response.headers.get("location"),
+            own=_OWN_ANSWER not in response.headers,
+        )
+
+
+@functools.cache
+def _client() -> httpx.Client:
+    import httpx  # noqa: PLC0415
+
+    direct = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+    return httpx.Client(
+        limits=httpx.Limits(max_keepalive_connections=0),
+        headers={"user-agent": "loopctl-prober"},
+        # A proxy that the environment names does not reach this machine's own services.
+        mounts=direct,
+    )
+
+
+def _read(response: httpx.Response, deadline: float, stop: Stop) -> bytes:
+    """The body, cut; an answer that trickles on beyond the deadline is none."""
+    import httpx  # noqa: PLC0415
+
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk[: _LONGEST_BODY - len(body)]
+        stop.remaining(0)
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer goes on and on")
+    return bytes(body)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no answer"
+    return f"{type(error).__name__}: {text}"[:300]

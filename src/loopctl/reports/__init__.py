@@ -1,0 +1,1 @@
+"""Worklog → files: what a run leaves for people, for CI and for `loopctl runs`."""

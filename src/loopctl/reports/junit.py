@@ -1,0 +1,128 @@
+"""`junit.xml`: the last cycle for CI systems.
+
+JUnit has four results, loopctl seven statuses and six grades. `failed` and `timeout` are failures,
+`broken` and `lost` errors. A pass below the grade its suite requires is written as *skipped*, with
+the reason: a dashboard that shows it green would say what nobody has shown. Every case has the
+properties `status`, `grade`, `reason`. A suite that does not count as passed although no case of
+it says so (nothing collected, no end reported, not run) gets one case named after the suite.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+from xml.etree import ElementTree as ET
+
+from loopctl.inert import for_xml
+from loopctl.journal.wording import iso
+from loopctl.journal.worklog import SuiteRecord, Worklog
+from loopctl.model.evidence import CaseStatus, Grade, GradedCase, SuiteOutcome
+from loopctl.reports.facts import by_priority, outcome_of
+
+_OUTPUT = 4000
+_MESSAGE = 1000
+
+
+def junit(worklog: Worklog) -> bytes:
+    """The document, UTF-8."""
+    root = ET.Element("testsuites", name=for_xml(worklog.run.loop))
+    for suite in by_priority(worklog.last.suites.values()) if worklog.last else ():
+        root.append(_suite(suite))
+    if worklog.ended is not None:
+        root.set("time", f"{worklog.ended.duration_s:.3f}")
+    _count(root)
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def _suite(suite: SuiteRecord) -> ET.Element:
+    element = ET.Element("testsuite", name=for_xml(suite.facts.id))
+    if suite.started_at is not None:
+        element.set("timestamp", iso(suite.started_at))
+    if suite.judgement is not None:
+        element.set("time", f"{suite.judgement.duration_s:.3f}")
+    reasons = "; ".join(suite.judgement.reasons) if suite.judgement else "the run ended before it"
+    outcome = outcome_of(suite)
+    properties = {"outcome": outcome, "priority": suite.facts.priority, "reasons": reasons}
+    _properties(element, properties)
+    required = Grade(suite.facts.require)
+    for case in suite.cases:
+        element.append(_case(suite.facts.id, case, required))
+    if outcome is not SuiteOutcome.PASSED and not _says_so(element):
+        element.append(_whole(suite, outcome, reasons))
+    _count(element)
+    return element
+
+
+def _case(suite: str, case: GradedCase, required: Grade) -> ET.Element:
+    file, _, name = case.id.rpartition("::")
+    element = ET.Element(
+        "testcase",
+        classname=for_xml(file or suite),
+        name=for_xml(name),
+        time=f"{case.duration_s:.3f}",
+    )
+    grade = case.grade.value if case.grade else ""
+    _properties(element, {"status": case.status, "grade": grade, "reason": case.reason or ""})
+    _result(element, case, required)
+    if case.output:
+        ET.SubElement(element, "system-out").text = for_xml(case.output[-_OUTPUT:])
+    return element
+
+
+def _result(element: ET.Element, case: GradedCase, required: Grade) -> None:
+    message = (case.message or case.status.value)[:_MESSAGE]
+    match case.status:
+        case CaseStatus.PASSED:
+            _pass(element, case, required)
+        case CaseStatus.FAILED | CaseStatus.TIMEOUT:
+            _ended(element, "failure", message, case)
+        case CaseStatus.BROKEN | CaseStatus.LOST:
+            _ended(element, "error", message, case)
+        case CaseStatus.SKIPPED:
+            ET.SubElement(element, "skipped", message=for_xml(message))
+        case CaseStatus.FLAKY:
+            # The name that Maven's Surefire gave it; readers that do not know it see a pass.
+            _ended(element, "flakyFailure", message, case)
+        case _:
+            assert_never(case.status)
+
+
+def _pass(element: ET.Element, case: GradedCase, required: Grade) -> None:
+    grade = case.grade or Grade.UNPROVEN
+    if grade.rank < required.rank:
+        why = f"passed, but {grade.value}, and {required.value} is required: {case.reason or ''}"
+        ET.SubElement(element, "skipped", message=for_xml(why[:_MESSAGE]))
+
+
+def _ended(element: ET.Element, name: str, message: str, case: GradedCase) -> None:
+    child = ET.SubElement(element, name, message=for_xml(message), type=case.status.value)
+    child.text = for_xml((case.detail or case.where or "")[:_OUTPUT])
+
+
+def _says_so(suite: ET.Element) -> bool:
+    return any(case.find(name) is not None for case in suite for name in _NOT_A_PASS)
+
+
+_NOT_A_PASS = ("failure", "error", "skipped")
+
+
+def _whole(suite: SuiteRecord, outcome: SuiteOutcome, reasons: str) -> ET.Element:
+    name = for_xml(suite.facts.id)
+    element = ET.Element("testcase", classname=name, name="the suite itself", time="0.000")
+    kind = "skipped" if outcome is SuiteOutcome.NOT_RUN else "error"
+    ET.SubElement(element, kind, message=for_xml(f"{outcome.value}: {reasons}"[:_MESSAGE]))
+    return element
+
+
+def _properties(element: ET.Element, values: dict[str, str]) -> None:
+    properties = ET.SubElement(element, "properties")
+    for name, value in values.items():
+        ET.SubElement(properties, "property", name=name, value=for_xml(value[:_MESSAGE]))
+
+
+def _count(element: ET.Element) -> None:
+    """Write the totals as they are in the document, so that they cannot disagree with it."""
+    element.set("tests", str(len(list(element.iter("testcase")))))
+    for attribute, name in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        element.set(attribute, str(len(list(element.iter(name)))))

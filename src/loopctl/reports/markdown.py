@@ -1,0 +1,109 @@
+"""`worklog.md`: the run for the engineer on call, verdict first.
+
+Everything is computed from the worklog. Text of others goes through the filters `md`, `code`,
+`cell` and `block` and through nothing else; a template prints no such text bare.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from loopctl.inert import code_block, code_span, for_markdown, one_line
+from loopctl.journal.brief import Role, brief
+from loopctl.journal.wording import clock, count, seconds, short, traffic, utc
+from loopctl.journal.worklog import Worklog
+from loopctl.reports.facts import (
+    by_priority,
+    collected_of,
+    counts_of,
+    grades_of,
+    lowest,
+    outcome_of,
+    why_status,
+)
+from loopctl.reports.not_checked import not_checked
+from loopctl.reports.result import stage_outcome
+from loopctl.reports.story import case_evidence, cycle_changes, failed_cases, timeline
+
+_COMMANDS = (Role.MEND, Role.NEXT)
+
+
+def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
+    """The document. `folder` is the run's own, as a person would type it."""
+    template = _environment().get_template("worklog.md.j2")
+    return template.render(
+        log=worklog,
+        run=worklog.run,
+        ended=worklog.ended,
+        cycle=worklog.last,
+        brief=brief(worklog, folder),
+        commands=_COMMANDS,
+        not_checked=not_checked(worklog),
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("loopctl.reports", "templates"),
+        undefined=StrictUndefined,
+        # HTML escaping would be the wrong one for Markdown: the filters make text inert.
+        autoescape=False,  # noqa: S701
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(_FILTERS)
+    environment.globals.update(_FUNCTIONS)
+    return environment
+
+
+def _md(text: object, limit: int = 300) -> str:
+    return for_markdown(one_line(str(text), limit))
+
+
+def _code(text: object, limit: int = 200) -> str:
+    return code_span(one_line(str(text), limit))
+
+
+def _cell(text: object, limit: int = 120) -> str:
+    """Inline code inside a table."""
+    return code_span(one_line(str(text), limit), in_table=True)
+
+
+def _block(text: str, lines: int = 40, chars: int = 4000) -> str:
+    """The end of an output: that is where it says what went wrong."""
+    return code_block(text, lines, chars, keep="tail")
+
+
+_FILTERS: Mapping[str, object] = {
+    "md": _md,
+    "code": _code,
+    "cell": _cell,
+    "block": _block,
+    "utc": utc,
+    "clock": clock,
+    "seconds": seconds,
+    "short": short,
+    "traffic": traffic,
+}
+
+_FUNCTIONS: Mapping[str, object] = {
+    "by_priority": by_priority,
+    "case_evidence": case_evidence,
+    "collected_of": collected_of,
+    "count": count,
+    "counts_of": counts_of,
+    "cycle_changes": cycle_changes,
+    "failed_cases": failed_cases,
+    "grades_of": grades_of,
+    "lowest": lowest,
+    "outcome_of": outcome_of,
+    "stage_outcome": stage_outcome,
+    "timeline": timeline,
+    "why_status": why_status,
+}

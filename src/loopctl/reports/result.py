@@ -1,0 +1,237 @@
+"""`result.json`, schema 1 of the contract: what scripts read. Keys are added, never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias, assert_never
+
+from loopctl.journal.wording import iso
+from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord, Worklog
+from loopctl.model.events import Left, RemedyDecided
+from loopctl.model.evidence import CaseStatus, GradedCase
+from loopctl.model.finding import Finding, Quote, Why
+from loopctl.model.state import OutcomeKind, State
+from loopctl.reports.facts import (
+    collected_of,
+    counts_of,
+    grades_of,
+    lowest,
+    outcome_of,
+    serving_percent,
+    source_of,
+    why_status,
+)
+
+SCHEMA = 1
+
+Document: TypeAlias = dict[str, object]
+
+
+def result_document(worklog: Worklog) -> Document:
+    """The whole document. A run that has not ended has null for verdict, code, reason and end."""
+    run, ended = worklog.run, worklog.ended
+    source = source_of(worklog.last)
+    changes = worklog.changes()
+    return {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "loop": run.loop,
+        "environment": run.environment,
+        "verdict": ended.verdict.value if ended else None,
+        "exit_code": ended.exit_code if ended else None,
+        "partial": run.partial is not None,
+        "stop_reason": ended.stop_reason.value if ended else None,
+        "started_at": iso(worklog.started_at),
+        "ended_at": iso(worklog.ended_at) if worklog.ended_at else None,
+        "duration_s": _seconds(ended.duration_s if ended else None),
+        "loopctl": run.loopctl,
+        "source": {"commit": source.commit, "dirty": source.dirty, "tree": source.tree},
+        "cycles": [_cycle(worklog, index) for index in range(len(worklog.cycles))],
+        "changes": {
+            "fixed": list(changes.fixed),
+            "new": list(changes.new),
+            "persisting": list(changes.persisting),
+        },
+        "left": [_left(left) for left in (ended.left if ended else ())],
+    }
+
+
+def cycle_document(worklog: Worklog, number: int) -> Document:
+    """One cycle's part of the document; raises `KeyError` when the run had no such cycle."""
+    for index, cycle in enumerate(worklog.cycles):
+        if cycle.number == number:
+            return _cycle(worklog, index)
+    raise KeyError(number)
+
+
+def _cycle(worklog: Worklog, index: int) -> Document:
+    cycle = worklog.cycles[index]
+    known = {f.fingerprint for f in worklog.cycles[index - 1].findings} if index else set()
+    last = index == len(worklog.cycles) - 1
+    return {
+        "number": cycle.number,
+        "stages": list(_stages(cycle, partial=worklog.run.partial is not None)),
+        "services": [_service(s, worklog, last=last) for s in cycle.services.values()],
+        "suites": [_suite(suite) for suite in cycle.suites.values()],
+        # Criteria come with the suites that measure; a loop file that has any is refused before.
+        "criteria": [],
+        "findings": [_finding(f, cycle, known=f.fingerprint in known) for f in cycle.findings],
+        "remedy": _remedy(cycle.remedy) if cycle.remedy else None,
+    }
+
+
+def _stages(cycle: CycleRecord, *, partial: bool) -> Iterator[Document]:
+    for stage in cycle.stages:
+        yield {
+            "name": stage.stage.value,
+            "outcome": stage_outcome(stage),
+            "started_at": iso(stage.started_at),
+            "duration_s": _seconds(stage.duration_s),
+            "detail": stage.detail,
+        }
+    ran = {stage.stage for stage in cycle.stages}
+    if partial and State.VERIFY in ran:
+        for state in (State.PROMOTE, State.CONFIRM):
+            yield {
+                "name": state.value,
+                "outcome": "skipped",
+                "started_at": None,
+                "duration_s": None,
+                "detail": "a partial run never promotes",
+            }
+
+
+def stage_outcome(stage: StageRecord) -> str:
+    """A stage's outcome in the contract's words; one that never ended was interrupted."""
+    match stage.kind:
+        case None | OutcomeKind.INTERRUPTED:
+            return "interrupted"
+        case OutcomeKind.FAILED | OutcomeKind.UNPROVEN:
+            return "failed"
+        case OutcomeKind.ERRORED | OutcomeKind.MOVED:
+            return "errored"
+        case (
+            OutcomeKind.OK
+            | OutcomeKind.MORE_WAVES
+            | OutcomeKind.PARTIAL
+            | OutcomeKind.GO_BUILD
+            | OutcomeKind.GO_DEPLOY
+            | OutcomeKind.GO_HEALTH
+            | OutcomeKind.GO_VERIFY
+        ):
+            return "ok"
+        case _:
+            assert_never(stage.kind)
+
+
+def _service(service: ServiceRecord, worklog: Worklog, *, last: bool) -> Document:
+    proof, chain = service.proof, service.chain
+    state = service.routed or service.before
+    healthy_at = service.health.url if service.health else None
+    read = service.source.tree if service.source else None
+    return {
+        "name": service.name,
+        "image": service.artifact.digest if service.artifact else None,
+        "revision": service.revision.name if service.revision else None,
+        "url": state.url if state else healthy_at,
+        "serving_percent": serving_percent(service, worklog, last=last),
+        "provenance": {
+            "source_tree": proof.source_tree if proof else read,
+            "image_tree": proof.image_tree if proof else None,
+            "verified": proof is not None and proof.holds,
+            "rechecked_after_tests": chain is not None and chain.broken is None,
+            "not_covered": list(proof.not_covered) if proof else [],
+        },
+    }
+
+
+def _suite(suite: SuiteRecord) -> Document:
+    counts = counts_of(suite.cases)
+    grades = grades_of(suite.cases)
+    least = lowest(grades)
+    judgement = suite.judgement
+    return {
+        "id": suite.facts.id,
+        "priority": suite.facts.priority,
+        "outcome": outcome_of(suite).value,
+        "reasons": list(judgement.reasons) if judgement else ["the run ended before it"],
+        "collected": collected_of(suite),
+        **{status.value: number for status, number in counts.items()},
+        "grade": least.value if least else None,
+        "grades": {grade.value: number for grade, number in grades.items()},
+        "duration_s": _seconds(judgement.duration_s if judgement else 0.0),
+        "cases": [_case(case) for case in suite.cases],
+    }
+
+
+def _case(case: GradedCase) -> Document:
+    passed = case.status is CaseStatus.PASSED
+    return {
+        "id": case.id,
+        "status": case.status.value,
+        "grade": case.grade.value if case.grade and passed else None,
+        "reason": case.reason,
+        "duration_s": _seconds(case.duration_s),
+        "message": case.message,
+    }
+
+
+def _finding(finding: Finding, cycle: CycleRecord, *, known: bool) -> Document:
+    return {
+        "signature": finding.signature,
+        "title": finding.title,
+        "service": finding.service,
+        "confidence": finding.confidence,
+        "fingerprint": finding.fingerprint,
+        "status": "persisting" if known else "new",
+        "evidence": [_quote(quote) for quote in finding.evidence],
+        "whys": [_why(why, finding) for why in finding.whys],
+        "remedy": _finding_remedy(finding, cycle.remedy),
+    }
+
+
+def _finding_remedy(finding: Finding, decided: RemedyDecided | None) -> Document | None:
+    """What the signature suggests; mode and result are those of the cycle's own decision on it."""
+    if finding.remedy is None:
+        return None
+    mine = decided is not None and decided.action == finding.remedy.action
+    return {
+        "action": finding.remedy.action,
+        "mode": decided.mode if decided else None,
+        "result": decided.result if decided and mine else "none",
+    }
+
+
+def _quote(quote: Quote) -> Mapping[str, str]:
+    return {"kind": quote.kind, "source": quote.source, "quote": quote.quote}
+
+
+def _why(why: Why, finding: Finding) -> Document:
+    return {
+        "question": why.question,
+        "answer": why.answer,
+        "status": why_status(why, finding),
+        "evidence": why.evidence,
+    }
+
+
+def _remedy(remedy: RemedyDecided) -> Document:
+    return {
+        "action": remedy.action,
+        "detail": remedy.detail,
+        "changed_source": remedy.changed_source,
+        "result": remedy.result,
+    }
+
+
+def _left(left: Left) -> Document:
+    return {
+        "service": left.service,
+        "traffic": dict(left.traffic),
+        "verified": left.verified,
+        "changed_by_run": left.changed_by_run,
+    }
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,123 @@
+"""`summary.json`: all that `loopctl runs`, `plan` and later runs need of a run, in 2 KB."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+from loopctl.journal.history import RunSummary
+from loopctl.journal.wording import iso
+from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.model.evidence import CaseStatus
+from loopctl.model.state import Verdict
+from loopctl.reports.facts import collected_of, counts_of, source_of
+
+LIMIT = 2048
+_NAME = 120
+
+
+def summary_of(worklog: Worklog) -> RunSummary:
+    """The summary of a run that has ended; one that has not has no verdict yet."""
+    run, ended = worklog.run, worklog.ended
+    source = source_of(worklog.last)
+    return RunSummary(
+        run_id=run.run_id,
+        loop=run.loop,
+        environment=run.environment,
+        verdict=ended.verdict.value if ended else None,
+        exit_code=ended.exit_code if ended else None,
+        stop_reason=ended.stop_reason.value if ended else None,
+        partial=run.partial is not None,
+        started_at=iso(worklog.started_at),
+        ended_at=iso(worklog.ended_at) if worklog.ended_at else None,
+        duration_s=round(ended.duration_s, 3) if ended else None,
+        commit=source.commit,
+        dirty=source.dirty,
+        tree=source.tree,
+        cycles=len(worklog.cycles),
+        counts=_counts(worklog.last),
+        stages=_stages(worklog.last),
+        suites=_suites(worklog.last),
+        verified=verified_by(worklog),
+        pid=run.pid,
+        pid_started=run.pid_started,
+        state="ended" if ended else "interrupted",
+    )
+
+
+def verified_by(worklog: Worklog) -> Mapping[str, str]:
+    """The revisions this run verified, by service.
+
+    None unless it is green and whole, and, where others see the service, from a clean commit.
+    """
+    cycle, ended = worklog.last, worklog.ended
+    if cycle is None or ended is None or ended.verdict is not Verdict.GREEN or worklog.run.partial:
+        return {}
+    if worklog.run.platform == "cloud-run" and source_of(cycle).dirty:
+        return {}
+    return {
+        service.name: service.revision.name
+        for service in cycle.services.values()
+        if service.revision is not None and service.promoted
+    }
+
+
+def to_json(summary: RunSummary) -> bytes:
+    """At most 2 KB: what is dispensable goes first, and `cut` names it."""
+    for smaller in (summary, *_smaller(summary)):
+        data = _dump(smaller)
+        if len(data) <= LIMIT:
+            return data
+    raise ValueError(f"the summary of {summary.run_id[:_NAME]} does not fit into {LIMIT} bytes")
+
+
+def _dump(summary: RunSummary) -> bytes:
+    document = asdict(summary)
+    del document["state"]
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
+
+
+def _smaller(summary: RunSummary) -> list[RunSummary]:
+    no_suites = replace(summary, suites={}, cut=("suites",))
+    no_stages = replace(no_suites, stages={}, cut=("suites", "stages"))
+    few = dict(list(no_stages.verified.items())[:8])
+    few_verified = replace(no_stages, verified=few, cut=("suites", "stages", "verified"))
+    bare = replace(
+        few_verified,
+        verified={},
+        loop=summary.loop[:_NAME],
+        environment=summary.environment[:_NAME],
+        commit=summary.commit and summary.commit[:_NAME],
+        tree=summary.tree and summary.tree[:_NAME],
+    )
+    return [no_suites, no_stages, few_verified, bare]
+
+
+def _counts(cycle: CycleRecord | None) -> Mapping[str, int]:
+    total: Counter[str] = Counter(dict.fromkeys(("collected", *CaseStatus), 0))
+    for suite in cycle.suites.values() if cycle else ():
+        total["collected"] += collected_of(suite)
+        for status, number in counts_of(suite.cases).items():
+            total[status] += number
+    return {str(name): number for name, number in total.items()}
+
+
+def _stages(cycle: CycleRecord | None) -> Mapping[str, float]:
+    # A stage runs once a wave: its time in the cycle is the sum.
+    seconds: dict[str, float] = {}
+    for stage in cycle.stages if cycle else ():
+        if stage.duration_s is not None:
+            seconds[stage.stage.value] = seconds.get(stage.stage.value, 0.0) + stage.duration_s
+    return {name: round(value, 3) for name, value in seconds.items()}
+
+
+def _suites(cycle: CycleRecord | None) -> Mapping[str, float]:
+    return {
+        suite.facts.id: round(suite.judgement.duration_s, 3)
+        for suite in (cycle.suites.values() if cycle else ())
+        if suite.judgement is not None and suite.end is not None
+    }

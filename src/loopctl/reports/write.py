@@ -1,0 +1,68 @@
+"""Writes a run's reports, each whole or not at all; one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from loopctl.errors import StorageError
+from loopctl.files import write_atomic
+from loopctl.journal.history import SUMMARY_NAME
+from loopctl.journal.worklog import Worklog
+from loopctl.redact import Redactor
+from loopctl.reports.junit import junit
+from loopctl.reports.markdown import worklog_markdown
+from loopctl.reports.result import result_document
+from loopctl.reports.summary import summary_of, to_json
+
+
+def write_reports(
+    worklog: Worklog, folder: Path, redactor: Redactor | None = None
+) -> tuple[str, ...]:
+    """Write `result.json`, `worklog.md`, `junit.xml`, `summary.json` into the run's folder.
+
+    Returns one line for each that could not be written. The journal is redacted already;
+    `redactor` looks once more at what was put together from it.
+    """
+    problems: list[str] = []
+    for name, make in _reports(worklog, folder, redactor).items():
+        try:
+            write_atomic(folder / name, make())
+        except StorageError as error:
+            problems.append(f"{name} could not be written: {_first_line(error)}")
+        except Exception as error:  # noqa: BLE001 - a fault in one report must not cost the others
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            problems.append(f"{name} could not be made, a fault of loopctl: {reason}")
+    return tuple(problems)
+
+
+def _reports(
+    worklog: Worklog, folder: Path, redactor: Redactor | None
+) -> Mapping[str, Callable[[], bytes]]:
+    def clean(data: bytes) -> bytes:
+        return redactor.binary(data) if redactor else data
+
+    def result() -> bytes:
+        document = result_document(worklog)
+        # Value by value: a secret with a quote in it looks different once it is JSON.
+        return result_json(redactor.json(document) if redactor else document)
+
+    return {
+        # The summary goes first: it is what makes later runs see this one.
+        SUMMARY_NAME: lambda: to_json(summary_of(worklog)),
+        "result.json": result,
+        "worklog.md": lambda: clean(worklog_markdown(worklog, folder).encode("utf-8", "replace")),
+        "junit.xml": lambda: clean(junit(worklog)),
+    }
+
+
+def result_json(document: Mapping[str, object]) -> bytes:
+    """The document as the file holds it."""
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    return (text + "\n").encode("utf-8", "replace")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,58 @@
+"""Each known cause is recognised where it is, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+from triage_fixtures import FOLDER, symptoms_of
+
+from loopctl.triage.diagnose import diagnose
+from loopctl.triage.loading import load_catalogue
+
+CATALOGUE = load_catalogue()
+POSITIVE = [(s.id, name) for s in CATALOGUE.signatures for name in s.tests.positive]
+NEGATIVE = [(s.id, name) for s in CATALOGUE.signatures for name in s.tests.negative]
+
+
+@pytest.mark.parametrize(("signature", "name"), POSITIVE)
+def test_a_known_cause_is_the_first_finding_of_its_fixture(signature: str, name: str) -> None:
+    findings = diagnose(symptoms_of(name), CATALOGUE).findings
+    assert [finding.signature for finding in findings][:1] == [signature]
+
+
+@pytest.mark.parametrize(("signature", "name"), NEGATIVE)
+def test_a_cause_is_not_seen_where_it_is_not(signature: str, name: str) -> None:
+    findings = diagnose(symptoms_of(name), CATALOGUE).findings
+    assert signature not in [finding.signature for finding in findings]
+
+
+def test_nothing_is_found_in_a_green_run() -> None:
+    assert diagnose(symptoms_of("green.jsonl"), CATALOGUE).findings == ()
+
+
+def test_every_signature_is_held_against_the_green_run() -> None:
+    assert all("green.jsonl" in signature.tests.negative for signature in CATALOGUE.signatures)
+
+
+@pytest.mark.parametrize("name", sorted({name for _, name in POSITIVE} | {"unknown.jsonl"}))
+def test_every_finding_quotes_located_evidence_that_was_captured(name: str) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    for finding in diagnose(symptoms_of(name), CATALOGUE).findings:
+        assert finding.evidence
+        for quote in finding.evidence:
+            assert quote.source
+            if quote.kind == "log":
+                assert "#" in quote.source
+                assert quote.quote[:40].replace('"', '\\"') in text
+
+
+@pytest.mark.parametrize("name", sorted({name for _, name in POSITIVE}))
+def test_an_observed_why_points_at_evidence_and_no_text_has_holes(name: str) -> None:
+    for finding in diagnose(symptoms_of(name), CATALOGUE).findings:
+        assert "{" not in finding.title
+        assert "not captured" not in finding.title
+        for why in finding.whys:
+            if why.status == "observed":
+                assert why.evidence is not None
+                assert 0 <= why.evidence < len(finding.evidence)
+            else:
+                assert why.evidence is None
