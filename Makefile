@@ -41,14 +41,14 @@ docs: $(VENV)/.for-run ## write the generated parts of docs/ again
 	@$(BIN)/python docs/generate.py
 
 constraints: ## resolve every dependency afresh and write constraints.txt
-	@PYTHON="$$(sh .ci/find-python $(PYTHON))" && sh .ci/write-constraints "$$PYTHON"
+	@PYTHON="$$(sh tools/find-python $(PYTHON))" && sh tools/write-constraints "$$PYTHON"
 
 clean: ## remove what these commands made; runs in .loopctl/ stay
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # python is asked for by its file, so that a link that leads nowhere any more is made again.
 $(BIN)/python:
-	@PYTHON="$$(sh .ci/find-python $(PYTHON))" && sh .ci/make-venv "$$PYTHON" $(VENV)
+	@PYTHON="$$(sh tools/find-python $(PYTHON))" && sh tools/make-venv "$$PYTHON" $(VENV)
 
 $(VENV)/.for-run: $(INPUTS) | $(BIN)/python
 	@echo "installing loopctl into $(VENV): about a minute, once"

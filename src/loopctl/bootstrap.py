@@ -65,13 +65,12 @@ class World:
 
 def redactor_of(plan: Plan) -> Redactor:
     """Knows every secret value of the plan and the user's own patterns."""
-    return Redactor(*_redaction(plan))
-
-
-def _redaction(plan: Plan) -> tuple[Mapping[str, str], Sequence[str]]:
     values = {name: secret.reveal() for name, secret in (plan.secrets or {}).items()}
-    patterns = [p.removeprefix("re:") for p in plan.worklog.redact if p.startswith("re:")]
-    return values, patterns
+    return Redactor(values, _patterns(plan))
+
+
+def _patterns(plan: Plan) -> Sequence[str]:
+    return [p.removeprefix("re:") for p in plan.worklog.redact if p.startswith("re:")]
 
 
 def world_of(plan: Plan, runs_dir: Path) -> World:
@@ -91,20 +90,23 @@ def world_of(plan: Plan, runs_dir: Path) -> World:
 def _local(plan: Plan, runs_dir: Path) -> World:
     from loopctl.builders.git_source import GitSources
     from loopctl.builders.local import LocalBuilder
-    from loopctl.platforms.local import LocalEnvironment
+    from loopctl.platforms.host.rendezvous import Rendezvous
+    from loopctl.platforms.local.leases import FileLeases
+    from loopctl.platforms.local.logs import LocalLogs
+    from loopctl.platforms.local.platform import LocalPlatform
+    from loopctl.platforms.local.receipts import LocalReceipts
     from loopctl.platforms.prober import HttpProber
     from loopctl.suites.pytest_suite import PytestSuite
 
     redactor = redactor_of(plan)
-    values, patterns = _redaction(plan)
-    here = LocalEnvironment(plan.root, plan.environment.name, runs_dir, values, patterns)
+    place = Rendezvous.of(plan.root, plan.environment.name, runs_dir)
     return World(
         sources=GitSources(),
         builder=LocalBuilder(runs_dir / "images", redactor, dict(os.environ)),
-        platform=here.platform(),
-        leases=here.leases(),
-        logs=here.logs(),
-        receipts=here.receipts(),
+        platform=LocalPlatform(place, plan.secrets, _patterns(plan)),
+        leases=FileLeases(place),
+        logs=LocalLogs(place),
+        receipts=LocalReceipts(place),
         prober=HttpProber(),
         suites={SuiteKind.PYTEST: PytestSuite(redactor)},
     )

@@ -291,7 +291,7 @@ def test_a_killed_run_keeps_every_line_and_names_its_victim(tmp_path: Path, end:
 def test_xdist_workers_tell_each_test_once_and_the_controller_ends_the_session(
     target: Target, tmp_path: Path
 ) -> None:
-    spread = watch(tmp_path, CLIENTS, target.environment, "-n", "2")
+    spread = watch(tmp_path, CLIENTS, target.environment, "-p", "xdist", "-n", "2")
     [controller] = [line for line in spread.of("session-start") if line["worker"] is None]
     assert controller["xdist"] == "controller"
     [ids] = [line["ids"] for line in spread.of("collected")]
@@ -303,7 +303,7 @@ def test_xdist_workers_tell_each_test_once_and_the_controller_ends_the_session(
 
 
 def test_a_worker_that_dies_leaves_its_victims_name(tmp_path: Path) -> None:
-    dead = watch(tmp_path, VICTIM.format("os._exit(1)"), {}, "-n", "2")
+    dead = watch(tmp_path, VICTIM.format("os._exit(1)"), {}, "-p", "xdist", "-n", "2")
     [crash] = dead.of("crash")
     assert crash["id"].endswith("::test_victim")
     assert [line["exitstatus"] for line in dead.of("session-end") if line["worker"] is None] == [1]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from loopctl.errors import Stopped
+from loopctl.evidence.grade import grade
 from loopctl.model.evidence import Case, CaseStatus, Grade, SuiteEnd
 from loopctl.model.plan import EvidenceSpec, Priority, SuiteKind, SuitePhase, SuiteSpec
 from loopctl.model.references import Endpoint
@@ -219,22 +220,71 @@ def test_every_ending_has_its_status_and_a_reason(project: Project) -> None:
     assert "fixture 'nonexistent' not found" in (project.case("test_no_fixture").message or "")
 
 
-def test_a_pass_that_met_the_target_carries_bytes_and_a_trace_of_its_own(project: Project) -> None:
-    project.write(
-        "tests/test_two.py",
-        """
-        import os, urllib.request
-        def test_one(): urllib.request.urlopen(os.environ["LOOPCTL_URL_CHAT"] + "/a").read()
-        def test_two(): urllib.request.urlopen(os.environ["LOOPCTL_URL_CHAT"] + "/b").read()
-        """,
-    )
+MANY_GRADES = """
+    import os, subprocess, sys, urllib.request
+    from unittest import mock
+    import pytest
+
+    URL = os.environ["LOOPCTL_URL_CHAT"]
+
+    def get(path):
+        with urllib.request.urlopen(URL + path, timeout=5) as answer:
+            return answer.read()
+
+    @pytest.fixture
+    def logged_in():
+        return get("/login")
+
+    def test_meets(): get("/a")
+    def test_meets_again(): get("/b")
+    def test_in_setup_only(logged_in): assert logged_in
+    def test_nothing(): assert 1 + 1 == 2
+    def test_health(): get("/health")
+    def test_swallows_503():
+        with pytest.raises(OSError):
+            get("/down")
+    def test_mocked():
+        with mock.patch("urllib.request.urlopen"):
+            get("/a")
+    def test_refused():
+        with pytest.raises(OSError):
+            urllib.request.urlopen("http://127.0.0.1:1/", timeout=1)
+    def test_child():
+        subprocess.run([sys.executable, "-S", "-c", "pass"], check=True)
+"""
+
+
+def test_what_a_real_process_did_is_graded_by_the_contract(project: Project) -> None:
+    project.write("tests/test_grades.py", MANY_GRADES)
 
     project.run()
 
-    calls = [case.call for case in project.cases]
-    assert all(call is not None and call.contacts[0].target == "chat" for call in calls)
-    assert all(call and call.contacts[0].sent and call.contacts[0].received for call in calls)
-    assert len({call.trace for call in calls if call}) == 2
+    graded = {
+        case.id.rpartition("::")[2]: grade(
+            case,
+            receipts=[],
+            revisions={"chat": "chat-00001-abc"},
+            loopback_is_target=True,
+            health_paths=project.context.health_paths,
+            receipts_available=False,
+        )
+        for case in project.cases
+        if case.status is CaseStatus.PASSED
+    }
+    assert {name: str(found.grade) for name, found in graded.items()} == {
+        "test_meets": "observed",
+        "test_meets_again": "observed",
+        "test_in_setup_only": "unproven",
+        "test_nothing": "unproven",
+        "test_health": "suspect",
+        "test_swallows_503": "contradicted",
+        "test_mocked": "contradicted",
+        "test_refused": "unproven",
+        "test_child": "plausible",
+    }, graded
+    assert graded["test_in_setup_only"].reason.endswith("in set-up only")
+    calls = [project.case(name).call for name in ("test_meets", "test_meets_again")]
+    assert len({trace for call in calls if call for trace in call.traces}) == 2
 
 
 def test_a_suite_is_given_the_variables_of_the_contract_and_none_of_loopctls_own(

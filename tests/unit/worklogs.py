@@ -163,7 +163,14 @@ class Script:
 
     def healthy(self) -> Script:
         health = HealthJudged(
-            NEW, True, "http://127.0.0.1:18081", "ws://127.0.0.1:18081", 3, 0.2, 0.11, 0.004
+            revision=NEW,
+            healthy=True,
+            url="http://127.0.0.1:18081",
+            ws_url="ws://127.0.0.1:18081",
+            probes=3,
+            duration_s=0.2,
+            first_healthy_s=0.11,
+            latency_s=0.004,
         )
         return self.stage(State.HEALTH, inside=[(health, "chat", None)])
 
@@ -175,7 +182,7 @@ class Script:
         kind: OutcomeKind = OutcomeKind.OK,
     ) -> Script:
         judgement = judged(cases, outcome, reasons)
-        end = SuiteEnd(True, 0, 8.25, len(cases), 0)
+        end = SuiteEnd(complete=True, exit_code=0, duration_s=8.25, collected=len(cases))
         return self.stage(
             State.VERIFY,
             kind,
@@ -420,7 +427,9 @@ def hostile(long: str = "x" * 10_000) -> Script:
     remedy = RemedyDecided("run", "propose", bad, bad, "proposed")
     script.stage(State.REMEDIATE, inside=[(remedy, None, None)])
     script.add(Result("build", bad, ok=False, detail=bad))
-    serving = (Left(bad, {bad: 100}, False, True, BEGAN, "http://127.0.0.1:1/" + bad),)
+    serving = (
+        replace(left(bad, verified=False, changed=True)[0], service=bad, url="http://h/" + bad),
+    )
     return script.ended(
         Verdict.RED,
         1,

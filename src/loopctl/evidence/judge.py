@@ -38,6 +38,8 @@ def judge(spec: SuiteSpec, cases: Iterable[GradedCase], end: SuiteEnd) -> SuiteJ
         *_beyond(all_cases, (CaseStatus.LOST,), Limit(), collected),
         *_grades(spec, all_cases),
     ]
+    if not (red or unproven or any(map(_is_pass, all_cases))):
+        unproven.append("no case passed: all that happened is tolerated, and nothing is shown")
     return _judgement(all_cases, collected, end, red, unproven)
 
 
@@ -118,7 +120,7 @@ def _grades(spec: SuiteSpec, cases: Sequence[GradedCase]) -> list[str]:
             f"{len(weak)} of {len(passed)} passes prove less than {need}: {_names(weak)}"
             f" (the least is {worst.id}, {why})"
         ]
-    return ["no case passed"] if cases and not passed else []
+    return []
 
 
 def _grade(case: GradedCase) -> Grade:

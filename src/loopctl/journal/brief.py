@@ -74,6 +74,9 @@ def brief(worklog: Worklog, folder: Path | None = None) -> Brief:
     above = tuple(_above(worklog))
     below = tuple(_below(worklog, folder))
     # Every other line has a bound of its own: what failed gets the room that is left.
+    if len(above) + len(below) >= MOST_LINES:
+        # A log line beside the quoted one is what can be missed.
+        below = tuple(line for line in below if line.role is not Role.LOG)
     room = MOST_LINES - len(above) - len(below)
     failed = tuple(Line(Role.FAILED, text) for text in failed_texts(worklog, room))
     lines = (Line(line.role, for_terminal(line.text)) for line in (*above, *failed, *below))
@@ -143,7 +146,7 @@ def _restore(worklog: Worklog) -> str:
         return "not known: the run has not ended"
     match worklog.ended.restored:
         case "done":
-            return "done: traffic is what it was before this run's first write in the cycle"
+            return "done: traffic is what it was before this cycle's first write"
         case "failed":
             return f"FAILED: {one_line(worklog.ended.detail or 'no reason was given', 200)}"
         case "kept":

@@ -44,7 +44,7 @@ def cause_lines(worklog: Worklog) -> CauseLines:
     if finding is None:
         # A missing tool or a signal is its own explanation.
         told = ended.verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED)
-        return CauseLines("" if told else "no known cause", log=_novel(novel))
+        return CauseLines("" if told else "no known cause", _seen(cycle), _novel(novel))
     quote = finding.evidence[0] if finding.evidence else None
     second = next((q for q in finding.evidence[1:] if q.kind == "log"), None)
     log = _quoted(second) if second else _novel(novel)
@@ -58,6 +58,13 @@ def _cause(finding: Finding) -> str:
         return f"no known cause; {title}{service}"
     signature = one_line(finding.signature, 80)
     return f"{title}{service} ({signature}, confidence {finding.confidence:.2f})"
+
+
+def _seen(cycle: CycleRecord) -> str:
+    """What the failed stage itself captured: evidence also where nobody knows the cause."""
+    faults = cycle.failed_stage.faults if cycle.failed_stage else ()
+    quotes = [quote for fault in faults for quote in fault.quotes]
+    return _quoted(quotes[0]) if quotes else ""
 
 
 def _quoted(quote: Quote) -> str:

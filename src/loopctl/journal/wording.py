@@ -26,15 +26,17 @@ def iso(at: datetime) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration given in seconds: `85 ms`, `8.2 s`, `2 min 05 s`; `not measured` for None."""
+    """A duration given in seconds: `85 ms`, `8.2 s`, `2 min 05 s`, `2 h 00 min`; `not measured` for None."""
     if value is None:
         return "not measured"
-    if value < 1:
+    if value < 0.9995:
         return f"{round(value * 1000)} ms"
-    if value < 60:
+    if value < 59.95:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def count(number: int, what: str, plural: str | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from loopctl.loopfile.chosen import Chosen
-from loopctl.loopfile.marks import near, quoted
+from loopctl.loopfile.marks import Mark, near, quoted
 from loopctl.loopfile.nodes import Node, Scalar, Sequence, Table
 from loopctl.loopfile.problems import Problems
 from loopctl.model.references import mentioned
@@ -18,14 +18,14 @@ _ONLY = {
 _REQUIRED = {"cloud-run": ("project", "region")}
 
 
-def check_names(chosen: Chosen, problems: Problems) -> None:
-    """The loop's name, the environments' keys, and every name that refers to another."""
+def check_names(chosen: Chosen, environments: Table, problems: Problems) -> None:
+    """The loop's name, the keys of all `environments`, and every name that refers to another."""
     document = chosen.document
     name = document.scalar("name")
     if name and name.text != chosen.path.stem:
         stem = quoted(chosen.path.stem)
         problems.add(name.mark, f"the name is not that of the file, {stem}", f"name: {stem[1:-1]}")
-    for entry in document.table("environments").named():
+    for entry in environments.named():
         if isinstance(entry.value, Table):
             _check_platform(entry.value, problems)
     for entry in document.table("impact").named():
@@ -49,12 +49,12 @@ def _check_platform(environment: Table, problems: Problems) -> None:
 
 
 def _check_known(
-    name: str, mark: object, known: Iterable[str], what: str, problems: Problems
+    name: str, mark: Mark, known: Iterable[str], what: str, problems: Problems
 ) -> None:
     names = list(known)
     if name not in names:
-        hint = near(name, names) or f"there is {', '.join(map(quoted, names)) or 'none'}"
-        problems.add(mark, f"there is no {what} {quoted(name)}", hint)  # type: ignore[arg-type]
+        hint = near(name, names) or f"there is {', '.join(map(quoted, names[:10])) or 'none'}"
+        problems.add(mark, f"there is no {what} {quoted(name)}", hint)
 
 
 def _names(node: Node | None) -> Iterator[Scalar]:
@@ -99,28 +99,28 @@ def _walk(
     start: str, needs: Mapping[str, list[Scalar]], done: set[str], problems: Problems
 ) -> None:
     """Note the cycles met from `start`, iteratively: a chain may be as long as a file."""
-    path: list[str] = []
-    below: list[Iterator[Scalar]] = [iter([])]
-    if start not in done:
-        path, below = [start], [iter(needs[start])]
+    if start in done:
+        return
+    path = {start: iter(needs[start])}
     while path:
-        need = next(below[-1], None)
+        at = next(reversed(path))
+        need = next(path[at], None)
         if need is None:
-            done.add(path.pop())
-            below.pop()
+            done.add(at)
+            del path[at]
         elif need.text in path:
-            circle = [*path[path.index(need.text) :], need.text]
+            names = list(path)
+            circle = [*names[names.index(need.text) :], need.text]
             shown = " → ".join(quoted(name, 50)[1:-1] for name in circle[:12])
             problems.add(need.mark, f"these need each other: {shown}", "take one `needs` away")
         elif need.text in needs and need.text not in done:
-            path.append(need.text)
-            below.append(iter(needs[need.text]))
+            path[need.text] = iter(needs[need.text])
 
 
 def _check_references(chosen: Chosen, problems: Problems) -> None:
     """`${services.NAME.url}` may stand where the run fills it in, and name what is up by then."""
     for scalar, place in _referring(chosen.document, ()):
-        if place[:1] == ("environments",) or place[:1] and place[0].startswith("x-"):
+        if place[:1] == ("environments",) or (place[:1] and place[0].startswith("x-")):
             continue
         for name in sorted(mentioned(scalar.text)):
             if not _is_filled(place):

@@ -6,7 +6,7 @@ import re
 from datetime import date
 
 from loopctl.loopfile.chosen import Chosen
-from loopctl.loopfile.marks import near, quoted, shown_path
+from loopctl.loopfile.marks import quoted, shown_path
 from loopctl.loopfile.nodes import Scalar, Table
 from loopctl.loopfile.paths import folder_fault, is_file, written_path
 from loopctl.loopfile.problems import Problems
@@ -119,9 +119,3 @@ def _repeats_a_repeat(pattern: str) -> bool:
         elif repeat.match(bare, at):
             open_groups[-1] = True
     return False
-
-
-def environment_problem(wanted: str, known: list[str]) -> tuple[str, str]:
-    """What to say of an environment that does not exist, and a hint."""
-    names = ", ".join(map(quoted, known))
-    return f"there is no environment {quoted(wanted)}", near(wanted, known) or f"there is {names}"

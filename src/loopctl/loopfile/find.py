@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loopctl.errors import Problem, UsageError
 from loopctl.loopfile.marks import quoted, shown_path
+from loopctl.loopfile.paths import absolute, is_file
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -19,15 +20,15 @@ def find_loop(name_or_path: str, start: Path) -> Path:
     """
     if "\0" in name_or_path or not name_or_path:
         raise UsageError("no loop is named", [Problem(f"{quoted(name_or_path)} names no loop")])
-    start = Path(os.path.abspath(start))
+    start = absolute(start)
     if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
-        path = Path(os.path.abspath(start / name_or_path))
-        if os.path.isfile(path):
+        path = absolute(start / name_or_path)
+        if is_file(path):
             return path
         raise _missing(f"there is no loop file {quoted(shown_path(path))}", path.stem, start)
     for folder in (start, *start.parents):
         path = folder / "loops" / f"{name_or_path}.yaml"
-        if os.path.isfile(path):
+        if is_file(path):
             return path
     raise _missing(f"there is no loop {quoted(name_or_path)}", name_or_path, start)
 
@@ -46,9 +47,9 @@ def loop_names(start: Path) -> tuple[str, ...]:
 
 def project_root(loop_file: Path) -> Path:
     """The git top level above the file, else the parent of `loops/`, else the file's folder."""
-    path = Path(os.path.abspath(loop_file))
+    path = absolute(loop_file)
     for folder in path.parents:
-        if os.path.exists(folder / ".git"):
+        if (folder / ".git").exists():
             return folder
     return path.parent.parent if path.parent.name == "loops" else path.parent
 

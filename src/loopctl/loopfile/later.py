@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loopctl.errors import Problem
 from loopctl.loopfile.chosen import Chosen
-from loopctl.loopfile.marks import Mark
+from loopctl.loopfile.marks import Mark, quoted
 from loopctl.loopfile.nodes import Node, Scalar, Sequence, Table
 from loopctl.loopfile.problems import Problems
 
@@ -63,7 +63,9 @@ def later_keys(chosen: Chosen, problems: Problems) -> tuple[Problem, ...]:
         mark = _key_mark(chosen.document, first)
         for at, node in _at(root, rest, mark):
             if _is_given(node, rule.now):
-                message = f'"{rule.path.split(".")[-1]}"{_of(node)} comes with a later version'
+                message = (
+                    f'"{rule.path.split(".")[-1]}"{_of(node, rule)} comes with a later version'
+                )
                 found.append(problems.problem(at, message, _HINT))
     return tuple(found)
 
@@ -104,5 +106,6 @@ def _is_given(node: Node, now: tuple[str, ...]) -> bool:
             return bool(node.entries) and not now
 
 
-def _of(node: Node) -> str:
-    return f" {node.text}" if isinstance(node, Scalar) and len(node.text) < 20 else ""
+def _of(node: Node, rule: Later) -> str:
+    """The value, where it is one of a few words."""
+    return f" {quoted(node.text, 20)[1:-1]}" if isinstance(node, Scalar) and rule.now else ""

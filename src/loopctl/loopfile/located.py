@@ -50,6 +50,7 @@ _TEXT_TABLES = frozenset({"env", "args"})
 def judge(document: Table, problems: Problems) -> LoopFile | None:
     """The document as a model; None when there are faults, which are then in `problems`."""
     as_text = frozenset(_text_by_place(document))
+    faults: list[ErrorDetails] = []
     for _ in range(2):
         try:
             return LoopFile.model_validate(plain(document, as_text))
@@ -83,8 +84,9 @@ def _text_by_place(node: Node) -> Iterator[int]:
 
 def _wants_text(document: Table, fault: ErrorDetails) -> Scalar | None:
     node = _find(document, fault["loc"])[0]
-    reference = isinstance(node, Scalar) and node.origin is Origin.REFERENCE
-    return node if reference and fault["type"] in _TEXT_WANTED else None  # type: ignore[return-value]
+    if isinstance(node, Scalar) and node.origin is Origin.REFERENCE:
+        return node if fault["type"] in _TEXT_WANTED else None
+    return None
 
 
 def _find(document: Table, loc: tuple[int | str, ...]) -> tuple[Node, Mark, bool]:

@@ -6,10 +6,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 _BEFORE, _WIDTH = 78, 120
 _MASK = "***"
+_NEAR_AMONG = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +57,7 @@ def quoted(text: str, width: int = 60) -> str:
 
 def near(name: str, known: Iterable[str]) -> str | None:
     """A hint that names the nearest of the known names, or None when none is near."""
-    matches = get_close_matches(name[:100], list(known), n=1, cutoff=0.6)
+    matches = get_close_matches(name[:100], list(islice(known, _NEAR_AMONG)), n=1, cutoff=0.6)
     return f"did you mean {quoted(matches[0])}?" if matches else None
 
 

@@ -217,5 +217,6 @@ def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
     if not typed and not schema.keys() & {"pattern", "enum", "const", "format"}:
         return schema
     reference = {"type": "string", "pattern": r"\$\{"}
-    rest = {key: schema.pop(key) for key in ("description", "examples") if key in schema}
-    return {"anyOf": [schema, reference], **rest}
+    about = {"description", "examples"}
+    bare = {key: value for key, value in schema.items() if key not in about}
+    return {"anyOf": [bare, reference], **{key: schema[key] for key in schema.keys() & about}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from loopctl.loopfile.marks import near, quoted
@@ -28,14 +28,6 @@ class ReferenceProblemError(ValueError):
         self.hint = hint
 
 
-class MalformedError(ReferenceProblemError):
-    """A reference that cannot be read at all."""
-
-
-class MissingError(ReferenceProblemError):
-    """A variable that is needed and not set."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Variable:
     name: str
@@ -49,7 +41,7 @@ _Part = str | _Variable
 def expand(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
     """The text with its variables filled in, and whether it was wholly one reference.
 
-    `${services.NAME.url}` stays as it is, for the run. Raises `MalformedError` or `MissingError`.
+    `${services.NAME.url}` stays as it is, for the run. Raises `ReferenceProblemError`.
     """
     parts, _ = _parse(text, 0, 0)
     whole = len(parts) == 1 and isinstance(parts[0], _Variable)
@@ -71,56 +63,55 @@ def _parse(text: str, at: int, nesting: int) -> tuple[tuple[_Part, ...], int]:
             literal, at = literal + "${", opening.end()
             continue
         part, at = _reference(text, opening.end(), nesting + 1)
-        if isinstance(part, str):
-            # Not literal text that looks like one: checked by `_closed` before it is joined.
-            parts.extend(_closed([], literal))
-            parts.append(part)
-        else:
-            parts.extend((*_closed([], literal), part))
+        parts.extend((*_closed([], literal), part))
         literal = ""
     return _closed(parts, literal), len(text)
 
 
 def _closed(parts: list[_Part], literal: str) -> tuple[_Part, ...]:
     if REFERENCE.search(literal):
-        raise MalformedError("a reference to a service's address cannot be written literally")
+        raise ReferenceProblemError(
+            "a reference to a service's address cannot be written literally"
+        )
     return (*parts, literal) if literal else tuple(parts)
 
 
 def _reference(text: str, at: int, nesting: int) -> tuple[_Part, int]:
     if nesting > _LIMIT_NESTING:
-        raise MalformedError(f"references nested more than {_LIMIT_NESTING} levels deep")
+        raise ReferenceProblemError(f"references nested more than {_LIMIT_NESTING} levels deep")
     if "}" not in text[at:]:
-        raise MalformedError("a `${` is never closed", _FORMS)
+        raise ReferenceProblemError("a `${` is never closed", _FORMS)
     dotted = _DOTTED.match(text, at)
     if dotted and text[dotted.end()] == "}":
         _check_dotted(dotted[0])
         return f"${{{dotted[0]}}}", dotted.end() + 1
     name = _NAME.match(text, at)
     if not name:
-        raise MalformedError("`${` is not followed by the name of a variable", _FORMS)
+        raise ReferenceProblemError("`${` is not followed by the name of a variable", _FORMS)
     rest = text[name.end() : name.end() + 2]
     if rest.startswith("}"):
         return _Variable(name[0]), name.end() + 1
     if rest == ":-":
         default, end = _parse(text, name.end() + 2, nesting)
         if end >= len(text):
-            raise MalformedError("a `${` is never closed", _FORMS)
+            raise ReferenceProblemError("a `${` is never closed", _FORMS)
         return _Variable(name[0], default=default), end + 1
     if rest == ":?":
         end = text.index("}", name.end())
         return _Variable(name[0], message=text[name.end() + 2 : end]), end + 1
-    raise MalformedError(f"the reference to {quoted(name[0])} has no form that is known", _FORMS)
+    raise ReferenceProblemError(
+        f"the reference to {quoted(name[0])} has no form that is known", _FORMS
+    )
 
 
 def _check_dotted(dotted: str) -> None:
     words = dotted.split(".")
     if words[0] != "services" or len(words) != 3:
         hint = "only ${services.NAME.url} and ${services.NAME.ws_url} are filled in at run time"
-        raise MalformedError(f"unknown reference {quoted(dotted)}", hint)
+        raise ReferenceProblemError(f"unknown reference {quoted(dotted)}", hint)
     if words[2] not in _FIELDS:
         hint = near(words[2], _FIELDS) or "a service has `url` and `ws_url`"
-        raise MalformedError(f"a service has no field {quoted(words[2])}", hint)
+        raise ReferenceProblemError(f"a service has no field {quoted(words[2])}", hint)
 
 
 def _texts(parts: tuple[_Part, ...], variables: Mapping[str, str]) -> Iterator[str]:
@@ -129,7 +120,7 @@ def _texts(parts: tuple[_Part, ...], variables: Mapping[str, str]) -> Iterator[s
         text = part if isinstance(part, str) else _value(part, variables)
         room -= len(text)
         if room < 0:
-            raise MissingError("with its variables filled in this is longer than 1 MiB")
+            raise ReferenceProblemError("with its variables filled in this is longer than 1 MiB")
         yield text
 
 
@@ -140,11 +131,11 @@ def _value(variable: _Variable, variables: Mapping[str, str]) -> str:
     if value is None or (not value and variable.message is not None):
         state = "not set" if value is None else "empty"
         reason = f": {quoted(variable.message, 200)[1:-1]}" if variable.message else ""
-        raise MissingError(
+        raise ReferenceProblemError(
             f"the variable {variable.name} is {state}{reason}", _how_to_set(variable)
         )
     if any("\ud800" <= char <= "\udfff" for char in value):
-        raise MissingError(f"the variable {variable.name} is not UTF-8 text")
+        raise ReferenceProblemError(f"the variable {variable.name} is not UTF-8 text")
     return value
 
 
@@ -160,10 +151,10 @@ class Filler:
         self._problems = problems
 
     def fill(self, node: Node, *, needed: bool) -> Node:
-        """A copy of the tree with values filled in.
+        """A copy of the tree, with values filled in where they are `needed`.
 
-        A variable that is not set is a problem only where its value is `needed`; the scalar is
-        then UNRESOLVED. Keys that start with `x-` are passed over.
+        Elsewhere only the form of references is judged and their scalars are UNRESOLVED, as are
+        those whose variables are not set. Keys that start with `x-` are passed over.
         """
         match node:
             case Scalar():
@@ -171,14 +162,14 @@ class Filler:
             case Sequence():
                 return Sequence(node.mark, tuple(self.fill(i, needed=needed) for i in node.items))
             case Table():
-                return self.table(node, lambda _: needed)
+                return self.table(node, needed=needed)
 
-    def table(self, table: Table, needed: Callable[[str], bool]) -> Table:
-        """A filled copy of a map; `needed` says by key whether values below it must resolve."""
+    def table(self, table: Table, *, needed: bool) -> Table:
+        """A filled copy of a map."""
         entries = {
             key: entry
             if is_free(key)
-            else Entry(key, entry.mark, self.fill(entry.value, needed=needed(key)))
+            else Entry(key, entry.mark, self.fill(entry.value, needed=needed))
             for key, entry in table.entries.items()
         }
         return Table(table.mark, entries)
@@ -188,13 +179,11 @@ class Filler:
         if "${" not in scalar.text or scalar.origin is not Origin.WRITTEN:
             return scalar
         try:
-            text, whole = expand(scalar.text, self._variables)
-        except MalformedError as error:
-            self._problems.add(scalar.mark, str(error), error.hint)
-        except MissingError as error:
             if needed:
-                self._problems.add(scalar.mark, str(error), error.hint)
-        else:
-            origin = Origin.REFERENCE if whole else Origin.FILLED
-            return replace(scalar, text=text, plain=whole, origin=origin)
+                text, whole = expand(scalar.text, self._variables)
+                origin = Origin.REFERENCE if whole else Origin.FILLED
+                return replace(scalar, text=text, plain=whole, origin=origin)
+            _parse(scalar.text, 0, 0)
+        except ReferenceProblemError as error:
+            self._problems.add(scalar.mark, str(error), error.hint)
         return replace(scalar, origin=Origin.UNRESOLVED)

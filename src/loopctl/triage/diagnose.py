@@ -100,8 +100,9 @@ def _finding(seen: Seen) -> Finding:
         wanted += [why.question, why.answer, f"{{{why.evidence}}}" if why.evidence else ""]
     values = named_values(seen, placeholders(*wanted), len(cases))
     evidence = Evidence()
-    whys = chain(signature.whys, values, evidence)
+    # The signature's own order comes first: its first clause is the line that a person should see.
     evidence.fill(seen.hits)
+    whys = chain(signature.whys, values, evidence)
     detail, _ = fill(signature.remedy.detail, values)
     return Finding(
         signature=signature.id,

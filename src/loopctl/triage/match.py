@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,7 +12,7 @@ from loopctl.model.finding import Quote
 from loopctl.triage.assemble import LogEvent
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.records import TRACE_FIELDS, Record, Value
-from loopctl.triage.regexes import compiled, required_literal
+from loopctl.triage.regexes import compiled, required_literals
 from loopctl.triage.signatures import Clause, Comparison, On, Scalar, Signature
 
 _LONGEST: Final = 4096
@@ -62,12 +63,15 @@ class _Watch:
 
     clause: Clause
     comparisons: tuple[Comparison, ...] = ()
-    literal: str | None = None
+    regex: re.Pattern[str] | None = None
+    literals: tuple[str, ...] = ()
     hits: list[Hit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.comparisons = self.clause.comparisons
-        self.literal = required_literal(self.clause.regex) if self.clause.regex else None
+        if self.clause.regex is not None:
+            self.regex = compiled(self.clause.regex)
+            self.literals = required_literals(self.clause.regex)
 
     @property
     def needs_trace(self) -> bool:
@@ -76,11 +80,11 @@ class _Watch:
 
     def may_hit(self, event: LogEvent) -> bool:
         """A cheap look before a record is made of the event."""
-        if event.trace is None and self.needs_trace:
-            return False
         if self.clause.source is not None and self.clause.source != event.stream:
             return False
-        return self.literal is None or any(self.literal in line.text for line in event.lines)
+        if len(self.hits) >= _MOST_HITS:
+            return False
+        return self.regex is None or any(self._search(line.text) for line in event.lines)
 
     def see(self, record: Record) -> None:
         """Remember the record if it is what the clause asks for."""
@@ -92,17 +96,22 @@ class _Watch:
             return None
         if not all(_holds(each, record.fields) for each in self.comparisons):
             return None
-        if self.clause.regex is None:
+        if self.regex is None:
             return Hit(record, {}, record.proof or record.lines[:1])
         for line in record.lines:
-            if self.literal is not None and self.literal not in line.quote:
-                continue
-            if match := compiled(self.clause.regex).search(line.quote[:_LONGEST]):
+            if match := self._search(line.quote):
                 captured = {
                     name: text.strip(" '\"") for name, text in match.groupdict().items() if text
                 }
                 return Hit(record, captured, tuple(dict.fromkeys((line, *record.proof))))
         return None
+
+    def _search(self, text: str) -> re.Match[str] | None:
+        """The regex, behind a look for the text it cannot do without: most lines end there."""
+        assert self.regex is not None
+        if self.literals and not any(literal in text for literal in self.literals):
+            return None
+        return self.regex.search(text[:_LONGEST])
 
 
 class Matcher:
@@ -121,10 +130,12 @@ class Matcher:
         for _, watches, vetoes in self._watches:
             for watch in (*watches, *vetoes):
                 self._by_on.setdefault(watch.clause.on, []).append(watch)
+        self._plain = [watch for watch in self._by_on.get("log", ()) if not watch.needs_trace]
 
     def wants(self, event: LogEvent) -> bool:
         """Whether any signature could be interested in the event."""
-        return any(watch.may_hit(event) for watch in self._by_on.get("log", ()))
+        watches = self._by_on.get("log", ()) if event.trace else self._plain
+        return any(watch.may_hit(event) for watch in watches)
 
     def see(self, record: Record) -> None:
         """Hold a record against every clause of its kind."""

@@ -58,16 +58,25 @@ def problem_with(pattern: str) -> str | None:
 
 
 @cache
-def required_literal(pattern: str) -> str | None:
-    """The longest text that every match holds, to look for first; None where there is none."""
+def required_literals(pattern: str) -> tuple[str, ...]:
+    """Texts of which every match holds at least one, to look for first; empty: none are known."""
     tree = _sre.parse(pattern)
-    if tree.state.flags & re.IGNORECASE:
-        return None
-    runs, run = [""], ""
-    for operation, argument in _flat(tree):
-        run = run + chr(argument) if str(operation) == "LITERAL" else ""
-        runs.append(run)
-    return max(runs, key=len) or None
+    return () if tree.state.flags & re.IGNORECASE else _literals(tree)
+
+
+def _literals(tree: Any) -> tuple[str, ...]:
+    """The best choice of texts in a row of nodes: the one whose shortest text is the longest."""
+    choices: list[tuple[str, ...]] = []
+    run = ""
+    for operation, argument in _flat(tree, exact=True):
+        name = str(operation)
+        run = run + chr(argument) if name == "LITERAL" else ""
+        if run:
+            choices.append((run,))
+        if name == "BRANCH":
+            each = [_literals(alternative) for alternative in argument[1]]
+            choices.append(tuple(text for texts in each for text in texts) if all(each) else ())
+    return max(choices, key=lambda texts: min(map(len, texts), default=0), default=())
 
 
 def _walk(tree: Any, within: bool) -> Iterator[tuple[str, bool, Any]]:
@@ -102,9 +111,10 @@ def _has_neighbours(tree: Any) -> bool:
     return any(pair == ("OPEN", "OPEN") for pair in itertools.pairwise(names))
 
 
-def _flat(tree: Any) -> Iterator[tuple[Any, Any]]:
+def _flat(tree: Any, exact: bool = False) -> Iterator[tuple[Any, Any]]:
+    """The nodes in a row, groups opened; `exact`: but for those that ignore case."""
     for operation, argument in tree:
-        if str(operation) == "SUBPATTERN":
-            yield from _flat(argument[3])
+        if str(operation) == "SUBPATTERN" and not (exact and argument[1] & re.IGNORECASE):
+            yield from _flat(argument[3], exact)
         else:
             yield operation, argument

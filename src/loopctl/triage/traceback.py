@@ -128,5 +128,5 @@ def _indent(text: str) -> int:
 def _raised(
     match: re.Match[str], number: int, text: str, frames: Sequence[StackFrame]
 ) -> RaisedLine:
-    depth = text[: match.start("type")].count("|")
+    depth = match.start("type")
     return RaisedLine(match["type"], match["message"] or "", number, text, depth, tuple(frames))

@@ -1,47 +1,23 @@
-"""loopctl for programs: typed, synchronous; the command line is written on it alone.
-
-```python
-from pathlib import Path
-from loopctl import api
-
-plan = api.load("golden-path", cwd=Path("."))
-result = api.run(plan)
-print(result.worklog.ended.verdict, result.folder)
-```
-
-Everything here raises `loopctl.errors.LoopctlError` with the exit code it would end in, and nothing
-else on purpose.
-"""
+"""Running a loop, and taking its environment down."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loopctl import __version__
-from loopctl.errors import (
-    LoopctlError,
-    NotFoundError,
-    PreflightError,
-    Problem,
-    StorageError,
-    UsageError,
-)
-from loopctl.files import ensure_private_dir, write_atomic
-from loopctl.journal.fold import fold
-from loopctl.journal.history import RunSummary, find_run, read_summaries
-from loopctl.journal.store import JOURNAL_NAME, Journal, read
+from loopctl.api.places import new_run, runs_dir_of
+from loopctl.errors import PreflightError, Problem, StorageError, UsageError
+from loopctl.journal.history import read_summaries
+from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event, RunStarted, ServiceFacts, SuiteFacts
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 from loopctl.model.select import select
-from loopctl.process import Stop, identify, utc_now
-
-RUNS_DIR = ".loopctl"
+from loopctl.process import Stop, identify
 
 Subscriber = Callable[[Event], None]
 
@@ -60,52 +36,6 @@ class RunResult:
         """What a process that made this run should exit with."""
         assert self.worklog.ended is not None
         return self.worklog.ended.exit_code
-
-
-def load(
-    loop: str,
-    *,
-    environment: str | None = None,
-    cwd: Path | None = None,
-    variables: Mapping[str, str] | None = None,
-) -> Plan:
-    """The plan of a loop, by name or path, for one environment; raises `UsageError`."""
-    from loopctl.loopfile.find import find_loop
-    from loopctl.loopfile.resolve import load as resolve
-
-    path = find_loop(loop, cwd or Path.cwd())
-    given = os.environ if variables is None else variables
-    return resolve(path, environment=environment, variables=given)
-
-
-def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]:
-    """Load each loop for each of its environments; all of them where none is named.
-
-    Raises `UsageError` with every problem of every file. Keys of a later version are no problem
-    here: they stand in `Plan.later`.
-    """
-    from loopctl.loopfile.find import known_loops
-
-    here = cwd or Path.cwd()
-    names = list(loops) or [str(path) for path in known_loops(here)]
-    if not names:
-        raise UsageError("there is no loop file here", [Problem("no loops/*.yaml was found")])
-    plans, problems = [], []
-    for name in names:
-        try:
-            plans.append(load(name, cwd=here))
-        except UsageError as error:
-            problems += error.problems
-    if problems:
-        raise UsageError(_count(len(problems), "problem"), problems)
-    return plans
-
-
-def schema() -> Mapping[str, object]:
-    """The JSON Schema of the loop file."""
-    from loopctl.loopfile.json_schema import json_schema
-
-    return json_schema()
 
 
 def refuse_later(plan: Plan) -> None:
@@ -141,7 +71,7 @@ def run(
     _check_options(plan, options)
     chosen = select(plan, options)
     place = runs_dir_of(plan, runs_dir)
-    run_id, folder = _new_run(place, plan.loop)
+    run_id, folder = new_run(place, plan.loop)
     redactor = redactor_of(plan)
     world = world_of(plan, place)
     composition = Composition(chosen, plan, options, run_id, place, world)
@@ -174,34 +104,6 @@ def run(
     return RunResult(run_id, folder, worklog, problems)
 
 
-def runs(runs_dir: Path) -> Sequence[RunSummary]:
-    """Earlier runs, the newest first."""
-    return read_summaries(runs_dir)
-
-
-def find(runs_dir: Path, ref: str) -> Path:
-    """The folder of a run: its id, a prefix, `@latest` or `@green`; raises `NotFoundError`."""
-    return find_run(runs_dir, ref)
-
-
-def worklog_of(folder: Path) -> Worklog:
-    """The worklog of a run that has ended, goes on or was killed; raises `LoopctlError`."""
-    path = folder / JOURNAL_NAME
-    if not path.is_file():
-        raise NotFoundError(f"{folder.name} has no journal", where=str(path))
-    return fold(read(path))
-
-
-def report(folder: Path) -> Path:
-    """Write the reports of a run again from its journal; the path of the worklog."""
-    from loopctl.reports.write import write_reports
-
-    problems = write_reports(worklog_of(folder), folder)
-    if problems:
-        raise StorageError("; ".join(problems), where=str(folder))
-    return folder / "worklog.md"
-
-
 def down(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Sequence[str]:
     """Stop every service of the environment; their names. Raises `LockedError` while a run uses it.
 
@@ -221,21 +123,6 @@ def down(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) 
                 world.platform.down(spec.name, lease.held(), stop)
                 stopped.append(spec.name)
     return stopped
-
-
-def runs_dir_of(plan: Plan, given: Path | None) -> Path:
-    """Where runs are kept: as given, else `.loopctl` in the project's root."""
-    return (given or plan.root / RUNS_DIR).absolute()
-
-
-def project_runs_dir(cwd: Path, given: Path | None) -> Path:
-    """The same, for commands that are given a run and no loop."""
-    if given is not None:
-        return given.absolute()
-    for folder in (cwd.absolute(), *cwd.absolute().parents):
-        if any((folder / mark).exists() for mark in (RUNS_DIR, ".git", "loops")):
-            return folder / RUNS_DIR
-    return cwd.absolute() / RUNS_DIR
 
 
 def _check_options(plan: Plan, options: RunOptions) -> None:
@@ -262,24 +149,6 @@ def _check_options(plan: Plan, options: RunOptions) -> None:
         )
     if problems:
         raise UsageError("nothing was changed", problems)
-
-
-def _new_run(runs_dir: Path, loop: str) -> tuple[str, Path]:
-    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
-    run_id = f"{stamp}-{loop}-{secrets.token_hex(2)}"
-    folder = runs_dir / "runs" / run_id
-    try:
-        ensure_private_dir(runs_dir)
-        ignore = runs_dir / ".gitignore"
-        if not ignore.exists():
-            write_atomic(ignore, "# made by loopctl: runs are nobody's source\n*\n")
-        ensure_private_dir(folder)
-    except LoopctlError as error:
-        raise PreflightError(
-            "the runs folder cannot be written; nothing was changed",
-            [Problem(error.what, error.where, hint=error.hint or "choose another: --runs-dir")],
-        ) from error
-    return run_id, folder
 
 
 def _started(run_id: str, plan: Plan, options: RunOptions, partial: str | None) -> RunStarted:

@@ -1,0 +1,57 @@
+"""loopctl for programs: typed, synchronous; the command line is written on it alone.
+
+```python
+from pathlib import Path
+from loopctl import api
+
+plan = api.load("golden-path", cwd=Path("."))
+result = api.run(plan)
+print(result.worklog.ended.verdict, result.folder)
+```
+
+Everything here raises `loopctl.errors.LoopctlError` with the exit code it would end in, and nothing
+else on purpose.
+"""
+
+from __future__ import annotations
+
+from loopctl.api.loading import duration, load, schema, validate
+from loopctl.api.looking_ahead import doctor, outlook
+from loopctl.api.looking_back import find, kept_logs, log_line, report, runs, worklog_of
+from loopctl.api.places import project_runs_dir, runs_dir_of
+from loopctl.api.running import RunResult, Subscriber, down, refuse_later, run
+from loopctl.api.showing import event_document, print_brief, result_document, view
+from loopctl.journal.history import RunSummary
+from loopctl.journal.worklog import Worklog
+from loopctl.model.options import RunOptions
+from loopctl.model.plan import Plan
+
+__all__ = [
+    "Plan",
+    "RunOptions",
+    "RunResult",
+    "RunSummary",
+    "Subscriber",
+    "Worklog",
+    "doctor",
+    "down",
+    "duration",
+    "event_document",
+    "find",
+    "kept_logs",
+    "load",
+    "log_line",
+    "outlook",
+    "print_brief",
+    "project_runs_dir",
+    "refuse_later",
+    "report",
+    "result_document",
+    "run",
+    "runs",
+    "runs_dir_of",
+    "schema",
+    "validate",
+    "view",
+    "worklog_of",
+]

@@ -1,0 +1,66 @@
+"""From a loop file to a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from loopctl.errors import Problem, UsageError
+from loopctl.model.plan import Plan
+from loopctl.model.quantity import duration as parse_duration
+
+
+def load(
+    loop: str,
+    *,
+    environment: str | None = None,
+    cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan of a loop, by name or path, for one environment; raises `UsageError`."""
+    from loopctl.loopfile.find import find_loop
+    from loopctl.loopfile.resolve import load as resolve
+
+    path = find_loop(loop, cwd or Path.cwd())
+    given = os.environ if variables is None else variables
+    return resolve(path, environment=environment, variables=given)
+
+
+def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]:
+    """Load each loop for its default environment; all loops here where none is named.
+
+    Raises `UsageError` with every problem of every file. Keys of a later version are no problem
+    here: they stand in `Plan.later`.
+    """
+    from loopctl.loopfile.find import loop_names
+
+    here = cwd or Path.cwd()
+    names = list(loops) or list(loop_names(here))
+    if not names:
+        raise UsageError("there is no loop file here", [Problem("no loops/*.yaml was found")])
+    plans: list[Plan] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            plans.append(load(name, cwd=here))
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(f"{len(problems)} problem{'s' * (len(problems) > 1)}", problems)
+    return plans
+
+
+def schema() -> Mapping[str, object]:
+    """The JSON Schema of the loop file."""
+    from loopctl.loopfile.json_schema import json_schema
+
+    return json_schema()
+
+
+def duration(text: str) -> float:
+    """Seconds in `250ms`, `30s`, `5m` or `2h`; raises `UsageError`."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError("nothing was run", [Problem(f"{text!r} {error}")]) from error

@@ -1,0 +1,100 @@
+"""What a run would do, and whether this machine can."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopctl.api.loading import load
+from loopctl.api.places import project_runs_dir, runs_dir_of
+from loopctl.errors import Problem
+from loopctl.journal.history import last_green, past_durations
+from loopctl.model.plan import Plan
+from loopctl.process import Stop
+
+if TYPE_CHECKING:
+    from loopctl.authoring.doctor import Check
+    from loopctl.authoring.outlook import Outlook
+    from loopctl.bootstrap import World
+
+
+def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Outlook:
+    """What a run of this plan would do and what it lacks; changes nothing."""
+    from loopctl.authoring.outlook import Outlook, ServiceOutlook, questions, wave_of
+    from loopctl.bootstrap import world_of
+    from loopctl.ports.platform import Absent
+    from loopctl.ports.source import SourceError
+
+    place = runs_dir_of(plan, runs_dir)
+    world, stop = world_of(plan, place), stop or Stop(60.0)
+    green = last_green(place, plan.loop, plan.environment.name)
+    missing = [str(problem) for problem in _lacks(plan, world, stop)]
+    services = []
+    for spec in plan.deployed:
+        state = world.platform.observe(spec.name, stop)
+        serving = {} if isinstance(state, Absent) else dict(state.traffic)
+        tree, dirty = None, False
+        try:
+            assert spec.source is not None
+            source = world.sources.read(spec.source, stop)
+            tree, dirty = source.digest, source.dirty
+        except SourceError as error:
+            missing.append(error.what)
+        verified = green is not None and green.verified.get(spec.name) in serving
+        same = verified and green is not None and green.tree == tree
+        services.append(ServiceOutlook(spec.name, wave_of(plan, spec), serving, tree, dirty, same))
+    past = past_durations(place, plan.loop, plan.environment.name)
+    asks = questions(plan, services)
+    return Outlook(plan, tuple(services), past, asks, tuple(missing))
+
+
+def doctor(
+    loop: str | None = None,
+    *,
+    environment: str | None = None,
+    runs_dir: Path | None = None,
+    cwd: Path | None = None,
+    stop: Stop | None = None,
+) -> Sequence[Check]:
+    """Check the machine, and what a loop needs where one is named; changes nothing."""
+    from loopctl.authoring.doctor import Check, machine_checks
+    from loopctl.bootstrap import world_of
+
+    here = cwd or Path.cwd()
+    checks = list(machine_checks(project_runs_dir(here, runs_dir)))
+    if loop is None:
+        return checks
+    plan = load(loop, environment=environment, cwd=here)
+    said = f"{plan.loop} for {plan.environment.name}"
+    checks.append(Check("loop file", ok=True, said=said))
+    if plan.later:
+        checks += [
+            Check("this version", ok=False, said=str(problem), hint="see the changelog")
+            for problem in plan.later
+        ]
+        return checks
+    world = world_of(plan, runs_dir_of(plan, runs_dir))
+    lacks = _lacks(plan, world, stop or Stop(60.0))
+    checks += [Check(p.where or "needed", ok=False, said=p.message, hint=p.hint) for p in lacks]
+    if not lacks:
+        checks.append(
+            Check("needs", ok=True, said="builder, platform and suites have all of theirs")
+        )
+    return checks
+
+
+def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
+    found = [
+        *world.builder.check(plan.deployed, stop),
+        *world.platform.check(plan.deployed, stop),
+    ]
+    for suite in plan.suites:
+        found += world.suites[suite.kind].check(suite, stop)
+    found += [
+        Problem(f"the environment variable {name} is not set", hint=f"export {name}=…")
+        for name in plan.environment.require_env
+        if not os.environ.get(name)
+    ]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,73 @@
+"""Earlier runs: found, folded, reported again, their logs read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from loopctl.errors import NotFoundError, StorageError
+from loopctl.journal.fold import fold
+from loopctl.journal.history import RunSummary, find_run, read_summaries
+from loopctl.journal.store import JOURNAL_NAME, read
+from loopctl.journal.worklog import Worklog
+
+
+def runs(runs_dir: Path) -> Sequence[RunSummary]:
+    """Earlier runs, the newest first."""
+    return read_summaries(runs_dir)
+
+
+def find(runs_dir: Path, ref: str) -> Path:
+    """The folder of a run: its id, a prefix, `@latest` or `@green`; raises `NotFoundError`."""
+    return find_run(runs_dir, ref)
+
+
+def worklog_of(folder: Path) -> Worklog:
+    """The worklog of a run that has ended, goes on or was killed; raises `LoopctlError`."""
+    path = folder / JOURNAL_NAME
+    if not path.is_file():
+        raise NotFoundError(f"{folder.name} has no journal", where=str(path))
+    return fold(read(path))
+
+
+def report(folder: Path) -> Path:
+    """Write the reports of a run again from its journal; the path of the worklog."""
+    from loopctl.reports.write import write_reports
+
+    problems = write_reports(worklog_of(folder), folder)
+    if problems:
+        raise StorageError("; ".join(problems), where=str(folder))
+    return folder / "worklog.md"
+
+
+def kept_logs(
+    folder: Path, *, service: str | None = None, cycle: int | None = None, requests: bool = False
+) -> Sequence[Path]:
+    """The kept log files of a run: of one cycle (the last by default), of one service or all."""
+    cycles = sorted((p for p in (folder / "logs").glob("*") if p.name.isdigit()), key=_number)
+    chosen = [p for p in cycles if cycle is None or _number(p) == cycle][-1:]
+    suffix = ".requests.jsonl" if requests else ".jsonl"
+    return [
+        path
+        for place in chosen
+        for path in sorted(place.glob(f"*{suffix}"))
+        if path.name.endswith(".requests.jsonl") == requests
+        and service in (None, path.name.removesuffix(suffix))
+    ]
+
+
+def log_line(text: str) -> str:
+    """One kept line as people read it: time, revision, stream, what was said."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return text.rstrip("\n")
+    if "text" in entry:
+        return f"{entry['at'][:23]}Z {entry['revision']} {entry['stream']:6} {entry['text']}"
+    fields = " ".join(f"{k}={v}" for k, v in entry.items() if k not in ("at", "service"))
+    return f"{entry.get('at', '')[:23]}Z {fields}"
+
+
+def _number(path: Path) -> int:
+    return int(path.name)

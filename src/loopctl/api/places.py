@@ -1,0 +1,47 @@
+"""Where runs are kept."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from loopctl.errors import LoopctlError, PreflightError, Problem
+from loopctl.files import ensure_private_dir, write_atomic
+from loopctl.model.plan import Plan
+from loopctl.process import utc_now
+
+RUNS_DIR = ".loopctl"
+
+
+def runs_dir_of(plan: Plan, given: Path | None) -> Path:
+    """Where runs are kept: as given, else `.loopctl` in the project's root."""
+    return (given or plan.root / RUNS_DIR).absolute()
+
+
+def project_runs_dir(cwd: Path, given: Path | None) -> Path:
+    """The same, for commands that are given a run and no loop."""
+    if given is not None:
+        return given.absolute()
+    for folder in (cwd.absolute(), *cwd.absolute().parents):
+        if any((folder / mark).exists() for mark in (RUNS_DIR, ".git", "loops")):
+            return folder / RUNS_DIR
+    return cwd.absolute() / RUNS_DIR
+
+
+def new_run(runs_dir: Path, loop: str) -> tuple[str, Path]:
+    """A fresh run's id and folder; raises `PreflightError` when it cannot be made."""
+    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
+    run_id = f"{stamp}-{loop}-{secrets.token_hex(2)}"
+    folder = runs_dir / "runs" / run_id
+    try:
+        ensure_private_dir(runs_dir)
+        ignore = runs_dir / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, "# made by loopctl: runs are nobody's source\n*\n")
+        ensure_private_dir(folder)
+    except LoopctlError as error:
+        raise PreflightError(
+            "the runs folder cannot be written; nothing was changed",
+            [Problem(error.what, error.where, hint=error.hint or "choose another: --runs-dir")],
+        ) from error
+    return run_id, folder

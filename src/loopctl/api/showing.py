@@ -1,0 +1,57 @@
+"""A run as people and programs see it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopctl.journal.worklog import Worklog
+from loopctl.model.events import Event
+
+if TYPE_CHECKING:
+    from loopctl.console.view import View
+
+
+def view(*, live: bool, verbose: bool) -> View:
+    """A view of a run on stderr: subscribe it, and close it at the end."""
+    from loopctl.console.output import progress_stream
+
+    if live:
+        from loopctl.console.live import LiveView
+
+        return LiveView(progress_stream())
+    from loopctl.console.plain import PlainView
+
+    return PlainView(progress_stream(), verbose=verbose)
+
+
+def print_brief(worklog: Worklog, folder: Path, *, color: bool) -> None:
+    """The fifteen lines, on stdout."""
+    from loopctl.console.brief_view import print_brief as show
+    from loopctl.journal.brief import brief
+
+    show(brief(worklog, _short(folder)), sys.stdout, colour=color and sys.stdout.isatty())
+
+
+def result_document(worklog: Worklog) -> Mapping[str, object]:
+    """`result.json`, as a document."""
+    from loopctl.reports.result import result_document as document
+
+    return document(worklog)
+
+
+def event_document(event: Event) -> Mapping[str, object]:
+    """An event as the journal stores it."""
+    from loopctl.journal.codec import to_json
+
+    return to_json(event)
+
+
+def _short(folder: Path) -> Path:
+    """The folder as a person in the working directory would type it."""
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder

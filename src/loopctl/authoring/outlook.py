@@ -1,0 +1,129 @@
+"""What a run would do, said before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loopctl.journal.history import PastDurations
+from loopctl.model.plan import Plan, ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOutlook:
+    """One service: `serving` is percent by revision, `tree` the source as it is now.
+
+    `same` tells that what serves was verified from that very source.
+    """
+
+    name: str
+    wave: int
+    serving: Mapping[str, int]
+    tree: str | None
+    dirty: bool
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What `plan` prints. `asks` are questions the run would put, `missing` what it lacks."""
+
+    plan: Plan
+    services: tuple[ServiceOutlook, ...]
+    past: PastDurations
+    asks: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether a run would put something else in front of users than what serves now."""
+        return any(not service.same for service in self.services)
+
+    def document(self) -> Mapping[str, object]:
+        """For `--json`."""
+        plan = self.plan
+        return {
+            "schema": 1,
+            "loop": plan.loop,
+            "environment": plan.environment.name,
+            "platform": plan.environment.platform.value,
+            "strategy": plan.environment.strategy,
+            "services": [
+                {
+                    "name": s.name,
+                    "wave": s.wave,
+                    "serving": dict(s.serving),
+                    "source_tree": s.tree,
+                    "dirty": s.dirty,
+                    "same_as_serving": s.same,
+                }
+                for s in self.services
+            ],
+            "gated": [spec.name for spec in plan.gated],
+            "suites": [
+                {
+                    "id": suite.id,
+                    "priority": suite.priority.value,
+                    "phase": suite.phase.value,
+                    "require": suite.evidence.require.value,
+                    "past_s": self.past.suites.get(suite.id),
+                }
+                for suite in plan.suites
+            ],
+            "past_s": self.past.total_s,
+            "past_runs": self.past.runs,
+            "asks": list(self.asks),
+            "missing": list(self.missing),
+            "differs": self.differs,
+        }
+
+    def lines(self) -> Sequence[str]:
+        """For people."""
+        plan, environment = self.plan, self.plan.environment
+        said = [
+            f"{plan.loop} on {environment.name} ({environment.platform.value}), "
+            f"at most {plan.limits.max_cycles} cycles in {plan.limits.deadline_s / 60:g} min"
+        ]
+        said += [f"  gate     {spec.name}: must be healthy at {spec.url}" for spec in plan.gated]
+        said += [self._service(service) for service in self.services]
+        for suite in plan.suites:
+            past = self.past.suites.get(suite.id)
+            took = "never run green here" if past is None else f"took {past:.1f} s"
+            need = f"needs {suite.evidence.require.value}"
+            said.append(
+                f"  {suite.phase.value:8} {suite.priority.value} {suite.id}: {need}, {took}"
+            )
+        total = self.past.total_s
+        if total is not None:
+            said.append(f"  green took {total:.1f} s (median of {self.past.runs})")
+        said += [f"  asks     {question}" for question in self.asks]
+        said += [f"  MISSING  {what}" for what in self.missing]
+        return said
+
+    def _service(self, service: ServiceOutlook) -> str:
+        serving = ", ".join(f"{name} {share}%" for name, share in service.serving.items() if share)
+        now = f"serves {serving} now" if serving else "does not exist yet"
+        if service.same:
+            what = "was verified from this very source"
+        else:
+            tree = (service.tree or "unread source").removeprefix("sha256:")[:12]
+            what = f"would be built from {tree}{' (dirty)' if service.dirty else ''}"
+        return f"  wave {service.wave}   {service.name}: {now}; {what}"
+
+
+def questions(plan: Plan, services: Sequence[ServiceOutlook]) -> tuple[str, ...]:
+    """What a person must know or say before the run."""
+    asks = [
+        f"{s.name} is new: its first revision takes all traffic before it is verified"
+        for s in services
+        if not s.serving
+    ]
+    if plan.environment.protected:
+        name = plan.environment.name
+        asks.insert(0, f"{name} is protected: --confirm {name}")
+    return tuple(asks)
+
+
+def wave_of(plan: Plan, spec: ServiceSpec) -> int:
+    """In which wave a service is deployed, from 1."""
+    return next(n for n, wave in enumerate(plan.waves(), start=1) if spec in wave)

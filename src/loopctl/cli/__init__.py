@@ -1,0 +1,1 @@
+"""The command line: typer commands over `loopctl.api`, and the only place that exits."""

@@ -1,0 +1,63 @@
+"""`validate`, `schema` and `doctor`: writing a loop, and a machine that can run it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from loopctl import api
+from loopctl.cli import output
+from loopctl.cli.settings import Settings
+from loopctl.errors import ExitCode
+
+
+def validate(
+    context: typer.Context,
+    loops: Annotated[
+        list[str] | None, typer.Argument(help="Names or paths; default: every loop here.")
+    ] = None,
+) -> int:
+    """Check loop files; every error at once, each with its place."""
+    settings: Settings = context.obj
+    plans = api.validate(loops or [])
+    if settings.json:
+        valid = [
+            {"loop": p.loop, "file": str(p.path), "later": [str(x) for x in p.later]} for p in plans
+        ]
+        output.document({"schema": 1, "valid": valid})
+        return 0
+    for plan in plans:
+        output.say(f"{plan.loop}: valid ({plan.path})")
+        for problem in plan.later:
+            output.say(f"  comes with a later version: {problem}")
+    return 0
+
+
+def schema(context: typer.Context) -> int:
+    """The JSON Schema of the loop file, for editors."""
+    del context
+    output.document(api.schema())
+    return 0
+
+
+def doctor(
+    context: typer.Context,
+    loop: Annotated[str | None, typer.Argument(help="Also check what this loop needs.")] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", envvar="LOOPCTL_ENV", help="The environment.")
+    ] = None,
+) -> int:
+    """Whether this machine has what it takes; changes nothing."""
+    settings: Settings = context.obj
+    checks = api.doctor(loop, environment=env, runs_dir=settings.runs_dir)
+    good = all(check.ok for check in checks)
+    if settings.json:
+        found = [{"check": c.name, "ok": c.ok, "said": c.said, "hint": c.hint} for c in checks]
+        output.document({"schema": 1, "ok": good, "checks": found})
+    else:
+        for check in checks:
+            output.say(f"{'ok     ' if check.ok else 'MISSING'} {check.name}: {check.said}")
+            if check.hint and not check.ok:
+                output.say(f"        {check.hint}")
+    return 0 if good else int(ExitCode.PREFLIGHT)

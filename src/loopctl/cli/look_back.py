@@ -1,0 +1,102 @@
+"""`runs`, `show`, `report` and `logs`: looking back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopctl import api
+from loopctl.cli import output, views
+from loopctl.cli.settings import Settings
+from loopctl.errors import NotFoundError
+
+Run = Annotated[str, typer.Argument(help="A run's id, a prefix of one, @latest or @green.")]
+
+
+def runs(
+    context: typer.Context,
+    loop: Annotated[str | None, typer.Option(envvar="LOOPCTL_LOOP", help="Only this loop.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, envvar="LOOPCTL_LIMIT", help="At most so many.")
+    ] = 20,
+) -> int:
+    """Earlier runs, the newest first."""
+    settings: Settings = context.obj
+    found = api.runs(_place(settings))
+    chosen = [run for run in found if loop is None or run.loop == loop][:limit]
+    if settings.json:
+        output.document({"schema": 1, "runs": [asdict(run) for run in chosen]})
+        return 0
+    if not chosen:
+        output.say("no runs yet")
+    for run in chosen:
+        output.say(_line(run))
+    return 0
+
+
+def show(context: typer.Context, run: Run = "@latest") -> int:
+    """The first screen of a run."""
+    settings: Settings = context.obj
+    folder = api.find(_place(settings), run)
+    views.result(api.worklog_of(folder), folder, settings)
+    return 0
+
+
+def report(
+    context: typer.Context,
+    run: Run = "@latest",
+    path: Annotated[
+        bool, typer.Option("--path", envvar="LOOPCTL_PATH", help="Only say where it is.")
+    ] = False,
+) -> int:
+    """The worklog of a run, written again from its journal."""
+    settings: Settings = context.obj
+    folder = api.find(_place(settings), run)
+    written = api.report(folder)
+    if settings.json:
+        output.document(api.result_document(api.worklog_of(folder)))
+    else:
+        output.say(str(written) if path else written.read_text(encoding="utf-8"))
+    return 0
+
+
+def logs(
+    context: typer.Context,
+    run: Run = "@latest",
+    service: Annotated[str | None, typer.Argument(help="Only this service.")] = None,
+    cycle: Annotated[
+        int | None, typer.Option(min=1, envvar="LOOPCTL_CYCLE", help="Default: the last.")
+    ] = None,
+    requests: Annotated[
+        bool, typer.Option("--requests", envvar="LOOPCTL_REQUESTS", help="What it was asked.")
+    ] = False,
+) -> int:
+    """What the services said in a run, line by line."""
+    settings: Settings = context.obj
+    folder = api.find(_place(settings), run)
+    kept = api.kept_logs(folder, service=service, cycle=cycle, requests=requests)
+    if not kept:
+        whose = f" of {service}" if service else ""
+        raise NotFoundError(f"{folder.name} kept no logs{whose}", where=str(folder / "logs"))
+    for path in kept:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for text in lines:
+                output.say(text.rstrip("\n") if settings.json else api.log_line(text))
+    return 0
+
+
+def _place(settings: Settings) -> Path:
+    return api.project_runs_dir(Path.cwd(), settings.runs_dir)
+
+
+def _line(run: api.RunSummary) -> str:
+    verdict = run.verdict or run.state
+    seconds = "" if run.duration_s is None else f"{run.duration_s:8.1f} s"
+    counts = run.counts
+    cases = f"{counts.get('passed', 0)}/{counts.get('collected', 0)} passed" if counts else ""
+    partial = "PARTIAL" if run.partial else ""
+    columns = f"{run.run_id:44} {verdict:12} {run.environment:10} {seconds:>10}  {cases}  {partial}"
+    return columns.rstrip()

@@ -1,0 +1,67 @@
+"""What the command line prints: results on stdout, everything else on stderr, all of it inert."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+
+from loopctl.errors import ExitCode, LoopctlError, ManyProblems, Problem
+from loopctl.inert import for_terminal
+
+_VERDICTS = {
+    ExitCode.USAGE: "usage",
+    ExitCode.PREFLIGHT: "preflight",
+    ExitCode.UNDELIVERED: "undelivered",
+    ExitCode.LOCKED: "locked",
+    ExitCode.INTERNAL: "internal",
+}
+
+
+def say(text: str) -> None:
+    """A line of the result."""
+    sys.stdout.write(for_terminal(text, keep_newlines=True) + "\n")
+
+
+def warn(text: str) -> None:
+    """A line for the person at the terminal."""
+    sys.stderr.write(for_terminal(text, keep_newlines=True) + "\n")
+
+
+def document(value: object) -> None:
+    """The final document of `--json`. ASCII only, so that it is inert on any terminal."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=True, default=str) + "\n")
+
+
+def line(value: Mapping[str, object]) -> None:
+    """One event of `--events`, at once."""
+    sys.stdout.write(json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n")
+    sys.stdout.flush()
+
+
+def failed(error: LoopctlError, *, as_json: bool) -> int:
+    """Tell an error the way it was asked for; the exit code it ends in."""
+    code = int(error.exit_code)
+    if as_json:
+        document(
+            {
+                "schema": 1,
+                "verdict": _VERDICTS.get(error.exit_code, "internal"),
+                "exit_code": code,
+                "message": error.what,
+                "problems": [_problem(problem) for problem in _problems(error)],
+            }
+        )
+    else:
+        warn(f"loopctl: {error}" if not isinstance(error, ManyProblems) else str(error))
+    return code
+
+
+def _problems(error: LoopctlError) -> list[Problem]:
+    if isinstance(error, ManyProblems):
+        return list(error.problems)
+    return [Problem(error.what, where=error.where, hint=error.hint)]
+
+
+def _problem(problem: Problem) -> Mapping[str, str | None]:
+    return {"where": problem.where, "message": problem.message, "hint": problem.hint}

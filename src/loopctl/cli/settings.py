@@ -1,0 +1,56 @@
+"""The options that every command takes, before or after its name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FLAGS = ("--json", "--events", "--no-color", "-q", "--quiet", "-v", "--verbose")
+VALUED = ("--runs-dir",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The global options as given; `json` and `events` name what stdout carries."""
+
+    json: bool = False
+    events: bool = False
+    color: bool = True
+    quiet: bool = False
+    verbose: bool = False
+    runs_dir: Path | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether to animate: only on a terminal, and only where nobody asked for silence."""
+        return sys.stderr.isatty() and self.color and not (self.quiet or self.verbose)
+
+
+def no_color_asked() -> bool:
+    """Whether the environment forbids colour (https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def hoist(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the global options moved to the front, where typer looks for them.
+
+    Everything behind `--` stays as it is.
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            rest += [word, *waiting]
+            break
+        if word in FLAGS or word.startswith(tuple(f"{name}=" for name in VALUED)):
+            front.append(word)
+        elif word in VALUED and waiting:
+            front += [word, waiting.pop(0)]
+        else:
+            rest.append(word)
+    return front + rest

@@ -1,0 +1,186 @@
+"""What an event says in one line, for the views; all text of others is made inert here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopctl.inert import for_ci, one_line
+from loopctl.journal.wording import count, seconds, short, traffic
+from loopctl.model.events import (
+    BuildStep,
+    CasesGraded,
+    ChainChecked,
+    CommitChanged,
+    ContentProven,
+    Event,
+    FindingMade,
+    HealthJudged,
+    ImageBuilt,
+    Intent,
+    LogsKept,
+    NotChecked,
+    Note,
+    NovelLine,
+    RemedyDecided,
+    Result,
+    RevisionDeployed,
+    Routed,
+    RunEnded,
+    RunStarted,
+    ServiceObserved,
+    SourceRead,
+    StageEntered,
+    StageFinished,
+    SuiteCollected,
+    SuiteFinished,
+    SuiteStarted,
+    Unrecognised,
+)
+from loopctl.model.evidence import CaseStatus, GradedCase, SuiteJudgement
+from loopctl.model.state import OutcomeKind
+
+_LINE = 400
+
+
+def lines_of(event: Event, *, verbose: bool) -> Iterator[str]:
+    """The lines for one event; none for what only `-v` shows, or nobody needs."""
+    for text in _texts(event, verbose=verbose):
+        yield for_ci(_about(event) + text)
+
+
+def _about(event: Event) -> str:
+    name = event.suite or event.service
+    return f"{one_line(name, 80)}: " if name else ""
+
+
+def _texts(event: Event, *, verbose: bool) -> Iterator[str]:
+    match event.payload:
+        case StageEntered(stage=stage):
+            wave = f" wave {event.wave + 1}" if event.wave is not None else ""
+            yield f"{stage.value}{wave} begins (cycle {event.cycle})"
+        case StageFinished():
+            yield from _stage_finished(event.payload)
+        case CasesGraded(cases=cases):
+            yield from (_case(case) for case in cases if verbose or _is_bad(case))
+        case _:
+            yield from _run_texts(event)
+            yield from _service_texts(event)
+            if verbose:
+                yield from _verbose_texts(event)
+
+
+def _stage_finished(end: StageFinished) -> Iterator[str]:
+    detail = f": {one_line(end.detail, _LINE)}" if end.detail else ""
+    yield (
+        f"{end.stage.value} {end.kind.value} in {seconds(end.duration_s)}, then"
+        f" {end.to.value}{detail}"
+    )
+    if end.kind in (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL):
+        return
+    for fault in end.faults:
+        service = f"{one_line(fault.service, 63)}: " if fault.service else ""
+        hint = f" (do: {one_line(fault.hint, _LINE)})" if fault.hint else ""
+        yield f"  {service}{one_line(fault.summary, _LINE)}{hint}"
+        for quote in fault.quotes[:3]:
+            yield f'  "{one_line(quote.quote, _LINE)}" at {one_line(quote.source, 200)}'
+
+
+def _run_texts(event: Event) -> Iterator[str]:
+    match event.payload:
+        case RunStarted() as run:
+            partial = f", PARTIAL: {one_line(run.partial, 120)}" if run.partial else ""
+            where = f"{one_line(run.loop, 60)} on {one_line(run.environment, 40)}"
+            yield f"run {one_line(run.run_id, 120)}: {where}{partial}"
+        case RunEnded() as end:
+            yield f"{end.verdict.value}, exit code {end.exit_code}, in {seconds(end.duration_s)}"
+        case SuiteStarted(expected=expected):
+            number = f", {count(expected, 'case')} expected" if expected else ""
+            yield f"begins{number}"
+        case SuiteFinished(judgement=judgement):
+            yield _suite(judgement)
+        case FindingMade(finding=finding):
+            known = one_line(finding.signature or "no known cause", 80)
+            yield f"finding: {one_line(finding.title, _LINE)} ({known})"
+        case RemedyDecided() as remedy:
+            detail = one_line(remedy.detail, _LINE)
+            yield f"remedy {one_line(remedy.action, 40)} {remedy.result}: {detail}"
+        case Note(text=text):
+            yield one_line(text, _LINE)
+        case _:
+            return
+
+
+def _service_texts(event: Event) -> Iterator[str]:
+    match event.payload:
+        case ImageBuilt(artifact=artifact, duration_s=took):
+            yield f"image {short(artifact.digest)} built in {seconds(took)}"
+        case ContentProven(proof=proof) if not proof.holds:
+            yield "the image does NOT hold the source"
+        case RevisionDeployed(revision=revision, first=first):
+            ever = ", the first ever" if first else ""
+            yield f"revision {one_line(revision.name, 63)} deployed{ever}"
+        case HealthJudged() as health:
+            word = "healthy" if health.healthy else "NOT healthy"
+            detail = f": {one_line(health.detail, _LINE)}" if health.detail else ""
+            yield f"{word} after {seconds(health.duration_s)}{detail}"
+        case ChainChecked(broken=str() as broken):
+            yield f"the chain is broken: {one_line(broken, _LINE)}"
+        case Routed(state=state, why=why):
+            yield f"traffic ({why}): {traffic(state.traffic)}"
+        case _:
+            return
+
+
+def _verbose_texts(event: Event) -> Iterator[str]:
+    match event.payload:
+        case BuildStep() as step:
+            cached = ", cached" if step.cached else ""
+            yield f"build step in {seconds(step.seconds)}{cached}: {one_line(step.step, _LINE)}"
+        case SourceRead() as source:
+            dirty = ", uncommitted changes" if source.dirty else ""
+            yield f"source {short(source.tree)}, {count(source.files, 'file')}{dirty}"
+        case ServiceObserved(when=when, state=state):
+            yield f"{when}: {traffic(state.traffic) if state else 'does not exist'}"
+        case SuiteCollected(count=number):
+            yield f"{count(number, 'case')} collected"
+        case LogsKept() as kept:
+            yield f"{count(kept.lines, 'log line')} kept in {one_line(kept.path, 200)}"
+        case NovelLine() as novel:
+            yield f'"{one_line(novel.quote, _LINE)}" at {one_line(novel.source, 200)}'
+        case CommitChanged() as commit:
+            yield f"commit {short(commit.commit)} {one_line(commit.subject, 120)}"
+        case NotChecked() as missing:
+            yield f"not checked: {one_line(missing.what, 200)}: {one_line(missing.why, _LINE)}"
+        case Intent() as intent:
+            yield f"about to {intent.effect} {one_line(intent.key, 200)}"
+        case Result(ok=False) as result:
+            yield f"{result.effect} failed: {one_line(result.detail, _LINE)}"
+        case Unrecognised(kind=kind):
+            yield f"an event of a later version: {one_line(kind, 60)}"
+        case _:
+            return
+
+
+def _suite(judgement: SuiteJudgement) -> str:
+    numbers = ", ".join(
+        f"{judgement.counts[status]} {status.value}"
+        for status in CaseStatus
+        if judgement.counts.get(status)
+    )
+    least = f", lowest grade {judgement.grade.value}" if judgement.grade else ""
+    reasons = f": {one_line('; '.join(judgement.reasons), _LINE)}" if judgement.reasons else ""
+    return (
+        f"{judgement.outcome.value} in {seconds(judgement.duration_s)},"
+        f" {numbers or 'no case'} of {judgement.collected}{least}{reasons}"
+    )
+
+
+def _is_bad(case: GradedCase) -> bool:
+    return case.status not in (CaseStatus.PASSED, CaseStatus.SKIPPED)
+
+
+def _case(case: GradedCase) -> str:
+    told = case.message if _is_bad(case) else case.reason or case.message
+    grade = f" {case.grade.value}" if case.grade else ""
+    why = f": {one_line(told, _LINE)}" if told else ""
+    return f"{case.status.value}{grade} {one_line(case.id, 200)}{why}"

@@ -1,0 +1,258 @@
+"""One rig per platform adapter: what the contract suite needs to drive it for real."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
+from loopctl.model.logs import Coverage, LogEntry, LogWindow
+from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, SecretSpec, ServiceSpec
+from loopctl.platforms.host.client import HostClient
+from loopctl.platforms.host.rendezvous import Rendezvous
+from loopctl.platforms.host.server import LAPSE_VARIABLE
+from loopctl.platforms.local.leases import FileLeases
+from loopctl.platforms.local.logs import LocalLogs
+from loopctl.platforms.local.platform import LocalPlatform
+from loopctl.platforms.local.receipts import LocalReceipts
+from loopctl.ports.leases import Held
+from loopctl.ports.platform import Dead, Ready, Starting
+from loopctl.process import Stop, is_alive
+from loopctl.process import identify
+from loopctl.redact import Secret
+
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+MARKER = "LOOPCTL_TEST_MARKER"
+
+SERVER = """
+    import os, sys, time
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        def do_GET(self):
+            if self.path.startswith("/exit"):
+                os._exit(int(self.path.partition("?")[2]))
+            if self.path == "/slow":
+                time.sleep(0.5)
+            body = os.environ["K_REVISION"].encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        def log_message(self, *args):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    def serve(port=None):
+        Server(("127.0.0.1", port or int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Poll until `what` holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+@dataclass
+class LocalRig:
+    """The local platform on a project, a runs folder and a runtime folder of its own."""
+
+    folder: Path
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    stop: Stop = field(default_factory=lambda: Stop(60))
+    cycle: int = 0
+
+    def __post_init__(self) -> None:
+        self.marker = f"{os.getpid()}-{self.folder.name}"
+        self.root = self.folder / "project"
+        self.root.mkdir(exist_ok=True)
+        self.place = Rendezvous.of(self.root, "local", self.folder / "runs")
+        hidden = {name: Secret(name, value) for name, value in self.secrets.items()}
+        self.platform = LocalPlatform(self.place, hidden, ["internal-[0-9]{6}"])
+        self.leases = FileLeases(self.place)
+        self.logs = LocalLogs(self.place)
+        self.receipts = LocalReceipts(self.place)
+
+    def hold(self, run_id: str = "run-1") -> Held:
+        """A lease on the service `chat`."""
+        return self.leases.acquire([self.platform.target("chat")], run_id, 60, self.stop)
+
+    def spec(self, command: tuple[str, ...] = ("python", "main.py")) -> ServiceSpec:
+        """The service `chat`."""
+        secrets = tuple(SecretSpec(n, Secret(n, v)) for n, v in self.secrets.items())
+        return ServiceSpec(
+            "chat",
+            BuildSpec("local"),
+            RunSpec(command=command, secrets=secrets),
+            HealthSpec(),
+            source=self.root,
+        )
+
+    def artifact(self, main: str) -> Artifact:
+        """An artifact whose `main.py` is this, beside the little server in `web.py`."""
+        self.cycle += 1
+        folder = self.folder / f"artifact-{self.cycle}"
+        folder.mkdir()
+        (folder / "web.py").write_text(textwrap.dedent(SERVER))
+        (folder / "main.py").write_text(textwrap.dedent(main))
+        digest = f"sha256:{self.cycle:064x}"
+        return Artifact("chat", ArtifactKind.FOLDER, digest, str(folder), digest, STARTED)
+
+    def deploy(
+        self,
+        main: str,
+        held: Held,
+        share: str = "none",
+        command: tuple[str, ...] = ("python", "main.py"),
+    ) -> Revision:
+        """Deploy a service with this `main.py`."""
+        return self.deploy_artifact(self.artifact(main), held, share, command)
+
+    def deploy_artifact(
+        self,
+        artifact: Artifact,
+        held: Held,
+        share: str = "none",
+        command: tuple[str, ...] = ("python", "main.py"),
+    ) -> Revision:
+        """Deploy an artifact under the key of the current cycle."""
+        return self.platform.deploy(
+            self.spec(command),
+            artifact,
+            self.key(artifact),
+            {MARKER: self.marker},
+            "all" if share == "all" else "none",
+            held,
+            self.stop,
+        )
+
+    def key(self, artifact: Artifact) -> DeployKey:
+        """The key of an artifact's deployment."""
+        return DeployKey("run-1", self.cycle, "chat", artifact.digest)
+
+    def settled(self, revision: Revision, seconds: float = 10.0) -> Ready | Dead:
+        """Poll as HEALTH does until the revision is ready or dead."""
+        deadline = time.monotonic() + seconds
+        while isinstance(status := self.status(revision), Starting):
+            assert time.monotonic() < deadline, f"still {status} after {seconds} s"
+            time.sleep(0.02)
+        return status
+
+    def status(self, revision: Revision) -> Starting | Ready | Dead:
+        """The revision's status."""
+        return self.platform.status(revision, self.stop)
+
+    def ready(self, revision: Revision) -> Ready:
+        """Wait until it is ready."""
+        status = self.settled(revision)
+        assert isinstance(status, Ready), status
+        return status
+
+    def dead(self, revision: Revision) -> Dead:
+        """Wait until it is dead."""
+        deadline = time.monotonic() + 15
+        while not isinstance(status := self.status(revision), Dead):
+            assert time.monotonic() < deadline, f"still {status}"
+            time.sleep(0.02)
+        return status
+
+    def log(self, revision: Revision) -> tuple[list[LogEntry], Coverage]:
+        """All that was captured of a revision."""
+        entries: list[LogEntry] = []
+        window = LogWindow("chat", STARTED, revision=revision.name)
+        return entries, self.logs.read(window, entries.append, self.stop)
+
+    def host_pid(self) -> int:
+        """The host's process."""
+        return HostClient(self.place).call("hello", {}, self.stop).whole("pid")
+
+    def kill_host(self) -> None:
+        """SIGKILL, as the kernel's out-of-memory killer would."""
+        pid = self.host_pid()
+        host = identify(pid)
+        assert host is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not is_alive(host))
+
+    def processes(self) -> list[int]:
+        """Everything alive that came of this rig's services."""
+        mark = f"{MARKER}={self.marker}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+    def end(self) -> None:
+        """Down, and nothing left: no process, no socket."""
+        held = self.leases.peek(self.platform.target("chat"), Stop())
+        if held is None:
+            held = self.leases.acquire([self.platform.target("chat")], "end", 60, Stop(30))
+        self.platform.down("chat", held, Stop(30))
+        self.leases.release(held)
+        wait_for(lambda: not self.place.socket.exists())
+        wait_for(lambda: not self.processes())
+
+
+@contextmanager
+def local_rig(
+    secrets: Mapping[str, str] | None = None, lapse: str | None = None
+) -> Iterator[LocalRig]:
+    """A rig in a short folder (a socket's path has 100 bytes), gone without a trace afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="lc-"))
+    before = {name: os.environ.get(name) for name in ("XDG_RUNTIME_DIR", LAPSE_VARIABLE)}
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    if lapse is not None:
+        os.environ[LAPSE_VARIABLE] = lapse
+    try:
+        rig = LocalRig(folder, secrets or {})
+        try:
+            yield rig
+        finally:
+            rig.end()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        shutil.rmtree(folder)
+
+
+def get(url: str, path: str = "/", trace: str | None = None) -> tuple[int, str]:
+    """One GET on a connection of its own: status and body."""
+    where = urlsplit(url)
+    assert where.hostname is not None
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=5)
+    headers = {} if trace is None else {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def listens(url: str) -> bool:
+    """Whether anybody listens there."""
+    where = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((where.hostname or "", where.port or 0)) == 0

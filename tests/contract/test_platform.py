@@ -1,0 +1,469 @@
+"""The promises of the platform port, kept by every adapter, driven for real."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from platform_rig import STARTED, LocalRig, get, listens, local_rig, wait_for
+
+from loopctl.model.artifact import ServiceState
+from loopctl.model.finding import FaultKind
+from loopctl.model.logs import LogWindow, RequestEntry
+from loopctl.ports.leases import LeaseLost
+from loopctl.ports.platform import Absent, Dead, PlatformError, Present, Ready, Starting
+from loopctl.process import Stop
+
+ADAPTERS: Mapping[str, Callable[..., AbstractContextManager[LocalRig]]] = {"local": local_rig}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SERVE = "from web import serve\nserve()\n"
+
+
+@pytest.fixture(params=ADAPTERS)
+def rig(request: pytest.FixtureRequest) -> Iterator[LocalRig]:
+    with ADAPTERS[request.param]() as made:
+        yield made
+
+
+def state_of(rig: LocalRig) -> ServiceState:
+    state = rig.platform.observe("chat", rig.stop)
+    assert isinstance(state, ServiceState)
+    return state
+
+
+def test_a_first_revision_becomes_ready_and_takes_all_traffic(rig: LocalRig) -> None:
+    held = rig.hold()
+    revision = rig.deploy(SERVE, held, share="all")
+    began = time.monotonic()
+    ready = rig.ready(revision)
+    assert time.monotonic() - began < 3
+    state = state_of(rig)
+    assert state.traffic == {revision.name: 100}
+    assert state.revision(revision.name) == revision
+    assert get(state.url) == get(ready.url) == (200, revision.name)
+    assert state.ws_url == state.url.replace("http", "ws", 1)
+    assert ready.url != state.url
+
+
+def test_a_candidate_that_exits_is_seen_at_once_with_its_code_and_last_words(rig: LocalRig) -> None:
+    main = "import sys\nprint('fine')\nfor n in range(7): print('broken', n, file=sys.stderr)\nsys.exit(3)"
+    revision = rig.deploy(main, rig.hold())
+    dead = rig.dead(revision)
+    assert dead.fault.kind is FaultKind.EXIT_CODE
+    assert dead.fault.value == "3"
+    assert dead.fault.summary.startswith("chat exited with 3 after 0.")
+    assert [quote.quote for quote in dead.fault.quotes] == [f"broken {n}" for n in range(2, 7)]
+    entries, coverage = rig.log(revision)
+    assert coverage.complete
+    by_place = {f"chat/{e.revision}#{e.number}": e.text for e in entries}
+    assert all(by_place[quote.source] == quote.quote for quote in dead.fault.quotes)
+
+
+def test_a_candidate_ended_by_a_signal_names_the_signal(rig: LocalRig) -> None:
+    revision = rig.deploy("import os\nos.kill(os.getpid(), 11)", rig.hold())
+    dead = rig.dead(revision)
+    assert (dead.fault.kind, dead.fault.value) == (FaultKind.SIGNAL, "SIGSEGV")
+
+
+def test_a_command_that_is_not_there_is_a_death_that_says_so(rig: LocalRig) -> None:
+    revision = rig.deploy("", rig.hold(), command=("./no-such-program",))
+    dead = rig.dead(revision)
+    assert dead.fault.value == "127"
+    assert "cannot start ./no-such-program: No such file" in dead.fault.quotes[-1].quote
+
+
+def test_a_service_on_a_wrong_port_tells_both_ports(rig: LocalRig) -> None:
+    main = """
+        import os, socket, time
+        wrong = socket.create_server(("127.0.0.1", 0))
+        print(wrong.getsockname()[1], flush=True)
+        time.sleep(60)
+    """
+    revision = rig.deploy(main, rig.hold())
+
+    def listening() -> tuple[int, ...]:
+        status = rig.status(revision)
+        assert isinstance(status, Starting)
+        assert status.told is not None
+        assert status.told not in status.listening
+        return status.listening
+
+    wait_for(lambda: bool(listening()))
+    entries, _ = rig.log(revision)
+    printed = [int(entry.text) for entry in entries if entry.stream == "stdout"]
+    assert list(listening()) == printed
+
+
+def test_the_same_key_is_never_deployed_twice(rig: LocalRig) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(SERVE)
+    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
+    first = rig.deploy_artifact(artifact, held)
+    assert rig.deploy_artifact(artifact, held) == first
+    assert rig.platform.find(rig.key(artifact), rig.stop) == Present(first)
+    assert len(state_of(rig).revisions) == 1
+
+
+def test_two_clients_with_the_same_key_at_once_make_one_revision(rig: LocalRig) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(SERVE)
+    names: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: names.append(rig.deploy_artifact(artifact, held).name))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(names) == 4
+    assert len(set(names)) == 1
+
+
+def test_a_candidate_has_its_own_address_and_leaves_the_traffic_alone(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    rig.ready(old)
+    before = state_of(rig)
+    new = rig.deploy(SERVE, held)
+    assert get(rig.ready(new).url) == (200, new.name)
+    after = state_of(rig)
+    assert get(after.url) == (200, old.name)
+    assert after.traffic == before.traffic
+    assert after.generation != before.generation
+    assert int(new.name.split("-")[1]) == int(old.name.split("-")[1]) + 1
+
+
+def test_traffic_is_switched_and_put_back_under_load_without_a_failed_request(
+    rig: LocalRig,
+) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    rig.ready(old)
+    new = rig.deploy(SERVE, held)
+    rig.ready(new)
+    where = urlsplit(state_of(rig).url)
+    done = threading.Event()
+    seen: list[str] = []
+    failed: list[object] = []
+
+    def load(keep: bool) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=5)
+        while not done.is_set():
+            try:
+                connection.request("GET", "/", headers={} if keep else {"Connection": "close"})
+                answer = connection.getresponse()
+                seen.append(answer.read().decode())
+                if answer.status != 200:
+                    failed.append(answer.status)
+            except OSError as error:
+                failed.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=load, args=(keep,)) for keep in (True, True, False)]
+    for thread in threads:
+        thread.start()
+    for name in (new.name, old.name, new.name):
+        reached = len(seen)
+        rig.platform.route("chat", {name: 100}, held, rig.stop)
+        wait_for(lambda name=name, reached=reached: name in seen[reached + 3 :])  # type: ignore[misc]
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert set(seen) == {old.name, new.name}
+    assert seen[-1] == new.name
+
+
+def test_routing_twice_is_one_write(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    new = rig.deploy(SERVE, held)
+    rig.ready(old)
+    rig.ready(new)
+    once = rig.platform.route("chat", {new.name: 100, old.name: 0}, held, rig.stop)
+    again = rig.platform.route("chat", {new.name: 100}, held, rig.stop)
+    assert once == again == state_of(rig)
+    assert once.traffic == {new.name: 100}
+
+
+def test_traffic_that_is_not_a_hundred_percent_or_goes_nowhere_is_refused(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    before = state_of(rig)
+    for wrong in ({old.name: 50}, {"chat-00099-xxx": 100}, {old.name: 101, "chat-00099-xxx": -1}):
+        with pytest.raises(PlatformError):
+            rig.platform.route("chat", wrong, held, rig.stop)
+    assert state_of(rig) == before
+
+
+def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: LocalRig) -> None:
+    held = rig.hold()
+    names = []
+    for share in ("all", "none", "none"):
+        revision = rig.deploy(SERVE, held, share=share)
+        rig.ready(revision)
+        rig.platform.route("chat", {revision.name: 100}, held, rig.stop)
+        names.append(revision)
+    first, second, third = names
+    rig.dead(first)
+    assert isinstance(rig.status(second), Ready), "the one before must be there for a restore"
+    state = rig.platform.route("chat", {first.name: 100}, held, rig.stop)
+    assert get(state.url) == (200, first.name)
+    assert isinstance(rig.status(third), Ready)
+
+
+def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: LocalRig) -> None:
+    held = rig.hold()
+    revisions = [rig.deploy(SERVE, held, share="all" if n == 0 else "none") for n in range(3)]
+    for revision in revisions:
+        rig.ready(revision)
+    url = state_of(rig).url
+    got: list[tuple[int, str]] = []
+    slow = threading.Thread(target=lambda: got.append(get(url, "/slow")))
+    slow.start()
+    time.sleep(0.1)  # the request has to be on its way; nothing tells when it is
+    for revision in revisions[1:]:
+        rig.platform.route("chat", {revision.name: 100}, held, rig.stop)
+    slow.join()
+    assert got == [(200, revisions[0].name)]
+
+
+def test_discarding_a_candidate_leaves_its_log_and_nothing_else(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    new = rig.deploy("print('hello', flush=True)\n" + SERVE, held)
+    address = rig.ready(new).url
+    rig.platform.discard(new, held, rig.stop)
+    rig.platform.discard(new, held, rig.stop)
+    assert not listens(address)
+    assert isinstance(rig.status(new), Dead)
+    assert [r.name for r in state_of(rig).revisions] == [old.name]
+    assert "hello" in [entry.text for entry in rig.log(new)[0]]
+
+
+def test_a_revision_with_traffic_cannot_be_discarded(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    with pytest.raises(PlatformError, match="still takes 100 percent"):
+        rig.platform.discard(old, held, rig.stop)
+    rig.ready(old)
+
+
+def test_down_leaves_no_process_and_nobody_listening(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    own = rig.ready(old).url
+    stable = state_of(rig).url
+    rig.platform.down("chat", held, rig.stop)
+    rig.platform.down("chat", held, rig.stop)
+    assert rig.processes() == []
+    assert not listens(own)
+    assert not listens(stable)
+    assert rig.platform.observe("chat", rig.stop) == Absent()
+
+
+def test_after_down_the_numbers_and_the_address_go_on(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    before = state_of(rig)
+    rig.platform.down("chat", held, rig.stop)
+    new = rig.deploy(SERVE, held, share="all")
+    after = state_of(rig)
+    assert new.name.startswith("chat-00002-")
+    assert old.name.startswith("chat-00001-")
+    assert after.url == before.url
+    assert int(after.generation) > int(before.generation)
+
+
+def test_a_service_that_dies_while_it_serves_is_told_and_answered_for(rig: LocalRig) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    rig.ready(revision)
+    url = state_of(rig).url
+    with pytest.raises(AssertionError):
+        assert get(url, "/exit?7")[0] == 200
+    assert rig.dead(revision).fault.value == "7"
+    status, body = get(url)
+    assert status == 503
+    assert "front door" in body
+
+
+def test_no_effect_without_the_lease(rig: LocalRig) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    rig.ready(old)
+    rig.leases.release(held)
+    other = rig.hold("run-2")
+    candidate = rig.deploy(SERVE, other)
+    before = state_of(rig)
+    effects: list[Callable[[], object]] = [
+        lambda: rig.deploy(SERVE, held),
+        lambda: rig.platform.route("chat", {candidate.name: 100}, held, rig.stop),
+        lambda: rig.platform.discard(candidate, held, rig.stop),
+        lambda: rig.platform.down("chat", held, rig.stop),
+    ]
+    for effect in effects:
+        with pytest.raises(LeaseLost, match="run-2"):
+            effect()
+    assert state_of(rig) == before
+    rig.ready(old)
+
+
+def test_a_service_that_ignores_sigterm_is_killed_after_its_grace(rig: LocalRig) -> None:
+    held = rig.hold()
+    main = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVE
+    revision = rig.deploy(main, held)
+    rig.ready(revision)
+    began = time.monotonic()
+    rig.platform.discard(revision, held, rig.stop)
+    assert 9.5 < time.monotonic() - began < 12
+    assert rig.processes() == []
+
+
+def test_grandchildren_go_with_their_service_even_from_another_session(rig: LocalRig) -> None:
+    held = rig.hold()
+    main = """
+        import subprocess
+        sleeper = ["sleep", "600"]
+        subprocess.Popen(sleeper)
+        subprocess.Popen(sleeper, start_new_session=True)
+        from web import serve
+        serve()
+    """
+    revision = rig.deploy(main, held)
+    rig.ready(revision)
+    assert len(rig.processes()) == 3
+    rig.platform.discard(revision, held, rig.stop)
+    assert rig.processes() == []
+
+
+def test_what_the_running_revision_holds_is_compared_with_the_artifact(rig: LocalRig) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(SERVE)
+    revision = rig.deploy_artifact(artifact, held)
+    rig.ready(revision)
+    assert rig.platform.serves_content(revision, artifact, rig.stop) is None
+    (Path(artifact.location) / "web.py").write_text("# another\n")
+    (Path(artifact.location) / "new.py").write_text("")
+    (Path(artifact.location) / "main.py").chmod(0o755)
+    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    assert told == "main.py has another mode, new.py is missing, web.py has other content"
+
+
+def test_every_request_has_its_receipt_when_its_answer_is_there(rig: LocalRig) -> None:
+    held = rig.hold()
+    revision = rig.deploy(SERVE, held, share="all")
+    rig.ready(revision)
+    url = state_of(rig).url
+    window = LogWindow("chat", STARTED)
+    for n in range(20):
+        trace = f"{n + 1:032x}"
+        get(url, f"/page?token={n}", trace)
+        met = rig.receipts.of(revision, frozenset((trace,)), window, rig.stop)
+        assert [(r.path, r.status, r.revision) for r in met.receipts] == [
+            ("/page", 200, revision.name)
+        ]
+        assert met.coverage.complete
+    requests: list[RequestEntry] = []
+    rig.receipts.requests(window, requests.append, rig.stop)
+    assert len(requests) == 20
+    assert all(0 < each.latency_s < 5 for each in requests)
+
+
+def test_the_container_contract_is_told_and_little_else(
+    rig: LocalRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOT_FOR_THE_SERVICE", "1")
+    main = "import json, os\nprint(json.dumps(dict(os.environ)))\nimport time; time.sleep(60)"
+    revision = rig.deploy(main, rig.hold())
+    wait_for(lambda: any(e.stream == "stdout" for e in rig.log(revision)[0]))
+    import json
+
+    text = next(e.text for e in rig.log(revision)[0] if e.stream == "stdout")
+    environment = json.loads(text)
+    status = rig.status(revision)
+    assert isinstance(status, Starting)
+    assert environment["PORT"] == str(status.told)
+    assert environment["K_REVISION"] == revision.name
+    assert environment["K_SERVICE"] == environment["K_CONFIGURATION"] == "chat"
+    assert "NOT_FOR_THE_SERVICE" not in environment
+    assert not [name for name in environment if name.startswith("LOOPCTL") and "TEST" not in name]
+
+
+def test_a_host_that_is_killed_takes_everything_with_it_and_the_next_deploy_works(
+    rig: LocalRig,
+) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(
+        "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n" + SERVE
+    )
+    revision = rig.deploy_artifact(artifact, held, share="all")
+    rig.ready(revision)
+    rig.kill_host()
+    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
+    assert rig.platform.observe("chat", rig.stop) == Absent()
+    assert isinstance(rig.status(revision), Dead)
+    wait_for(lambda: rig.processes() == [], 3)
+    assert rig.place.socket.exists(), "a stale socket is what the next host has to cope with"
+    _, coverage = rig.log(revision)
+    assert coverage.gap == f"the end of {revision.name} is missing: its host was killed"
+    again = rig.deploy_artifact(artifact, held, share="all")
+    assert again.name.startswith("chat-00002-")
+    rig.ready(again)
+
+
+def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
+    held = rig.hold()
+    revision = rig.deploy(SERVE, held, share="all")
+    other = type(rig.place).of(rig.root, "local", rig.folder / "other-runs")
+    platform = type(rig.platform)(other)
+    state = platform.observe("chat", Stop(10))
+    assert isinstance(state, ServiceState)
+    assert state.traffic == {revision.name: 100}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_services_live_on_after_the_lease_until_it_has_lapsed_unless_kept(keep: bool) -> None:
+    with local_rig(lapse="0.5") as rig:
+        held = rig.hold()
+        revision = rig.deploy(SERVE, held, share="all")
+        rig.ready(revision)
+        time.sleep(0.8)  # the lease is held: longer than the lapse, and nothing may happen
+        rig.ready(revision)
+        rig.platform.close(keep, rig.stop)
+        rig.leases.release(held)
+        if keep:
+            time.sleep(1.0)  # nothing may happen again
+            rig.ready(revision)
+        else:
+            wait_for(lambda: not rig.processes() and not rig.place.socket.exists(), 5)
+
+
+def test_the_end_of_a_host_is_orderly_on_sigterm(rig: LocalRig) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    rig.ready(revision)
+    os.kill(rig.host_pid(), signal.SIGTERM)
+    wait_for(lambda: not rig.processes() and not rig.place.socket.exists())
+    assert rig.log(revision)[1].complete
+
+
+def test_a_runtime_folder_of_somebody_else_is_refused(rig: LocalRig) -> None:
+    rig.place.runtime.parent.mkdir(mode=0o700, exist_ok=True)
+    rig.place.runtime.symlink_to("/tmp")
+    problems = rig.platform.check([rig.spec()], rig.stop)
+    rig.place.runtime.unlink()
+    assert ["belongs to somebody else" in p.message for p in problems] == [True]
+    assert rig.platform.check([rig.spec()], rig.stop) == []
+
+
+def test_what_is_missing_is_told_before_anything_is_done(rig: LocalRig) -> None:
+    missing = rig.platform.check([rig.spec(("no-such-program-at-all",))], rig.stop)
+    assert ["'no-such-program-at-all' is not found on PATH"] == [p.message for p in missing]

@@ -1,0 +1,78 @@
+"""What green runs showed is not what broke."""
+
+from __future__ import annotations
+
+import pytest
+from triage_fixtures import entries
+
+from loopctl.triage.assemble import assemble
+from loopctl.triage.baseline import Baseline, BaselineError, Novelty, Window, learn
+
+GREEN = ["INFO request 1", "INFO request 2", "WARNING retrying 3", "INFO stopped"]
+
+
+def baseline(lines: list[str] | None = None, revision: str = "chat-00001-old") -> Baseline:
+    return learn(
+        [("chat", assemble(entries(GREEN if lines is None else lines, revision=revision)))]
+    )
+
+
+def ranked(lines: list[str], known: Baseline | None) -> list[tuple[str, Novelty | None]]:
+    window = Window("chat", known)
+    for event in assemble(entries(lines)):
+        window.add(event)
+    return [(each.template, each.novelty) for each in window.ranked()]
+
+
+def test_novel_and_severe_comes_first_then_novel_then_what_grew_then_the_known() -> None:
+    lines = [*["WARNING retrying 9"] * 40, "INFO request 7", "INFO a new thing", "ERROR it broke"]
+    assert ranked(lines, baseline()) == [
+        ("ERROR it broke", Novelty.NOVEL_SEVERE),
+        ("INFO a new thing", Novelty.NOVEL),
+        ("WARNING retrying <n>", Novelty.RATE_CHANGED),
+        ("INFO request <n>", Novelty.KNOWN),
+    ]
+
+
+def test_without_a_baseline_severity_and_rarity_rank_and_nothing_is_called_novel() -> None:
+    lines = ["INFO rare", *["ERROR often"] * 5, "ERROR once", "WARNING w"]
+    assert ranked(lines, None) == [
+        ("ERROR once", None),
+        ("ERROR often", None),
+        ("WARNING w", None),
+        ("INFO rare", None),
+    ]
+
+
+def test_a_service_that_no_green_run_had_is_not_called_novel_line_by_line() -> None:
+    window = Window("auth", baseline())
+    (event,) = assemble(entries(["ERROR it broke"], "auth"))
+    assert window.is_novel(window.add(event)) is None
+
+
+def test_two_green_windows_know_more_than_one_and_keep_who_was_first() -> None:
+    merged = baseline().merged(baseline(["INFO request 3", "INFO other"], "chat-00002-new"))
+    assert merged.templates["chat"]["INFO request <n>"].count == 3
+    assert merged.templates["chat"]["INFO request <n>"].first_seen == "chat-00001-old"
+    assert merged.templates["chat"]["INFO other"].first_seen == "chat-00002-new"
+    assert merged.lines == {"chat": 6}
+
+
+def test_a_baseline_survives_being_written_and_read() -> None:
+    assert Baseline.from_json(baseline().to_json()) == baseline()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "services": {"a": 3}}', "[" * 99999]
+)
+def test_what_is_no_baseline_is_refused(text: str) -> None:
+    with pytest.raises(BaselineError):
+        Baseline.from_json(text)
+
+
+def test_a_log_in_which_every_line_differs_does_not_fill_the_memory() -> None:
+    window = Window("chat", None)
+    words = [f"w{chr(97 + i % 26)}{'x' * (i // 26)}" for i in range(160)]
+    for event in assemble(entries([f"{a} {b}" for a in words for b in words])):
+        window.add(event)
+    assert len(window.ranked()) == 20_001
