@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 FOREVER = float("inf")
 
+_PUMPS_END_WITHIN_S = 2.0
+_TASK_FAILED = "a parallel task failed"
+
 
 def utc_now() -> datetime:
     """The time of day, for people to read; durations come from `time.monotonic`."""
@@ -120,7 +123,7 @@ class TaskScope:
         except BaseException as error:  # noqa: BLE001 - carried to the thread that joins
             with self._lock:
                 self._errors.append(error)
-            self.stop.stop("a parallel task failed")
+            self.stop.stop(_TASK_FAILED)
 
     def __exit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
         if error is not None:
@@ -128,7 +131,9 @@ class TaskScope:
         for thread in self._threads:
             thread.join()
         self._outer.__exit__(None, None, None)
-        if error is None and self._errors:
+        # A body that was only stopped because a task had failed does not hide why.
+        told = isinstance(error, Stopped) and error.reason == _TASK_FAILED
+        if self._errors and (error is None or told):
             raise self._errors[0]
 
 
@@ -215,6 +220,9 @@ class Child:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._hearing = threading.Lock()
+        self._over = False
+        self._deaf: list[BaseException] = []
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._pumps = [
@@ -236,7 +244,8 @@ class Child:
     ) -> Exit:
         """Wait for the end; when `stop` stops first, climb the ladder of signals.
 
-        The whole group is dead when this returns, so nothing the child left behind outlives it.
+        The whole group is dead when this returns, so nothing the child left behind outlives it,
+        and no more output is handed on. Raises what `on_stdout` or `on_stderr` raised, if they did.
         """
         stopped: str | None = None
         try:
@@ -247,15 +256,24 @@ class Child:
             self._climb(ladder)
         self.kill_group()
         code = self._process.wait()
-        for pump in self._pumps:
-            # A grandchild that left the group may hold the pipe open for ever.
-            pump.join(timeout=2.0)
-        return Exit(code, time.monotonic() - self._began, stopped)
+        ended = Exit(code, time.monotonic() - self._began, stopped)
+        self._let_pumps_end()
+        return ended
 
     def kill_group(self) -> None:
         """SIGKILL whatever is left of the group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+    def _let_pumps_end(self) -> None:
+        # A grandchild that left the group may hold the pipes open for ever.
+        until = time.monotonic() + _PUMPS_END_WITHIN_S
+        for pump in self._pumps:
+            pump.join(timeout=max(0.0, until - time.monotonic()))
+        with self._hearing:
+            self._over = True
+        if self._deaf:
+            raise self._deaf[0]
 
     def _climb(self, ladder: Sequence[tuple[signal.Signals, float]]) -> None:
         for number, grace in ladder:
@@ -273,16 +291,22 @@ class Child:
 
     def _pump(self, name: str, stream: IO[bytes], on: OnBytes) -> threading.Thread:
         thread = threading.Thread(
-            target=_drain, args=(stream, on), name=f"pump {name} of {self.pid}", daemon=True
+            target=self._drain, args=(stream, on), name=f"pump {name} of {self.pid}", daemon=True
         )
         thread.start()
         return thread
 
-
-def _drain(stream: IO[bytes], on: OnBytes) -> None:
-    with stream:
-        while chunk := os.read(stream.fileno(), 65536):
-            on(chunk)
+    def _drain(self, stream: IO[bytes], on: OnBytes) -> None:
+        with stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                with self._hearing:
+                    if self._over:
+                        return
+                    try:
+                        on(chunk)
+                    except BaseException as error:  # noqa: BLE001 - carried to whoever waits
+                        self._deaf.append(error)
+                        return
 
 
 def capture(

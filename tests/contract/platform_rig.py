@@ -21,20 +21,22 @@ from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, SecretSpec, ServiceSpec
 from loopctl.platforms.host.client import HostClient
+from loopctl.platforms.host.limits import GRACE_VARIABLE, LAPSE_VARIABLE
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.host.server import LAPSE_VARIABLE
 from loopctl.platforms.local.leases import FileLeases
 from loopctl.platforms.local.logs import LocalLogs
 from loopctl.platforms.local.platform import LocalPlatform
 from loopctl.platforms.local.receipts import LocalReceipts
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Dead, Ready, Starting
-from loopctl.process import Stop, is_alive
-from loopctl.process import identify
+from loopctl.process import Stop, identify, is_alive
 from loopctl.redact import Secret
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 MARKER = "LOOPCTL_TEST_MARKER"
+
+#: The `main.py` of a service that is well.
+SERVE = "from web import serve\nserve()\n"
 
 SERVER = """
     import os, sys, time
@@ -42,6 +44,7 @@ SERVER = """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
         def do_GET(self):
             if self.path.startswith("/exit"):
                 os._exit(int(self.path.partition("?")[2]))
@@ -215,26 +218,31 @@ class LocalRig:
 
 @contextmanager
 def local_rig(
-    secrets: Mapping[str, str] | None = None, lapse: str | None = None
+    secrets: Mapping[str, str] | None = None, lapse: str = "900", grace: str = "10"
 ) -> Iterator[LocalRig]:
     """A rig in a short folder (a socket's path has 100 bytes), gone without a trace afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="lc-"))
-    before = {name: os.environ.get(name) for name in ("XDG_RUNTIME_DIR", LAPSE_VARIABLE)}
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    if lapse is not None:
-        os.environ[LAPSE_VARIABLE] = lapse
-    try:
+    with environment(XDG_RUNTIME_DIR=str(folder), **{LAPSE_VARIABLE: lapse, GRACE_VARIABLE: grace}):
         rig = LocalRig(folder, secrets or {})
         try:
             yield rig
         finally:
             rig.end()
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def environment(**wanted: str) -> Iterator[None]:
+    """Environment variables for a while."""
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        shutil.rmtree(folder)
 
 
 def get(url: str, path: str = "/", trace: str | None = None) -> tuple[int, str]:

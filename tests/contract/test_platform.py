@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,18 +12,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from platform_rig import STARTED, LocalRig, get, listens, local_rig, wait_for
+from platform_rig import SERVE, STARTED, LocalRig, get, listens, local_rig, wait_for
 
 from loopctl.model.artifact import ServiceState
 from loopctl.model.finding import FaultKind
 from loopctl.model.logs import LogWindow, RequestEntry
 from loopctl.ports.leases import LeaseLost
 from loopctl.ports.platform import Absent, Dead, PlatformError, Present, Ready, Starting
-from loopctl.process import Stop
 
 ADAPTERS: Mapping[str, Callable[..., AbstractContextManager[LocalRig]]] = {"local": local_rig}
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-SERVE = "from web import serve\nserve()\n"
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -54,7 +50,13 @@ def test_a_first_revision_becomes_ready_and_takes_all_traffic(rig: LocalRig) -> 
 
 
 def test_a_candidate_that_exits_is_seen_at_once_with_its_code_and_last_words(rig: LocalRig) -> None:
-    main = "import sys\nprint('fine')\nfor n in range(7): print('broken', n, file=sys.stderr)\nsys.exit(3)"
+    main = """
+        import sys
+        print("fine")
+        for n in range(7):
+            print("broken", n, file=sys.stderr)
+        sys.exit(3)
+    """
     revision = rig.deploy(main, rig.hold())
     dead = rig.dead(revision)
     assert dead.fault.kind is FaultKind.EXIT_CODE
@@ -288,8 +290,7 @@ def test_a_service_that_dies_while_it_serves_is_told_and_answered_for(rig: Local
     revision = rig.deploy(SERVE, rig.hold(), share="all")
     rig.ready(revision)
     url = state_of(rig).url
-    with pytest.raises(AssertionError):
-        assert get(url, "/exit?7")[0] == 200
+    assert get(url, "/exit?7")[0] in (502, 503)
     assert rig.dead(revision).fault.value == "7"
     status, body = get(url)
     assert status == 503
@@ -317,15 +318,19 @@ def test_no_effect_without_the_lease(rig: LocalRig) -> None:
     rig.ready(old)
 
 
-def test_a_service_that_ignores_sigterm_is_killed_after_its_grace(rig: LocalRig) -> None:
-    held = rig.hold()
-    main = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVE
-    revision = rig.deploy(main, held)
-    rig.ready(revision)
-    began = time.monotonic()
-    rig.platform.discard(revision, held, rig.stop)
-    assert 9.5 < time.monotonic() - began < 12
-    assert rig.processes() == []
+def test_a_service_that_ignores_sigterm_is_killed_after_its_grace() -> None:
+    with local_rig(grace="0.5") as rig:
+        held = rig.hold()
+        main = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVE
+        revision = rig.deploy(main, held)
+        rig.ready(revision)
+        began = time.monotonic()
+        rig.platform.discard(revision, held, rig.stop)
+        assert 0.5 < time.monotonic() - began < 2
+        assert rig.processes() == []
+        said = [entry.text for entry in rig.log(revision)[0] if entry.stream == "system"]
+        assert "did not end within 0.5 s of SIGTERM: killed" in said
+        assert said[-1].startswith("ended by SIGKILL after ")
 
 
 def test_grandchildren_go_with_their_service_even_from_another_session(rig: LocalRig) -> None:
@@ -385,8 +390,6 @@ def test_the_container_contract_is_told_and_little_else(
     main = "import json, os\nprint(json.dumps(dict(os.environ)))\nimport time; time.sleep(60)"
     revision = rig.deploy(main, rig.hold())
     wait_for(lambda: any(e.stream == "stdout" for e in rig.log(revision)[0]))
-    import json
-
     text = next(e.text for e in rig.log(revision)[0] if e.stream == "stdout")
     environment = json.loads(text)
     status = rig.status(revision)
@@ -396,63 +399,6 @@ def test_the_container_contract_is_told_and_little_else(
     assert environment["K_SERVICE"] == environment["K_CONFIGURATION"] == "chat"
     assert "NOT_FOR_THE_SERVICE" not in environment
     assert not [name for name in environment if name.startswith("LOOPCTL") and "TEST" not in name]
-
-
-def test_a_host_that_is_killed_takes_everything_with_it_and_the_next_deploy_works(
-    rig: LocalRig,
-) -> None:
-    held = rig.hold()
-    artifact = rig.artifact(
-        "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n" + SERVE
-    )
-    revision = rig.deploy_artifact(artifact, held, share="all")
-    rig.ready(revision)
-    rig.kill_host()
-    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
-    assert rig.platform.observe("chat", rig.stop) == Absent()
-    assert isinstance(rig.status(revision), Dead)
-    wait_for(lambda: rig.processes() == [], 3)
-    assert rig.place.socket.exists(), "a stale socket is what the next host has to cope with"
-    _, coverage = rig.log(revision)
-    assert coverage.gap == f"the end of {revision.name} is missing: its host was killed"
-    again = rig.deploy_artifact(artifact, held, share="all")
-    assert again.name.startswith("chat-00002-")
-    rig.ready(again)
-
-
-def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
-    held = rig.hold()
-    revision = rig.deploy(SERVE, held, share="all")
-    other = type(rig.place).of(rig.root, "local", rig.folder / "other-runs")
-    platform = type(rig.platform)(other)
-    state = platform.observe("chat", Stop(10))
-    assert isinstance(state, ServiceState)
-    assert state.traffic == {revision.name: 100}
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_services_live_on_after_the_lease_until_it_has_lapsed_unless_kept(keep: bool) -> None:
-    with local_rig(lapse="0.5") as rig:
-        held = rig.hold()
-        revision = rig.deploy(SERVE, held, share="all")
-        rig.ready(revision)
-        time.sleep(0.8)  # the lease is held: longer than the lapse, and nothing may happen
-        rig.ready(revision)
-        rig.platform.close(keep, rig.stop)
-        rig.leases.release(held)
-        if keep:
-            time.sleep(1.0)  # nothing may happen again
-            rig.ready(revision)
-        else:
-            wait_for(lambda: not rig.processes() and not rig.place.socket.exists(), 5)
-
-
-def test_the_end_of_a_host_is_orderly_on_sigterm(rig: LocalRig) -> None:
-    revision = rig.deploy(SERVE, rig.hold(), share="all")
-    rig.ready(revision)
-    os.kill(rig.host_pid(), signal.SIGTERM)
-    wait_for(lambda: not rig.processes() and not rig.place.socket.exists())
-    assert rig.log(revision)[1].complete
 
 
 def test_a_runtime_folder_of_somebody_else_is_refused(rig: LocalRig) -> None:
@@ -466,4 +412,4 @@ def test_a_runtime_folder_of_somebody_else_is_refused(rig: LocalRig) -> None:
 
 def test_what_is_missing_is_told_before_anything_is_done(rig: LocalRig) -> None:
     missing = rig.platform.check([rig.spec(("no-such-program-at-all",))], rig.stop)
-    assert ["'no-such-program-at-all' is not found on PATH"] == [p.message for p in missing]
+    assert [p.message for p in missing] == ["'no-such-program-at-all' is not found on PATH"]

@@ -14,7 +14,7 @@ SETUP, CALL, TEARDOWN = TestPhase.SETUP, TestPhase.CALL, TestPhase.TEARDOWN
 OWN = Frame("tests/test_a.py", 7, "test_x", "x()")
 CLIENT = Frame("/usr/lib/python3/site-packages/httpx/_client.py", 99, "send")
 LIBRARY = Frame("/usr/lib/python3/site-packages/yaml/reader.py", 5, "read")
-MET = (Contact("127.0.0.1", 80, "chat", True, 10, 20),)
+MET = (Contact("127.0.0.1", 80, "chat", loopback=True, sent=10, received=20),)
 
 
 def phase(

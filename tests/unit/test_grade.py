@@ -28,11 +28,13 @@ MOCK = MockUse("requests.sessions.Session.send", "mock.patch")
 
 
 def chat(sent: int | None = 12, received: int | None = 84, *, failed: str | None = None) -> Contact:
-    return Contact("127.0.0.1", 8080, "chat", True, sent, received, failed=failed)
+    return Contact(
+        "127.0.0.1", 8080, "chat", loopback=True, sent=sent, received=received, failed=failed
+    )
 
 
 def other(host: str = "127.0.0.1", port: int = 9999, target: str | None = None) -> Contact:
-    return Contact(host, port, target, host.startswith("127."), 10, 10)
+    return Contact(host, port, target, loopback=host.startswith("127."), sent=10, received=10)
 
 
 def asked(path: str = "/messages", status: int | None = 200) -> HttpExchange:
@@ -204,7 +206,7 @@ def test_a_set_up_that_met_the_target_does_not_prove_a_mocked_call() -> None:
 
 
 def test_a_connection_kept_from_the_set_up_and_silent_in_the_call_is_no_contact() -> None:
-    idle = Contact("127.0.0.1", 8080, "chat", True, 0, 0, reused=True)
+    idle = Contact("127.0.0.1", 8080, "chat", loopback=True, sent=0, received=0, reused=True)
     assert graded(case(idle, setup=[chat()])).reason.endswith("in set-up only")
 
 
@@ -232,7 +234,7 @@ def test_this_machine_instead_of_a_remote_target_is_named_as_such() -> None:
 
 
 def test_a_refused_connection_elsewhere_is_not_traffic() -> None:
-    refused = Contact("127.0.0.1", 9999, None, True, failed="ECONNREFUSED")
+    refused = Contact("127.0.0.1", 9999, None, loopback=True, failed="ECONNREFUSED")
     assert graded(case(refused)) == Grading(Grade.UNPROVEN, "no connection was made")
 
 

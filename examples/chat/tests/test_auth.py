@@ -10,11 +10,13 @@ from websockets.exceptions import InvalidStatus
 pytestmark = pytest.mark.p0
 
 
-def test_the_service_says_that_it_is_healthy_and_which_revision_it_is(chat):
+def test_a_service_that_says_it_is_healthy_lets_somebody_in(chat):
     answer = chat.request("GET", "/health")
     assert answer.status_code == 200, answer.headers.get("location", answer.text)
     assert answer.json()["status"] == "healthy"
     assert answer.json()["revision"]
+    # A health check alone proves little: it would pass while nobody can log in.
+    assert chat.new_user().token
 
 
 def test_a_login_yields_a_token_that_names_the_user_and_expires(chat):

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
 def view(*, live: bool, verbose: bool) -> View:
     """A view of a run on stderr: subscribe it, and close it at the end."""
-    from loopctl.console.output import progress_stream
-
     if live:
         from loopctl.console.live import LiveView
 
-        return LiveView(progress_stream())
+        return LiveView(sys.stderr)
     from loopctl.console.plain import PlainView
 
-    return PlainView(progress_stream(), verbose=verbose)
+    return PlainView(sys.stderr, verbose=verbose)
 
 
 def print_brief(worklog: Worklog, folder: Path, *, color: bool) -> None:

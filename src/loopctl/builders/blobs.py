@@ -5,6 +5,7 @@ Git's own hash is used so that `git ls-tree` and `git hash-object` give a person
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -21,11 +22,17 @@ _CHUNK = 1 << 20
 
 
 def blob_of(path: Path) -> tuple[str, str]:
-    """The (blob hash, mode) git would give the file or link at `path`; raises `OSError`."""
+    """The (blob hash, mode) git would give the file or link at `path`.
+
+    Raises `OSError`, also for anything else: a pipe, a socket, a device.
+    """
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         target = os.fsencode(path.readlink())
         return _hash(len(target), [target]), LINK
+    if not stat.S_ISREG(status.st_mode):
+        # Opening a pipe would wait for a writer, for ever.
+        raise OSError(errno.EINVAL, f"{path.name} is neither a file nor a link")
     mode = EXECUTABLE if status.st_mode & stat.S_IXUSR else REGULAR
     with path.open("rb") as content:
         return _hash(status.st_size, iter(lambda: content.read(_CHUNK), b"")), mode

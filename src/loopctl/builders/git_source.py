@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from loopctl.builders.blobs import blob_of, tree_digest, walk
 from loopctl.inert import one_line
@@ -19,6 +19,11 @@ _NEVER_SOURCE = frozenset({".git", ".loopctl", "__pycache__", ".venv", "node_mod
 
 _MOST_COMMITS = 50
 
+_NOT_THIS_REPOSITORY = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
+)
+"""What git sets for a hook: it would make every question one about the hook's repository."""
+
 
 class GitSources(Sources):
     """Reads what git tracks and what it does not ignore."""
@@ -29,7 +34,7 @@ class GitSources(Sources):
             raise SourceError(f"the source folder {folder} does not exist", where=str(folder))
         inside = self._is_repository(folder, stop)
         paths = self._listed(folder, stop) if inside else _plain(folder)
-        files = tuple(_hashed(folder, path) for path in paths if _exists(folder / path))
+        files = tuple(_hashed(folder, path) for path in paths if _exists(folder, path))
         if not files:
             raise SourceError(
                 f"the source folder {folder} holds no files",
@@ -86,7 +91,7 @@ class GitSources(Sources):
         command = ["git", "-c", "core.fsmonitor=false", "--no-optional-locks", *arguments]
         try:
             with stop.child(GIT_TIMEOUT_S) as limited:
-                end, out, err = capture(command, cwd=folder, stop=limited)
+                end, out, err = capture(command, cwd=folder, env=_environ(), stop=limited)
         except OSError as error:
             raise SourceError(f"git cannot be run: {error}", hint="install git") from error
         stop.remaining(0)
@@ -96,13 +101,22 @@ class GitSources(Sources):
         return out
 
 
+def _environ() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in _NOT_THIS_REPOSITORY}
+
+
 def _plain(folder: Path) -> Sequence[str]:
     return [p for p in walk(folder) if not _NEVER_SOURCE.intersection(Path(p).parts)]
 
 
-def _exists(path: Path) -> bool:
-    """Tracked files may be deleted in the work tree; a submodule is a folder that git lists."""
-    return path.is_symlink() or path.is_file()
+def _exists(folder: Path, path: str) -> bool:
+    """Tracked files may be deleted in the work tree; a submodule is a folder that git lists.
+
+    What is reached through a link is not there either, as git sees it: the link itself is source.
+    """
+    if any((folder / parent).is_symlink() for parent in PurePath(path).parents[:-1]):
+        return False
+    return (folder / path).is_symlink() or (folder / path).is_file()
 
 
 def _hashed(folder: Path, path: str) -> SourceFile:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from loopctl.builders.blobs import LINK, blob_of, read_tree, tree_digest
+from loopctl.builders.blobs import EXECUTABLE, LINK, blob_of, read_tree, tree_digest
 from loopctl.errors import Problem, StorageError
 from loopctl.files import ensure_private_dir, remove_tree
 from loopctl.inert import decode, one_line
@@ -57,11 +57,11 @@ class LocalBuilder(Builder):
             ensure_private_dir(self._images)
             ensure_private_dir(log.parent)
             work = Path(tempfile.mkdtemp(prefix=".building-", dir=self._images))
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise _unwritable(self._images, error) from error
         try:
             return self._made(spec, source, work, log, on, stop)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise _unwritable(work, error) from error
         finally:
             remove_tree(work)
@@ -90,7 +90,8 @@ class LocalBuilder(Builder):
             stop.remaining(0)
             _copy(source, file, work)
         on(Progress(f"copy {len(source.files)} files", time.monotonic() - began))
-        with log.open("wb") as output:
+        # Unbuffered: what a step printed is quoted from this file the moment it fails.
+        with log.open("wb", buffering=0) as output:
             log.chmod(0o600)
             for step in spec.build.steps:
                 seconds = self._step(step, work, output.write, log, stop)
@@ -123,7 +124,7 @@ class LocalBuilder(Builder):
         )
         end = child.wait(stop)
         write(stream.flush())
-        if end.code != 0:
+        if end.code != 0 or end.stopped:
             raise _step_failed(step, end, log, write)
         return end.duration_s
 
@@ -178,16 +179,26 @@ def _not_covered(spec: ServiceSpec, extra: tuple[str, ...]) -> tuple[str, ...]:
 def _copy(source: SourceTree, file: SourceFile, work: Path) -> None:
     origin, copy = source.root / file.path, work / file.path
     copy.parent.mkdir(parents=True, exist_ok=True)
+    if not _is_still_there(origin, file):
+        raise _changed(file)
     if file.mode == LINK:
         copy.symlink_to(origin.readlink())
     else:
         shutil.copyfile(origin, copy, follow_symlinks=False)
-        copy.chmod(0o755 if file.mode == "100755" else 0o644)
+        copy.chmod(0o755 if file.mode == EXECUTABLE else 0o644)
     if blob_of(copy) != (file.blob, file.mode):
-        raise BuildError(
-            f"{file.path} changed while it was copied",
-            hint="do not edit the source while a build reads it; run again",
-        )
+        raise _changed(file)
+
+
+def _is_still_there(origin: Path, file: SourceFile) -> bool:
+    return origin.is_symlink() if file.mode == LINK else origin.is_file()
+
+
+def _changed(file: SourceFile) -> BuildError:
+    return BuildError(
+        f"{file.path} changed while it was copied",
+        hint="do not edit the source while a build reads it; run again",
+    )
 
 
 def _step_failed(step: str, end: Exit, log: Path, write: Callable[[bytes], object]) -> BuildError:
@@ -210,6 +221,6 @@ def _step_failed(step: str, end: Exit, log: Path, write: Callable[[bytes], objec
     )
 
 
-def _unwritable(place: Path, error: OSError) -> BuildError:
-    reason = error.what if isinstance(error, StorageError) else error.strerror
+def _unwritable(place: Path, error: OSError | StorageError) -> BuildError:
+    reason = error.what if isinstance(error, StorageError) else error.strerror or str(error)
     return BuildError(f"cannot write {place}: {reason}", hint="free some disk or choose --runs-dir")

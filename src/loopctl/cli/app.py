@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
 import typer
 
 from loopctl import __version__
 from loopctl.cli import author, look_back, loop
 from loopctl.cli.settings import Settings, no_color_asked
+
+P = ParamSpec("P")
 
 app = typer.Typer(
     name="loopctl",
@@ -68,13 +72,28 @@ def global_options(
     )
 
 
-app.command("run")(loop.run)
-app.command("plan")(loop.plan)
-app.command("down")(loop.down)
-app.command("runs")(look_back.runs)
-app.command("show")(look_back.show)
-app.command("report")(look_back.report)
-app.command("logs")(look_back.logs)
-app.command("validate")(author.validate)
-app.command("schema")(author.schema)
-app.command("doctor")(author.doctor)
+def _exits(command: Callable[P, int]) -> Callable[P, None]:
+    """A command's number becomes the exit code of the process."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        raise typer.Exit(command(*args, **kwargs))
+
+    return run
+
+
+_COMMANDS: tuple[Callable[..., int], ...] = (
+    loop.run,
+    loop.plan,
+    loop.down,
+    look_back.runs,
+    look_back.show,
+    look_back.report,
+    look_back.logs,
+    author.validate,
+    author.schema,
+    author.doctor,
+)
+
+for _command in _COMMANDS:
+    app.command(_command.__name__)(_exits(_command))

@@ -1,1 +1,1 @@
-"""What a test proves: the rules that grade it, and the plugin that watches it in the user's pytest."""
+"""What a test proves: the rules that grade it, and the plugin that watches the user's pytest."""

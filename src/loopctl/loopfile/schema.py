@@ -213,7 +213,7 @@ def _for_editors(schema: Any) -> Any:
 
 
 def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
-    typed = schema.get("type") in {"integer", "number", "boolean"}
+    typed = schema.get("type") in ("integer", "number", "boolean")
     if not typed and not schema.keys() & {"pattern", "enum", "const", "format"}:
         return schema
     reference = {"type": "string", "pattern": r"\$\{"}

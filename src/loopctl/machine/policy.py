@@ -42,17 +42,20 @@ def judge(worklog: Worklog, stopped: str | None, internal: str | None) -> Judgem
     """
     if internal is not None:
         return Judgement(Verdict.INTERNAL, ExitCode.INTERNAL, StopReason.FATAL, internal)
+    cycle = worklog.last
+    settle = _record(cycle, State.SETTLE) if cycle else None
+    if settle is not None and settle.kind is OutcomeKind.ERRORED:
+        # Also after a signal: users may be met by a revision that nobody has verified.
+        return _ended(Verdict.UNDELIVERED, StopReason.RESTORE_FAILED, settle.detail)
     if stopped in _SIGNALS:
         return Judgement(
             Verdict.INTERRUPTED, _SIGNALS[stopped], StopReason.INTERRUPTED, f"by {stopped}"
         )
-    cycle = worklog.last
     if cycle is None:
         return Judgement(Verdict.INTERNAL, ExitCode.INTERNAL, StopReason.FATAL, "no cycle began")
-    failed = cycle.failed_stage
-    settle = _record(cycle, State.SETTLE)
-    if settle is not None and settle.kind is OutcomeKind.ERRORED:
-        return _ended(Verdict.UNDELIVERED, StopReason.RESTORE_FAILED, settle.detail)
+    # What a stranger changed goes before whatever this run had found until then.
+    moved = (stage for stage in cycle.stages if stage.kind is OutcomeKind.MOVED)
+    failed = next(moved, cycle.failed_stage)
     if failed is None:
         return _ended(Verdict.GREEN, StopReason.GREEN, "")
     verdict = _verdict(failed, cycle)

@@ -66,6 +66,7 @@ def _table() -> dict[tuple[State, Kind], State]:
         table[State.DIAGNOSE, kind] = State.REMEDIATE
     for here in (State.SETTLE, State.DIAGNOSE, State.REMEDIATE):
         table[here, Kind.INTERRUPTED] = State.STOPPED
+    for here in (State.COLLECT, State.SETTLE, State.DIAGNOSE, State.REMEDIATE):
         table[here, Kind.MOVED] = State.STOPPED
     for kind in (Kind.OK, Kind.FAILED, Kind.ERRORED):
         table[State.REMEDIATE, kind] = State.STOPPED

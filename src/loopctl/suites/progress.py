@@ -82,7 +82,7 @@ class Progress:
             self._test_event(kind, test, self._running[test], clean)
 
     def _counts(self, test: str, case: Case, clean: Event) -> bool:
-        # Whatever fails once its process was interrupted may fail by that: only a pass still counts.
+        # What fails once its process was interrupted may fail by that: only a pass still counts.
         told = clean.get("t")
         before = isinstance(told, int | float) and told <= (self._cutoff or told)
         harmless = case.status in (CaseStatus.PASSED, CaseStatus.SKIPPED)

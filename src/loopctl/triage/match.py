@@ -131,11 +131,19 @@ class Matcher:
             for watch in (*watches, *vetoes):
                 self._by_on.setdefault(watch.clause.on, []).append(watch)
         self._plain = [watch for watch in self._by_on.get("log", ()) if not watch.needs_trace]
+        self._eager = [watch for watch in self._plain if not watch.literals]
+        self._literals = tuple({text: None for watch in self._plain for text in watch.literals})
 
     def wants(self, event: LogEvent) -> bool:
         """Whether any signature could be interested in the event."""
-        watches = self._by_on.get("log", ()) if event.trace else self._plain
-        return any(watch.may_hit(event) for watch in watches)
+        if event.trace is not None:
+            return any(watch.may_hit(event) for watch in self._by_on.get("log", ()))
+        text = event.lines[0].text
+        # A plain loop: this line is run for every line of every log.
+        for literal in self._literals:
+            if literal in text:
+                return any(watch.may_hit(event) for watch in self._plain)
+        return any(watch.may_hit(event) for watch in self._eager)
 
     def see(self, record: Record) -> None:
         """Hold a record against every clause of its kind."""

@@ -526,6 +526,7 @@ class _Mocks:
         if wraps is None and _fakes_network(*place, patch.temp_original, new):
             self.add(id(patch), _dotted(*place), "mock.patch")
 
+    @_guarded
     def requests_mock_started(self, mocker: Any) -> None:
         self.add(id(mocker), "requests.sessions.Session.get_adapter", "requests-mock")
 
@@ -761,7 +762,8 @@ class _Hooks:
         if name not in self._waiting:
             return None
         for finder in [each for each in sys.meta_path if each is not self]:
-            spec = finder.find_spec(name, path, target)
+            find = getattr(finder, "find_spec", None)  # finders of old have none
+            spec = find(name, path, target) if find is not None else None
             if spec is not None:
                 self._run_after(spec.loader, name)
                 return spec

@@ -17,13 +17,12 @@ from typing import Final
 from loopctl.platforms.host import process_tree, shim
 from loopctl.platforms.host.capture import StreamCapture
 from loopctl.platforms.host.guardian import Guardian
+from loopctl.platforms.host.limits import grace_s
 from loopctl.platforms.host.log_file import LogFile
 from loopctl.platforms.host.tcp_ports import accepts, listening_ports
 from loopctl.ports.platform import PlatformError
 from loopctl.redact import Redactor
 
-#: Seconds between SIGTERM and SIGKILL, as on Cloud Run.
-GRACE_S: Final = 10.0
 _DRAIN_S: Final = 1.0
 
 
@@ -102,15 +101,16 @@ class ServiceProcess:
         return not self.ended.done()
 
     async def stop(self) -> Ended:
-        """SIGTERM to the group, ten seconds, SIGKILL to everything; return how it ended."""
+        """SIGTERM to the group, some grace, SIGKILL to everything; return how it ended."""
         self._stopping = True
         if not self._exit_seen.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGTERM)
+        grace = grace_s()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
+            async with asyncio.timeout(grace):
                 return await asyncio.shield(self.ended)
-        self._log.system(f"did not end within {GRACE_S:g} s of SIGTERM: killed")
+        self._log.system(f"did not end within {grace:g} s of SIGTERM: killed")
         self.kill()
         return await asyncio.shield(self.ended)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from loopctl.platforms.host.control import LONGEST_LINE, Fields, parse_answer, request_line
+from loopctl.platforms.host.limits import GRACE_VARIABLE, LAPSE_VARIABLE
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.host.server import LAPSE_VARIABLE
 from loopctl.ports.platform import PlatformError
 from loopctl.process import Stop, capture
 
@@ -23,7 +23,8 @@ _SLICE_S: Final = 0.2
 _SHOWN_LINES: Final = 5
 # The host lives long and holds no credential of the run that happened to start it.
 _HOST_ENVIRONMENT: Final = (
-    "PATH", "HOME", "LANG", "TMPDIR", "TZ", "XDG_RUNTIME_DIR", "PYTHONPATH", LAPSE_VARIABLE,
+    "PATH", "HOME", "LANG", "TMPDIR", "TZ", "XDG_RUNTIME_DIR", "PYTHONPATH",
+    LAPSE_VARIABLE, GRACE_VARIABLE,
 )  # fmt: skip
 
 

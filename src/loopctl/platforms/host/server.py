@@ -21,12 +21,9 @@ from loopctl.platforms.host.control import (
 from loopctl.platforms.host.durable import write_json
 from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.host import Host
+from loopctl.platforms.host.limits import lapse_s
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.process import identify
-
-#: For tests alone: seconds without a lease after which a host ends, in place of fifteen minutes.
-LAPSE_VARIABLE = "LOOPCTL_HOST_LAPSE_SECONDS"
-_LAPSE_S = 15 * 60.0
 
 _log = logging.getLogger("loopctl.host")
 
@@ -41,6 +38,8 @@ async def serve(place: Rendezvous, guardian: Guardian, on_ready: Callable[[], No
     server = await asyncio.start_unix_server(
         _Conversations(host).serve, place.socket, limit=LONGEST_LINE
     )
+    # Until here its folder, which nobody else can enter, has protected it.
+    place.socket.chmod(0o600)
     write_json(place.state / "host.json", _identity())
     _log.info("ready as process %s for %s (%s)", os.getpid(), place.root, place.environment)
     on_ready()
@@ -90,7 +89,7 @@ class _Conversations:
 
 async def _watch_leases(host: Host) -> None:
     """End the host once nobody has held a lease for long, unless it was told to keep up."""
-    lapse = float(os.environ.get(LAPSE_VARIABLE, _LAPSE_S))
+    lapse = lapse_s()
     held = time.monotonic()
     while time.monotonic() - held < lapse:
         await asyncio.sleep(min(1.0, lapse / 4))

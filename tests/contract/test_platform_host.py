@@ -1,0 +1,197 @@
+"""The life and death of the detached host that owns an environment's processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from platform_rig import SERVE, LocalRig, local_rig, wait_for
+
+from loopctl.model.artifact import ServiceState
+from loopctl.platforms.host.client import HostClient
+from loopctl.platforms.host.control import ProtocolError
+from loopctl.platforms.host.rendezvous import Rendezvous
+from loopctl.platforms.local.leases import FileLeases
+from loopctl.platforms.local.platform import LocalPlatform
+from loopctl.ports.platform import Absent, Dead, PlatformError
+from loopctl.process import Stop
+
+
+@pytest.fixture
+def rig() -> Iterator[LocalRig]:
+    with local_rig() as made:
+        yield made
+
+
+def test_a_host_that_is_killed_takes_everything_with_it_and_the_next_deploy_works(
+    rig: LocalRig,
+) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(
+        "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n" + SERVE
+    )
+    revision = rig.deploy_artifact(artifact, held, share="all")
+    rig.ready(revision)
+    rig.kill_host()
+    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
+    assert rig.platform.observe("chat", rig.stop) == Absent()
+    assert isinstance(rig.status(revision), Dead)
+    wait_for(lambda: rig.processes() == [], 3)
+    assert rig.place.socket.exists(), "a stale socket is what the next host has to cope with"
+    _, coverage = rig.log(revision)
+    assert coverage.gap == f"the end of {revision.name} is missing: its host was killed"
+    again = rig.deploy_artifact(artifact, held, share="all")
+    assert again.name.startswith("chat-00002-")
+    rig.ready(again)
+
+
+def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
+    held = rig.hold()
+    revision = rig.deploy(SERVE, held, share="all")
+    other = Rendezvous.of(rig.root, "local", rig.folder / "other-runs")
+    platform = LocalPlatform(other)
+    state = platform.observe("chat", Stop(10))
+    assert isinstance(state, ServiceState)
+    assert state.traffic == {revision.name: 100}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_services_live_on_after_the_lease_until_it_has_lapsed_unless_kept(keep: bool) -> None:
+    with local_rig(lapse="0.5") as rig:
+        held = rig.hold()
+        revision = rig.deploy(SERVE, held, share="all")
+        rig.ready(revision)
+        time.sleep(0.8)  # the lease is held: longer than the lapse, and nothing may happen
+        rig.ready(revision)
+        rig.platform.close(keep, rig.stop)
+        rig.leases.release(held)
+        if keep:
+            time.sleep(1.0)  # nothing may happen again
+            rig.ready(revision)
+        else:
+            wait_for(lambda: not rig.processes() and not rig.place.socket.exists(), 5)
+
+
+def test_the_end_of_a_host_is_orderly_on_sigterm(rig: LocalRig) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    rig.ready(revision)
+    os.kill(rig.host_pid(), signal.SIGTERM)
+    wait_for(lambda: not rig.processes() and not rig.place.socket.exists())
+    assert rig.log(revision)[1].complete
+
+
+def test_many_that_start_a_host_at_once_get_the_same_one(rig: LocalRig) -> None:
+    where = [str(rig.root), "local", str(rig.folder / "runs")]
+    command = [sys.executable, "-m", "loopctl.platforms.host", *where]
+    starters = [subprocess.Popen(command) for _ in range(4)]
+    assert [starter.wait(10) for starter in starters] == [0, 0, 0, 0]
+    hosts = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and str(rig.root).encode() in _command_line(entry)
+    ]
+    assert rig.host_pid() in hosts
+    assert len(hosts) == 2, "the host and its guardian"
+
+
+def test_a_host_is_small_and_starts_fast(rig: LocalRig) -> None:
+    began = time.monotonic()
+    HostClient(rig.place).ensure(rig.stop)
+    assert time.monotonic() - began < 2
+    status = Path(f"/proc/{rig.host_pid()}/status").read_text()
+    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) < 60_000
+
+
+def test_two_projects_cannot_share_a_runs_folder(rig: LocalRig) -> None:
+    HostClient(rig.place).ensure(rig.stop)
+    other = rig.folder / "other-project"
+    other.mkdir()
+    place = Rendezvous.of(other, "local", rig.folder / "runs")
+    with pytest.raises(PlatformError, match="used by the host of another project"):
+        HostClient(place).ensure(rig.stop)
+
+
+def test_a_front_door_whose_port_was_taken_moves_and_the_service_is_up(rig: LocalRig) -> None:
+    held = rig.hold()
+    rig.deploy(SERVE, held, share="all")
+    before = rig.platform.observe("chat", rig.stop)
+    assert isinstance(before, ServiceState)
+    rig.platform.down("chat", held, rig.stop)
+    wait_for(lambda: not rig.place.socket.exists())
+    port = int(before.url.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        rig.deploy(SERVE, held, share="all")
+        after = rig.platform.observe("chat", rig.stop)
+    assert isinstance(after, ServiceState)
+    assert after.url != before.url
+
+
+def test_a_stranger_in_the_socket_is_answered_and_the_host_lives(rig: LocalRig) -> None:
+    client = HostClient(rig.place)
+    client.ensure(rig.stop)
+    for nonsense in (b"GET / HTTP/1.1\n", b"[]\n", b'{"v": 99}\n', b"\xff\n", b'{"v": 1}\n'):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(rig.place.socket))
+            connection.sendall(nonsense)
+            assert b'"error"' in connection.recv(65536)
+    with pytest.raises(ProtocolError, match="knows no verb 'explode'"):
+        client.call("explode", {}, rig.stop)
+    assert rig.host_pid() > 0
+
+
+def test_socket_and_files_are_private(rig: LocalRig) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    rig.ready(revision)
+    assert rig.place.socket.stat().st_mode & 0o777 == 0o600
+    for path in (rig.place.runtime, *rig.place.runtime.rglob("*")):
+        assert not path.stat().st_mode & 0o077, path
+    state = rig.place.state
+    for path in (state, *state.glob("*"), *(state / "logs").rglob("*")):
+        assert not path.stat().st_mode & 0o077, path
+
+
+def test_no_secret_is_in_any_file_of_the_host_or_in_its_environment() -> None:
+    secret = "hunter2-hunter2"
+    with local_rig({"PASSWORD": secret}) as rig:
+        revision = rig.deploy(SERVE, rig.hold(), share="all")
+        rig.ready(revision)
+        files = [path for path in rig.folder.rglob("*") if path.is_file()]
+        assert len(files) > 5
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+        assert secret.encode() not in Path(f"/proc/{rig.host_pid()}/environ").read_bytes()
+
+
+def test_without_a_host_nothing_is_started_by_looking(rig: LocalRig) -> None:
+    artifact = rig.artifact(SERVE)
+    held = rig.hold()
+    assert rig.platform.observe("chat", rig.stop) == Absent()
+    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
+    rig.platform.down("chat", held, rig.stop)
+    rig.platform.close(keep=False, stop=rig.stop)
+    with pytest.raises(PlatformError, match="no host runs"):
+        rig.platform.route("chat", {"chat-00001-abc": 100}, held, rig.stop)
+    assert not rig.place.socket.exists()
+
+
+def test_a_second_project_with_the_same_runtime_folder_is_another_world(rig: LocalRig) -> None:
+    rig.hold()
+    other = rig.folder / "second"
+    other.mkdir()
+    place = Rendezvous.of(other, "local", rig.folder / "second-runs")
+    assert FileLeases(place).peek(place.target("chat"), Stop(5)) is None
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,166 @@
+"""The fifteen lines say who serves, what failed and what to do, and nothing that was not measured."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import pytest
+
+from loopctl.journal.brief import MOST_LINES, Role, brief
+from loopctl.journal.fold import fold
+from loopctl.model.events import CommitChanged, Left
+from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
+from tests.unit import worklogs
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_no_run_needs_more_than_fifteen_lines_in_the_contracts_order(name: str) -> None:
+    lines = brief(worklogs.ALL[name]().worklog()).lines
+
+    assert len(lines) <= MOST_LINES
+    order = [list(Role).index(line.role) for line in lines]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_a_run_that_was_killed_anywhere_still_has_a_brief_without_a_verdict(name: str) -> None:
+    events = worklogs.ALL[name]().events
+
+    for end in range(1, len(events)):
+        told = brief(fold(events[:end]))
+        assert told.of(Role.USERS)
+        assert told.of(Role.VERDICT)[0].startswith("none, the run has not ended")
+
+
+def test_users_of_a_green_run_are_served_by_its_verified_revision() -> None:
+    told = brief(worklogs.green().worklog())
+
+    assert told.lines[0].role is Role.USERS
+    assert told.lines[0].text == (
+        "chat: chat-00002-new 100 % since 2025-09-10 20:30:00Z, verified, changed by this run"
+    )
+    assert "green, golden-path on local, cycle 1 of at most 3, exit code 0" in told.lines[1].text
+    assert not told.of(Role.FAILED) + told.of(Role.CAUSE)
+
+
+def test_a_red_run_quotes_the_line_that_proves_its_likely_cause_with_its_place() -> None:
+    told = brief(worklogs.red().worklog())
+
+    assert told.of(Role.CAUSE) == (
+        "A caller uses an argument that is gone in chat (app.api-break, confidence 0.90)",
+    )
+    (quote,) = told.of(Role.QUOTE)
+    assert quote == f'"{worklogs.QUOTE.quote}" at logs/1/chat.jsonl#812'
+    assert any("tests/test_chat.py:41: AssertionError" in text for text in told.of(Role.FAILED))
+    assert told.of(Role.RESTORE)[0].startswith("done")
+    assert "not changed by this run" in told.of(Role.USERS)[0]
+
+
+def test_one_next_command_works_without_loopctl() -> None:
+    for name in worklogs.ALL:
+        commands = brief(worklogs.ALL[name]().worklog()).of(Role.NEXT)
+        assert any(command.startswith("loopctl ") for command in commands), name
+        assert any(command.split()[0] in ("curl", "less", "tail") for command in commands), name
+
+
+def test_a_partial_run_says_so_in_its_first_line() -> None:
+    first = str(brief(worklogs.partial().worklog()).lines[0])
+
+    assert first.startswith("USERS: PARTIAL (--suite p1-critical; nothing is promoted)")
+
+
+def test_a_restore_that_failed_opens_with_the_command_that_mends_it() -> None:
+    told = brief(worklogs.restore_failed().worklog())
+
+    assert str(told.lines[0]) == f"MEND: {worklogs.MEND}"
+    assert "NOT verified, changed by this run" in told.lines[1].text
+    assert "(restore-failed)" in told.lines[2].text
+
+
+def test_a_first_run_ever_that_failed_says_that_it_serves_unverified() -> None:
+    assert "its first revision, which serves UNVERIFIED" in (
+        brief(worklogs.undelivered().worklog()).lines[0].text
+    )
+
+
+def test_six_of_six_skipped_is_unproven_and_without_an_invented_cause() -> None:
+    told = brief(worklogs.unproven().worklog())
+
+    assert told.verdict is Verdict.UNPROVEN
+    assert "0 of 6 passed: 6 skipped" in told.of(Role.FAILED)[0]
+    assert told.of(Role.CAUSE) == ("no known cause",)
+    assert told.of(Role.LOG) == (
+        '"main cleanup" at logs/1/chat.jsonl#3 (7 times, no green run to compare with)',
+    )
+
+
+def test_what_a_stage_captured_is_quoted_even_when_no_cause_is_known() -> None:
+    told = brief(worklogs.undelivered({worklogs.OLD: 100}).worklog())
+
+    assert told.of(Role.CAUSE) == ("no known cause",)
+    assert told.of(Role.QUOTE) == ('"SystemExit: 3" at logs/1/chat.jsonl#2',)
+
+
+def test_everything_that_is_missing_at_preflight_is_named_with_what_to_do() -> None:
+    told = brief(worklogs.preflight(3).worklog())
+
+    assert told.of(Role.USERS) == ("not looked at; this run changed nothing",)
+    failed = told.of(Role.FAILED)
+    assert len(failed) == 3
+    assert all(f"KEY_{n}" in failed[n] and f"export KEY_{n}=" in failed[n] for n in range(3))
+
+
+def test_what_has_no_room_is_counted() -> None:
+    told = brief(worklogs.preflight(40).worklog())
+
+    assert len(told.lines) == MOST_LINES
+    failed = told.of(Role.FAILED)
+    assert failed[-1].endswith(f"(and {40 - len(failed)} more in the report)")
+
+
+def test_changes_since_green_name_commits_and_configuration() -> None:
+    run = replace(worklogs.RUN, green_run="RUN-7", config_changed=("loops/base.yaml",))
+    script = worklogs.Script(run).until_health({worklogs.OLD: 100})
+    for n in range(5):
+        script.add(CommitChanged(f"{n}" * 40, f"subject {n}", "RUN-7"))
+    script.stage(State.HEALTH, OutcomeKind.FAILED, "it died")
+    script.ended(Verdict.UNDELIVERED, 5, StopReason.NEEDS_HUMAN)
+
+    (text,) = brief(script.worklog()).of(Role.CHANGED)
+
+    assert text.startswith("5 commits: 000000000000 subject 0; 111111111111 subject 1; ")
+    assert "and 2 more; configuration: loops/base.yaml; since RUN-7" in text
+
+
+def test_a_run_that_changed_something_and_could_not_read_it_back_does_not_claim_otherwise() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100})
+    script.ended(Verdict.INTERNAL, 70, StopReason.FATAL, detail="KeyError: 'x'")
+
+    told = brief(script.worklog())
+
+    assert "not known" in told.of(Role.USERS)[0]
+    assert "this run did change it" in told.of(Role.USERS)[0]
+    assert told.of(Role.FAILED) == ("KeyError: 'x'",)
+
+
+def test_many_services_stay_on_the_first_line_and_are_counted() -> None:
+    run = worklogs.RUN
+    serving = tuple(Left(f"s{n}", {f"s{n}-1": 100}, True, False) for n in range(7))
+    script = worklogs.Script(run).stage(State.PREFLIGHT)
+    script.ended(Verdict.GREEN, 0, StopReason.GREEN, left=serving)
+
+    (users,) = brief(script.worklog()).of(Role.USERS)
+
+    assert "s2: s2-1 100 %, verified" in users
+    assert users.endswith("and 4 more services")
+
+
+@pytest.mark.parametrize("long", ["", "x" * 10_000_000], ids=["short", "10 MB"])
+def test_nothing_hostile_reaches_the_terminal(long: str) -> None:
+    told = str(brief(worklogs.hostile(long).worklog()))
+
+    assert len(told) < 20_000
+    for char in told.replace("\n", ""):
+        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), hex(ord(char))
+    assert len(told.splitlines()) <= MOST_LINES

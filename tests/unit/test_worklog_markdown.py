@@ -1,0 +1,175 @@
+"""`worklog.md` renders as it was meant, whatever tests and services print, and its sums are right."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from markdown_it import MarkdownIt
+
+from loopctl.journal.fold import fold
+from loopctl.model.evidence import CaseStatus, Grade, SuiteOutcome
+from loopctl.model.state import OutcomeKind
+from loopctl.reports.markdown import worklog_markdown
+from tests.unit import worklogs
+
+OURS = {
+    *("h1", "h2", "h3", "p", "ul", "ol", "li", "strong", "code", "pre", "details", "summary"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.headings: list[str] = []
+        self.open = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.open += tag == "details"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.open -= tag == "details"
+
+
+def _render(markdown: str) -> tuple[str, _Tags]:
+    html = (
+        MarkdownIt("commonmark", {"html": True, "linkify": False}).enable("table").render(markdown)
+    )
+    tags = _Tags()
+    tags.feed(html)
+    return html, tags
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_every_run_renders_to_tags_that_are_ours_alone(name: str) -> None:
+    _, tags = _render(worklog_markdown(worklogs.ALL[name]().worklog()))
+
+    assert set(tags.seen) <= OURS
+    assert tags.open == 0
+
+
+def test_hostile_text_adds_no_heading_no_list_item_and_no_cell() -> None:
+    def harmless(text: str) -> str:
+        return re.sub(r"[^a-z]", "", text) or "x"
+
+    hostile, tags = _render(worklog_markdown(worklogs.hostile("").worklog()))
+
+    assert "<script" not in hostile
+    assert "<a " not in hostile
+    assert "\x1b" not in hostile
+    assert "\u202e" not in hostile
+    assert harmless("heading") not in re.findall(r"<h1>([^<]*)</h1>", hostile)
+    assert tags.seen.count("h1") == 1
+    for row in re.findall(r"<tr>(.*?)</tr>", hostile, re.DOTALL):
+        assert row.count("<t") in (2, 3, 5, 6, 13), "a cell more than the table has columns"
+
+
+def test_a_line_of_ten_megabytes_leaves_a_report_that_can_be_opened() -> None:
+    text = worklog_markdown(worklogs.hostile("x" * 10_000_000).worklog())
+
+    assert len(text) < 1_000_000
+    assert max(map(len, text.splitlines())) < 20_000
+
+
+@pytest.mark.parametrize("status", [CaseStatus.PASSED, CaseStatus.FAILED])
+def test_a_run_of_a_thousand_cases_stays_below_a_megabyte(status: CaseStatus) -> None:
+    noise = "\n".join(f"line {n} of what it printed, over and over" for n in range(500))
+    cases = [
+        worklogs.case(f"test_{n}", status, detail=noise, output=noise, message="no " + "x" * 500)
+        for n in range(1000)
+    ]
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    script.verify(cases, SuiteOutcome.FAILED, ("many",), OutcomeKind.FAILED)
+
+    text = worklog_markdown(script.worklog())
+
+    assert len(text.encode()) < 1_000_000
+    assert text.count("test\\_999") + text.count("test_999") > 0
+
+
+def test_the_first_heading_is_the_verdict_and_the_brief_follows() -> None:
+    lines = worklog_markdown(worklogs.red().worklog()).splitlines()
+
+    assert lines[0] == "# golden-path on local: red"
+    assert lines[2].startswith("- **USERS**: chat: chat-00001-old 100 %")
+
+
+def test_a_failed_case_stands_there_with_assertion_place_and_output() -> None:
+    html, _ = _render(worklog_markdown(worklogs.red().worklog()))
+
+    assert "AssertionError: no agent_completed" in html
+    assert "<code>tests/test_chat.py:41</code>" in html
+    assert "closed 1000 main cleanup" in html
+
+
+def test_the_counts_in_the_table_of_suites_add_up() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    cases = [
+        worklogs.case(f"test_{status}_{n}", status)
+        for number, status in enumerate(CaseStatus, start=1)
+        for n in range(number)
+    ]
+    script.verify(cases, SuiteOutcome.FAILED, ("so it is",), OutcomeKind.FAILED)
+
+    text = worklog_markdown(script.worklog())
+
+    (row,) = re.findall(r"^\| p1-critical \|.*$", text, re.MULTILINE)
+    collected, *by_status = [int(cell) for cell in row.split("|") if cell.strip().isdigit()]
+    assert by_status == [1, 2, 3, 4, 5, 6, 7]
+    assert collected == sum(by_status)
+    assert "## Cases that did not pass: 23" in text
+
+
+def test_what_was_not_checked_is_listed() -> None:
+    script = worklogs.Script(replace(worklogs.RUN, partial="--suite p1-critical"))
+    script.until_health({worklogs.OLD: 100}).healthy()
+    observed = worklogs.case("test_weak", grade=Grade.OBSERVED, reason="12 B out, 5 B in")
+    skipped = worklogs.case("test_skipped", CaseStatus.SKIPPED)
+    script.verify([*worklogs.PASSES, observed, skipped], SuiteOutcome.PASSED)
+
+    text = worklog_markdown(script.worklog())
+    listed = text[text.index("## Not checked") : text.index("## Timeline")]
+
+    assert "1 case of suite p1-critical: skipped" in listed
+    assert "1 of 5 passes of suite p1-critical: no receipt from the target itself" in listed
+    assert "partial: --suite p1-critical" in listed
+    assert "its journal has no end" in listed
+
+
+def test_a_suite_that_never_ran_is_not_left_out() -> None:
+    text = worklog_markdown(worklogs.preflight().worklog())
+
+    assert "p1-critical counts as not-run, because the run ended before it" in text
+    assert "suite p1-critical: the run ended before it" in text
+
+
+def test_an_impact_is_never_printed_without_its_source() -> None:
+    html, _ = _render(worklog_markdown(worklogs.green().worklog()))
+
+    assert "Impact of chat: $120K MRR (source: finance 2025-Q3)." in html
+
+
+def test_a_hypothesis_is_called_one() -> None:
+    text = worklog_markdown(worklogs.red().worklog())
+
+    assert "(observed, line 1 above)" in text
+    assert "(hypothesis, no captured evidence)" in text
+
+
+def test_cycles_tell_what_was_fixed_what_is_new_and_what_persists() -> None:
+    text = worklog_markdown(worklogs.two_cycles().worklog())
+
+    assert "Compared with cycle 1: 1 fixed, 1 new, 1 persisting." in text
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_a_run_that_was_killed_anywhere_has_a_worklog(name: str) -> None:
+    events = worklogs.ALL[name]().events
+
+    for end in range(1, len(events), 3):
+        assert "not ended" in worklog_markdown(fold(events[:end])).splitlines()[0]
