@@ -64,16 +64,16 @@ def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_services_live_on_after_the_lease_until_it_has_lapsed_unless_kept(keep: bool) -> None:
-    with local_rig(lapse="0.5") as rig:
+    with local_rig(lapse="0.3") as rig:
         held = rig.hold()
         revision = rig.deploy(SERVE, held, share="all")
         rig.ready(revision)
-        time.sleep(0.8)  # the lease is held: longer than the lapse, and nothing may happen
+        time.sleep(0.5)  # the lease is held: longer than the lapse, and nothing may happen
         rig.ready(revision)
         rig.platform.close(keep, rig.stop)
         rig.leases.release(held)
         if keep:
-            time.sleep(1.0)  # nothing may happen again
+            time.sleep(0.6)  # nothing may happen again
             rig.ready(revision)
         else:
             wait_for(lambda: not rig.processes() and not rig.place.socket.exists(), 5)

@@ -1,4 +1,4 @@
-"""Hangs, crashes, deadlines and interruptions: whose fault they are, and that nothing outlives them."""
+"""Hangs, crashes, deadlines and interruptions: who is at fault, and that nothing outlives them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_hang_does_not_hide_the_tests_after_it(project: Project) -> None:
         """,
     )
 
-    end = project.run(replace(project.spec, test_timeout_s=0.6))
+    end = project.run(replace(project.spec, test_timeout_s=1.0))
 
     assert [(c.id.rpartition("::")[2], str(c.status)) for c in project.cases] == [
         ("test_before", "passed"),
@@ -46,7 +46,7 @@ def test_a_hang_does_not_hide_the_tests_after_it(project: Project) -> None:
         ("test_after", "passed"),
         ("test_after_too", "failed"),
     ]
-    assert project.case("test_hangs").message == "still running after 0.6 s, its limit"
+    assert project.case("test_hangs").message == "still running after 1 s, its limit"
     assert (end.complete, end.collected, end.stopped) == (True, 4, None)
     assert "2 times" in end.detail
 
@@ -65,7 +65,7 @@ def test_what_a_test_does_after_it_was_interrupted_is_not_judged(project: Projec
         """,
     )
 
-    project.run(replace(project.spec, test_timeout_s=0.6))
+    project.run(replace(project.spec, test_timeout_s=1.0))
 
     assert project.statuses()["test_stubborn"] is CaseStatus.TIMEOUT
     assert project.statuses()["test_after"] is CaseStatus.PASSED
@@ -119,7 +119,7 @@ def test_a_suite_that_runs_out_of_time_says_who_ran_and_who_never_did(project: P
         """,
     )
 
-    end = project.run(replace(project.spec, suite_timeout_s=1.2))
+    end = project.run(replace(project.spec, suite_timeout_s=2.5))
 
     assert project.statuses() == {"test_slow": CaseStatus.TIMEOUT}
     assert (end.complete, end.stopped) == (False, "suite timeout")
@@ -198,13 +198,22 @@ def test_a_daemon_that_a_test_leaves_behind_is_dead_afterwards(project: Project)
 
 BESIDE_A_HANG = """
     import os, time, pytest
+
+    def touch(name):
+        open(name, "w").close()
+
     @pytest.mark.parametrize("n", range(4))
     def test_n(n):
         if n == 0:
+            touch("hangs")
             time.sleep(60)
-        elif not os.path.exists(f"again-{n}"):
-            open(f"again-{n}", "w").close()
-            time.sleep(2.5)
+        if n == 2:
+            while not os.path.exists("hangs"):
+                time.sleep(0.01)
+            time.sleep(0.4)
+        if n == 3 and not os.path.exists("again"):
+            touch("again")
+            time.sleep(60)
 """
 
 
@@ -213,18 +222,15 @@ def test_what_ran_beside_a_hang_is_run_again_only_when_that_harms_nothing(
     project: Project, *, repeatable: bool, beside: str
 ) -> None:
     project.write("tests/test_n.py", BESIDE_A_HANG)
-    # Both workers start their first test together; the limit strikes the second in its sleep.
-    spec = replace(
-        project.spec,
-        run="-p no:cacheprovider -p xdist -n 2 --dist=load tests",
-        test_timeout_s=1.5,
-        repeatable=repeatable,
-    )
+    # xdist gives each of two workers two tests: 3 starts 0.4 s after 0 did, on the other one.
+    run = "-p no:cacheprovider -p xdist -n 2 tests"
 
-    project.run(spec)
+    project.run(replace(project.spec, run=run, test_timeout_s=1.5, repeatable=repeatable))
 
-    statuses = {name: str(status) for name, status in project.statuses().items()}
-    assert statuses["test_n[0]"] == "timeout"
-    assert beside in statuses.values()
-    assert "failed" not in statuses.values()
-    assert len(statuses) == len(project.cases) == 4
+    assert len(project.cases) == 4
+    assert {name: str(status) for name, status in project.statuses().items()} == {
+        "test_n[0]": "timeout",
+        "test_n[1]": "passed",
+        "test_n[2]": "passed",
+        "test_n[3]": beside,
+    }

@@ -1,17 +1,18 @@
-"""The fifteen lines say who serves, what failed and what to do, and nothing that was not measured."""
+"""The fifteen lines say who serves, what failed and what to do; nothing that was not measured."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import worklogs
 
 from loopctl.journal.brief import MOST_LINES, Role, brief
 from loopctl.journal.fold import fold
 from loopctl.model.events import CommitChanged, Left
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
-from tests.unit import worklogs
 
 
 @pytest.mark.parametrize("name", worklogs.ALL)
@@ -62,6 +63,15 @@ def test_one_next_command_works_without_loopctl() -> None:
         commands = brief(worklogs.ALL[name]().worklog()).of(Role.NEXT)
         assert any(command.startswith("loopctl ") for command in commands), name
         assert any(command.split()[0] in ("curl", "less", "tail") for command in commands), name
+
+
+def test_the_command_finds_runs_that_are_kept_elsewhere() -> None:
+    folder = Path("/var/my runs/runs", worklogs.RUN_ID)
+
+    told = brief(worklogs.green().worklog(), folder)
+
+    assert told.of(Role.NEXT)[0] == f"loopctl --runs-dir '/var/my runs' report {worklogs.RUN_ID}"
+    assert told.of(Role.REPORT) == (str(folder / "worklog.md"),)
 
 
 def test_a_partial_run_says_so_in_its_first_line() -> None:
@@ -146,7 +156,9 @@ def test_a_run_that_changed_something_and_could_not_read_it_back_does_not_claim_
 
 def test_many_services_stay_on_the_first_line_and_are_counted() -> None:
     run = worklogs.RUN
-    serving = tuple(Left(f"s{n}", {f"s{n}-1": 100}, True, False) for n in range(7))
+    serving = tuple(
+        Left(f"s{n}", {f"s{n}-1": 100}, verified=True, changed_by_run=False) for n in range(7)
+    )
     script = worklogs.Script(run).stage(State.PREFLIGHT)
     script.ended(Verdict.GREEN, 0, StopReason.GREEN, left=serving)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from loopfile_project import MINIMAL, only, place, plan_of, problems_of, project
 
+from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.schema import json_schema
 from loopctl.loopfile.source import compose
-from loopctl.loopfile.problems import Problems
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def test_a_hundred_errors_are_a_hundred_problems(tmp_path: Path) -> None:
     text = MINIMAL.replace("  - id: smoke\n    run: tests\n", many)
     found = problems_of(project(tmp_path, text))
     assert len(found) == 100
-    assert [place(problem) for problem in found] == [(n + 8, 22 + len(f"{n}")) for n in range(100)]
+    assert [place(problem) for problem in found] == [(n + 8, 21 + len(f"{n}")) for n in range(100)]
     assert {problem.hint for problem in found} == {'did you mean "priority"?'}
 
 
@@ -151,5 +151,5 @@ def test_service_names_are_those_that_every_platform_takes(tmp_path: Path, name:
 def test_the_tree_outlives_a_fault_in_every_part(tmp_path: Path) -> None:
     text = "version: 2\nname: []\nservices: 5\nsuites: {}\nenvironments: [local]\nworklog: x\n"
     path = project(tmp_path, text)
-    assert compose(path, Problems())
+    assert compose(path, Problems()).entries
     assert [place(found)[0] for found in problems_of(path)] == [1, 2, 3, 4, 5, 6]

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+import worklogs
 
 from loopctl.journal.codec import from_json, to_json
 from loopctl.journal.fold import fold
 from loopctl.reports.result import cycle_document, result_document
-from tests.unit import worklogs
 
 CONTRACT = """
 {"schema": 1, "run_id": "…", "loop": "golden-path", "environment": "local", "verdict": "green", "exit_code": 0,

@@ -60,7 +60,7 @@ def _text(text: str, style: str = "") -> Text:
 
 def _header(worklog: Worklog, moment: Moment, width: int) -> Text:
     run = worklog.run
-    number = worklog.last.number if worklog.last else 0
+    number = worklog.last.number if worklog.last else 1
     parts = [f"{one_line(run.loop, 40)} on {one_line(run.environment, 24)}"]
     parts.append(f"cycle {number}/{run.max_cycles}")
     parts.append(seconds(moment.elapsed_s))

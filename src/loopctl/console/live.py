@@ -5,6 +5,7 @@ Only this module and `frame` import rich, which costs 60 ms that no other comman
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from types import TracebackType
@@ -84,7 +85,8 @@ class LiveView:
         finally:
             if not self._closed:
                 self._closed = True
-                self._live.stop()
+                with contextlib.suppress(OSError, ValueError):
+                    self._live.stop()
 
     def __enter__(self) -> LiveView:
         return self

@@ -14,7 +14,7 @@ from pathlib import Path
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.brief_cause import cause_lines, changes_text, tried_text, where_text
 from loopctl.journal.brief_failed import failed_texts
-from loopctl.journal.brief_next import next_commands
+from loopctl.journal.brief_next import DEFAULT_RUNS_DIR, next_commands
 from loopctl.journal.brief_users import users_text
 from loopctl.journal.wording import seconds
 from loopctl.journal.worklog import Worklog
@@ -70,7 +70,7 @@ class Brief:
 
 def brief(worklog: Worklog, folder: Path | None = None) -> Brief:
     """The brief of a run. `folder` is where its files are, as a person would type it."""
-    folder = folder or Path(".loopctl/runs", worklog.run.run_id)
+    folder = folder or Path(DEFAULT_RUNS_DIR, "runs", worklog.run.run_id)
     above = tuple(_above(worklog))
     below = tuple(_below(worklog, folder))
     # Every other line has a bound of its own: what failed gets the room that is left.
@@ -152,7 +152,7 @@ def _restore(worklog: Worklog) -> str:
         case "kept":
             return "not done: --keep leaves what was deployed"
         case "not-needed":
-            return "not needed: no traffic was moved"
+            return "not needed: this run took no traffic from what served before"
 
 
 def _owner(worklog: Worklog) -> str:

@@ -10,6 +10,7 @@ from loopctl.journal.brief_cause import blamed
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.state import State
 
+DEFAULT_RUNS_DIR = ".loopctl"
 _LONGEST = 2000
 
 
@@ -17,7 +18,7 @@ def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
     """At most three: a proposed remedy, one of loopctl's, one that works without loopctl."""
     cycle = worklog.last
     proposed = _proposed(cycle)
-    return (*([proposed] if proposed else []), _with(worklog), _without(worklog, folder))
+    return (*([proposed] if proposed else []), _with(worklog, folder), _without(worklog, folder))
 
 
 def _proposed(cycle: CycleRecord | None) -> str:
@@ -28,13 +29,19 @@ def _proposed(cycle: CycleRecord | None) -> str:
     return one_line(remedy.command, _LONGEST)
 
 
-def _with(worklog: Worklog) -> str:
+def _with(worklog: Worklog, folder: Path) -> str:
+    runs_dir = folder.parent.parent
+    option = "" if runs_dir.name == DEFAULT_RUNS_DIR else f" --runs-dir {_path(runs_dir)}"
+    return f"loopctl{option} {_command(worklog)}"
+
+
+def _command(worklog: Worklog) -> str:
     run_id = shlex.quote(one_line(worklog.run.run_id, 120))
     service = _service(worklog.last)
     failed = worklog.last.failed_stage if worklog.last else None
     if service is not None and service.logs and failed and failed.stage is not State.VERIFY:
-        return f"loopctl logs {run_id} {shlex.quote(one_line(service.name, 63))}"
-    return f"loopctl report {run_id}"
+        return f"logs {run_id} {shlex.quote(one_line(service.name, 63))}"
+    return f"report {run_id}"
 
 
 def _without(worklog: Worklog, folder: Path) -> str:

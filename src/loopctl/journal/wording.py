@@ -26,7 +26,7 @@ def iso(at: datetime) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration given in seconds: `85 ms`, `8.2 s`, `2 min 05 s`, `2 h 00 min`; `not measured` for None."""
+    """A duration: `85 ms`, `8.2 s`, `2 min 05 s`, `2 h 00 min`; `not measured` for None."""
     if value is None:
         return "not measured"
     if value < 0.9995:

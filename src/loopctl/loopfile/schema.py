@@ -203,7 +203,7 @@ def _for_editors(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     clean = {key: value for key, value in schema.items() if key not in {"default", "title"}}
-    for key in ("properties", "$defs"):
+    for key in ("properties", "patternProperties", "$defs"):
         if key in clean:
             clean[key] = {name: _for_editors(below) for name, below in clean[key].items()}
     for key in ("items", "additionalProperties", "anyOf"):

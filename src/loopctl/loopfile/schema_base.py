@@ -41,12 +41,12 @@ class Part(BaseModel):
 Id: TypeAlias = Annotated[
     str,
     AfterValidator(matching(_ID, _ID_SAYS)),
-    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!x-){_ID}$"}),
 ]
 ServiceId: TypeAlias = Annotated[
     str,
     AfterValidator(matching(f"(?=.{{1,49}}$){_ID}", f"{_ID_SAYS}, under 50 characters")),
-    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$", "maxLength": 49}),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!x-){_ID}$", "maxLength": 49}),
 ]
 ServicesOf: TypeAlias = Annotated[dict[ServiceId, T], BeforeValidator(without_free_keys)]
 ByName: TypeAlias = Annotated[dict[Id, T], BeforeValidator(without_free_keys)]

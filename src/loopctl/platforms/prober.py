@@ -32,7 +32,7 @@ class HttpProber:
         limit = stop.remaining(timeout_s)
         began = time.monotonic()
         try:
-            with _client().stream(
+            with self._client.stream(
                 "GET", url, timeout=limit, follow_redirects=follow_redirects
             ) as response:
                 body = _read(response, began + limit, stop)
@@ -48,18 +48,17 @@ class HttpProber:
             own=_OWN_ANSWER not in response.headers,
         )
 
+    @functools.cached_property
+    def _client(self) -> httpx.Client:
+        import httpx  # noqa: PLC0415
 
-@functools.cache
-def _client() -> httpx.Client:
-    import httpx  # noqa: PLC0415
-
-    direct = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
-    return httpx.Client(
-        limits=httpx.Limits(max_keepalive_connections=0),
-        headers={"user-agent": "loopctl-prober"},
         # A proxy that the environment names does not reach this machine's own services.
-        mounts=direct,
-    )
+        direct = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+        return httpx.Client(
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"user-agent": "loopctl-prober"},
+            mounts=direct,
+        )
 
 
 def _read(response: httpx.Response, deadline: float, stop: Stop) -> bytes:

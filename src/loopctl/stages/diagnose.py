@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.events import CommitChanged, FindingMade, NotChecked, NovelLine
+from loopctl.model.finding import Fault
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
@@ -80,7 +81,9 @@ class Diagnose:
         kept = [record for record in cycle.services.values() if record.logs is not None]
         return Symptoms(
             stage=failed.stage,
-            faults=tuple(fault for stage in cycle.stages for fault in stage.faults),
+            faults=tuple(
+                _placed(fault, cycle) for stage in cycle.stages for fault in stage.faults
+            ),
             logs=tuple(_log(record, folder) for record in kept),
             requests=tuple(log for record in kept for log in _requests(record, folder)),
             suites=tuple(
@@ -124,6 +127,19 @@ class Diagnose:
             for line in commits:
                 changed = CommitChanged(line.commit, line.subject, self._green.run_id)
                 journal.append(changed, service=spec.name)
+
+
+def _placed(fault: Fault, cycle: CycleRecord) -> Fault:
+    """The fault with quotes of the live log located in the copy that the run keeps.
+
+    Both count the lines of one revision, so the number stays.
+    """
+    record = cycle.services.get(fault.service or "")
+    if record is None or record.logs is None or record.revision is None:
+        return fault
+    live, kept = f"{record.name}/{record.revision.name}#", f"{record.logs.path}#"
+    quotes = (replace(q, source=q.source.replace(live, kept)) for q in fault.quotes)
+    return replace(fault, quotes=tuple(quotes))
 
 
 def _log(record: ServiceRecord, folder: Path) -> ServiceLog:

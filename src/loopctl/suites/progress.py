@@ -45,6 +45,7 @@ class Progress:
         self._met_errors: set[tuple[str, str]] = set()
         self._cutoff: float | None = None
         self._late: set[str] = set()
+        self._is_later_process = False
         self.collected_count: int | None = None
         self.ended_count = 0
         self.deselected: int | None = None
@@ -95,8 +96,8 @@ class Progress:
             self._roots = tuple(dict.fromkeys((root, self._cwd)))
 
     def _collects(self, raw: Event) -> None:
-        if self._started:
-            return  # a pytest that was started again collects only what is left
+        if self._is_later_process:
+            return  # it collects only what is left
         self.collected_count = self.collected_count or 0
         ids = raw.get("ids")
         for each in ids if isinstance(ids, list) else ():
@@ -192,6 +193,7 @@ class Progress:
 
     def next_process(self) -> None:
         """The same suite goes on in another process."""
+        self._is_later_process = True
         self._cutoff = None
         self.session_ended = False
 

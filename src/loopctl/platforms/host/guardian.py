@@ -19,13 +19,17 @@ class Guardian:
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
+        #: The sessions of all services that have not been seen to end.
+        self.sessions: set[int] = set()
 
     def watch(self, session: int, revision: str, port: int) -> None:
         """From now on kill this service when the host is gone."""
+        self.sessions.add(session)
         self._tell(f"+ {session} {revision} {port}\n")
 
     def forget(self, session: int) -> None:
         """The service has ended."""
+        self.sessions.discard(session)
         self._tell(f"- {session}\n")
 
     def _tell(self, line: str) -> None:

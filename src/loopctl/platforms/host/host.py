@@ -68,8 +68,7 @@ class Host:
 
     def reap(self) -> None:
         """Collect orphans that have ended."""
-        live = (r for service in self._services.values() for r in service.revisions.values())
-        process_tree.reap(revision.process.pid for revision in live)
+        process_tree.reap(self._guardian.sessions)
 
     async def end(self) -> None:
         """End every service, and every process that came of one."""

@@ -124,11 +124,6 @@ class Service:
         await asyncio.gather(*(self._remove(each) for each in list(self.revisions.values())))
         self._requests.close()
 
-    def kill(self) -> None:
-        """SIGKILL to every process of the service."""
-        for revision in self.revisions.values():
-            revision.process.kill()
-
     def _switch(self, traffic: Mapping[str, int]) -> None:
         self._traffic = Traffic(dict(traffic), frozenset(self._traffic.now))
         self._apply_routes()

@@ -1,0 +1,197 @@
+"""One run at a time on a target: the promises of the leases port, kept by every adapter."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from platform_rig import environment
+
+from loopctl.model.artifact import Target
+from loopctl.platforms.host.rendezvous import Rendezvous
+from loopctl.platforms.local.leases import FileLeases
+from loopctl.ports.leases import Held, HeldByOther, LeaseError, LeaseLost, Leases
+from loopctl.process import Stop
+
+HOLD_AND_DIE = """
+import os, sys
+from pathlib import Path
+from loopctl.platforms.host.rendezvous import Rendezvous
+from loopctl.platforms.local.leases import FileLeases
+from loopctl.process import Stop
+place = Rendezvous.of(Path(sys.argv[1]), "local", Path(sys.argv[2]))
+FileLeases(place).acquire([place.target("chat")], "run-dead", 600, Stop(5))
+os._exit(9)
+"""
+
+
+class FileRig:
+    """File leases of one environment, and of a second runs folder on the same project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "project").mkdir()
+        self.place = Rendezvous.of(folder / "project", "local", folder / "runs")
+        other = Rendezvous.of(folder / "project", "local", folder / "other-runs")
+        self.leases: Leases = FileLeases(self.place)
+        self.elsewhere: Leases = FileLeases(other)
+
+    def target(self, service: str) -> Target:
+        return self.place.target(service)
+
+    def hold_and_die(self) -> None:
+        """Take the lease on `chat` in a process that is killed with it."""
+        where = [str(self.folder / "project"), str(self.folder / "runs")]
+        died = subprocess.run([sys.executable, "-c", HOLD_AND_DIE, *where], check=False)
+        assert died.returncode == 9
+
+
+@contextmanager
+def file_rig() -> Iterator[FileRig]:
+    with (
+        tempfile.TemporaryDirectory(prefix="lc-") as folder,
+        environment(XDG_RUNTIME_DIR=folder),
+    ):
+        yield FileRig(Path(folder))
+
+
+ADAPTERS: Mapping[str, Callable[[], AbstractContextManager[FileRig]]] = {"local": file_rig}
+
+
+@pytest.fixture(params=ADAPTERS)
+def rig(request: pytest.FixtureRequest) -> Iterator[FileRig]:
+    with ADAPTERS[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def stop() -> Stop:
+    return Stop(20)
+
+
+def test_a_lease_is_seen_held_and_let_go(rig: FileRig, stop: Stop) -> None:
+    chat = rig.target("chat")
+    assert rig.leases.peek(chat, stop) is None
+    held = rig.leases.acquire([chat], "run-1", 60, stop)
+    assert rig.leases.peek(chat, stop) == held
+    assert 59 < (held.until - held.since).total_seconds() < 61
+    rig.leases.release(held)
+    assert rig.leases.peek(chat, stop) is None
+    rig.leases.release(held)
+
+
+def test_a_second_run_is_told_who_holds_it_and_what_to_do(rig: FileRig, stop: Stop) -> None:
+    held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    with pytest.raises(HeldByOther) as refused:
+        rig.elsewhere.acquire([rig.target("chat")], "run-2", 60, stop)
+    told = str(refused.value)
+    assert "run-1" in told
+    assert f"process {os.getpid()} on " in told
+    assert f"{held.since:%Y-%m-%d %H:%M:%S} UTC" in told
+    assert f"{held.until:%H:%M:%S} UTC" in told
+    assert refused.value.hint is not None
+    assert refused.value.exit_code == 6
+
+
+def test_all_are_taken_or_none(rig: FileRig, stop: Stop) -> None:
+    names = [rig.target(name) for name in ("web", "auth", "chat")]
+    rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    with pytest.raises(HeldByOther):
+        rig.leases.acquire(names, "run-2", 60, stop)
+    assert rig.leases.peek(rig.target("auth"), stop) is None
+    assert rig.leases.peek(rig.target("web"), stop) is None
+
+
+def test_the_lease_of_a_dead_process_is_taken_over(rig: FileRig, stop: Stop) -> None:
+    rig.hold_and_die()
+    assert rig.leases.peek(rig.target("chat"), stop) is None
+    assert rig.leases.acquire([rig.target("chat")], "run-2", 60, stop).run_id == "run-2"
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_its_holder_learns_it(
+    rig: FileRig, stop: Stop
+) -> None:
+    old = rig.leases.acquire([rig.target("chat")], "run-1", 0.05, stop)
+    stop.wait(0.1)
+    new = rig.elsewhere.acquire([rig.target("chat")], "run-2", 60, stop)
+    assert new.fence != old.fence
+    with pytest.raises(LeaseLost, match="taken by run run-2"):
+        rig.leases.renew(old, stop)
+    rig.leases.release(old)
+    assert rig.leases.peek(rig.target("chat"), stop) == new
+
+
+def test_renewing_holds_on_for_as_long_again(rig: FileRig, stop: Stop) -> None:
+    held = rig.leases.acquire([rig.target("chat"), rig.target("auth")], "run-1", 0.4, stop)
+    for _ in range(4):
+        stop.wait(0.15)
+        renewed = rig.leases.renew(held, stop)
+        assert (renewed.fence, renewed.since) == (held.fence, held.since)
+        assert renewed.until > held.until
+        held = renewed
+    with pytest.raises(HeldByOther):
+        rig.elsewhere.acquire([rig.target("auth")], "run-2", 60, stop)
+
+
+def test_a_released_lease_cannot_be_renewed(rig: FileRig, stop: Stop) -> None:
+    held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    rig.leases.release(held)
+    with pytest.raises(LeaseLost):
+        rig.leases.renew(held, stop)
+    assert rig.leases.peek(rig.target("chat"), stop) is None
+
+
+def test_of_many_that_try_at_once_one_gets_it(rig: FileRig, stop: Stop) -> None:
+    targets = [rig.target("chat"), rig.target("auth")]
+    won: list[Held] = []
+    refused: list[HeldByOther] = []
+
+    def attempt(leases: Leases, name: str) -> None:
+        try:
+            won.append(leases.acquire(targets, name, 60, stop))
+        except HeldByOther as error:
+            refused.append(error)
+
+    threads = [
+        threading.Thread(target=attempt, args=(leases, f"run-{n}"))
+        for n, leases in enumerate((rig.leases, rig.elsewhere) * 4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(refused)) == (1, 7)
+    assert [rig.leases.peek(target, stop) is not None for target in targets] == [True, True]
+
+
+def test_a_pid_that_was_given_to_another_process_holds_nothing(rig: FileRig, stop: Stop) -> None:
+    held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    [file] = rig.place.leases.glob("*.json")
+    record = json.loads(file.read_text())
+    record["started"] -= 1
+    file.write_text(json.dumps(record))
+    assert rig.leases.peek(held.targets[0], stop) is None
+
+
+def test_a_record_that_is_no_record_does_not_stand_in_the_way(rig: FileRig, stop: Stop) -> None:
+    rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    [file] = rig.place.leases.glob("*.json")
+    for nonsense in ("", "[]", '{"v": 1}', "\x00"):
+        file.write_text(nonsense)
+        assert rig.leases.peek(rig.target("chat"), stop) is None
+    rig.leases.acquire([rig.target("chat")], "run-2", 60, stop)
+
+
+def test_a_runtime_folder_that_is_open_to_others_is_refused(rig: FileRig, stop: Stop) -> None:
+    rig.place.runtime.parent.mkdir(mode=0o700)
+    rig.place.runtime.parent.chmod(0o755)
+    with pytest.raises(LeaseError, match="open to others"):
+        rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)

@@ -1,0 +1,145 @@
+"""The prober asks real servers: what it must tell of good, bad and absent answers."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from platform_rig import environment
+
+from loopctl.errors import Stopped
+from loopctl.platforms.prober import HttpProber
+from loopctl.ports.probe import Answer, Unreachable
+from loopctl.process import Stop
+
+PROBER = HttpProber()
+
+
+@contextmanager
+def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that reads a request's head and then does `answer`, for each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    try:
+                        answer(connection)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def reply(status: str, body: bytes = b"", *headers: str) -> Callable[[socket.socket], None]:
+    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers])
+    return lambda connection: connection.sendall(head.encode() + b"\r\n\r\n" + body)
+
+
+def probe(url: str, timeout_s: float = 5, *, follow: bool = False) -> Answer | Unreachable:
+    return PROBER.get(url, timeout_s, follow, Stop(10))
+
+
+def answered(url: str, *, follow: bool = False) -> Answer:
+    answer = probe(url, follow=follow)
+    assert isinstance(answer, Answer), answer
+    return answer
+
+
+def unreachable(url: str, timeout_s: float = 5) -> str:
+    answer = probe(url, timeout_s)
+    assert isinstance(answer, Unreachable), answer
+    return answer.reason
+
+
+def test_an_answer_is_told_with_status_body_and_latency() -> None:
+    with server(reply("200 OK", b'{"status": "healthy"}')) as url:
+        answer = answered(url + "/health")
+    assert (answer.status, answer.body, answer.own) == (200, '{"status": "healthy"}', True)
+    assert 0 < answer.latency_s < 5
+
+
+def test_a_redirect_is_told_and_not_followed_unless_wished() -> None:
+    with server(reply("200 OK", b"there")) as there:
+        moved = reply("307 Temporary Redirect", b"", f"Location: {there}/new")
+        with server(moved) as url:
+            stays, goes = answered(url), answered(url, follow=True)
+    assert (stays.status, stays.location) == (307, f"{there}/new")
+    assert (goes.status, goes.body) == (200, "there")
+
+
+def test_an_answer_of_the_front_door_is_not_the_services_own() -> None:
+    with server(reply("503 Unavailable", b"", "X-Loopctl-Front-Door: no-upstream")) as url:
+        assert answered(url).own is False
+
+
+def test_a_long_body_is_cut_and_an_encoded_one_is_read() -> None:
+    with server(reply("200 OK", b"x" * 1_000_000)) as url:
+        assert answered(url).body == "x" * 65536
+    with server(reply("200 OK", gzip.compress(b"hello"), "Content-Encoding: gzip")) as url:
+        assert answered(url).body == "hello"
+
+
+def test_nobody_listening_is_an_answer_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert "refused" in unreachable(f"http://127.0.0.1:{port}/")
+
+
+def test_what_is_not_http_is_unreachable_with_one_inert_line() -> None:
+    with server(lambda connection: connection.sendall(b"\x1b[31mSSH-2.0\r\n\r\n")) as url:
+        reason = unreachable(url)
+    assert "\n" not in reason
+    with server(lambda connection: connection.shutdown(socket.SHUT_RDWR)) as url:
+        assert "disconnected" in unreachable(url)
+
+
+@pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1/", "http://[::1", "not a url"])
+def test_an_address_that_is_none_is_unreachable(url: str) -> None:
+    assert unreachable(url)
+
+
+def test_an_answer_that_never_ends_is_given_up_in_time() -> None:
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    with server(trickle) as url:
+        began = time.monotonic()
+        assert unreachable(url, 0.3).startswith("no whole answer within 0.3 s")
+        assert time.monotonic() - began < 1
+
+
+def test_a_stopped_probe_raises_stopped() -> None:
+    stop = Stop(10)
+    stop.stop("enough")
+    with pytest.raises(Stopped):
+        PROBER.get("http://127.0.0.1:9/", 1, False, stop)
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine() -> None:
+    with (
+        server(reply("200 OK", b"direct")) as url,
+        environment(HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9"),
+    ):
+        answer = HttpProber().get(url, 5, False, Stop(10))
+    assert isinstance(answer, Answer)
+    assert answer.body == "direct"

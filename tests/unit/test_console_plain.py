@@ -1,0 +1,141 @@
+"""What CI sees: one line per transition with its time, nothing that moves a cursor, a heartbeat."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+
+import pytest
+import worklogs
+
+from loopctl.console.brief_view import print_brief
+from loopctl.console.output import Output, wants_colour
+from loopctl.console.plain import PlainView
+from loopctl.journal.brief import brief
+from loopctl.model.events import StageEntered, StageFinished
+
+
+def _said(script: worklogs.Script, *, verbose: bool = False) -> list[str]:
+    stream = io.StringIO()
+    with PlainView(stream, verbose=verbose) as view:
+        for event in script.events:
+            view(event)
+    return stream.getvalue().splitlines()
+
+
+def test_every_transition_is_one_line_that_begins_with_the_utc_time() -> None:
+    script = worklogs.red()
+
+    lines = _said(script)
+
+    assert all(re.match(r"\d\d:\d\d:\d\dZ ", line) for line in lines)
+    entered = [e for e in script.events if isinstance(e.payload, StageEntered)]
+    finished = [e for e in script.events if isinstance(e.payload, StageFinished)]
+    assert sum("begins (cycle 1)" in line for line in lines) == len(entered)
+    assert sum(", then " in line for line in lines) == len(finished)
+    assert any("failed tests/test_chat.py::test_answer: AssertionError" in line for line in lines)
+
+
+def test_passed_cases_are_told_only_when_asked() -> None:
+    quiet, verbose = _said(worklogs.green()), _said(worklogs.green(), verbose=True)
+
+    assert not any("test_0" in line for line in quiet)
+    assert any("passed proven tests/test_chat.py::test_0" in line for line in verbose)
+    assert set(quiet) <= set(verbose)
+
+
+def test_everything_missing_at_preflight_is_told_with_what_to_do() -> None:
+    text = "\n".join(_said(worklogs.preflight(40)))
+
+    assert all(f"export KEY_{n}=" in text for n in range(40))
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_hostile_text_makes_no_line_of_its_own_and_no_escape(verbose: bool) -> None:
+    lines = _said(worklogs.hostile("x" * 1_000_000), verbose=verbose)
+
+    assert all(re.match(r"\d\d:\d\d:\d\dZ ", line) for line in lines)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e\udc80]", "".join(lines))
+    assert not any(line.startswith("::") for line in lines)
+    assert max(map(len, lines)) < 5000
+
+
+class _Waiting(io.StringIO):
+    """A stream that tells when a line of interest was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beat = threading.Event()
+
+    def write(self, text: str) -> int:
+        if "still in" in text:
+            self.beat.set()
+        return super().write(text)
+
+
+def test_a_silent_stage_gives_a_sign_of_life() -> None:
+    stream = _Waiting()
+    with PlainView(stream, heartbeat_s=0.05) as view:
+        for event in worklogs.green().events[:2]:
+            view(event)
+        assert stream.beat.wait(10)
+
+    assert re.search(r"Z still in preflight, \d+ ms so far", stream.getvalue())
+
+
+def test_nothing_is_written_after_the_view_was_closed() -> None:
+    stream = io.StringIO()
+    view = PlainView(stream, heartbeat_s=0.01)
+    view.close()
+    view.close()
+    before = stream.getvalue()
+
+    assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
+    assert stream.getvalue() == before
+
+
+class _Broken(io.StringIO):
+    """A pipe whose reader went away."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_a_reader_that_went_away_does_not_stop_the_run() -> None:
+    with PlainView(_Broken()) as view:
+        for event in worklogs.green().events:
+            view(event)
+
+
+def test_a_stream_without_unicode_shows_escapes() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+
+    Output(stream).line("cut… here")
+
+    assert raw.getvalue() == b"cut\\u2026 here\n"
+
+
+def test_colour_is_for_terminals_where_nobody_said_no() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    assert wants_colour(Terminal(), no_color=False, environ={})
+    assert not wants_colour(Terminal(), no_color=True, environ={})
+    assert not wants_colour(Terminal(), no_color=False, environ={"NO_COLOR": "1"})
+    assert not wants_colour(Terminal(), no_color=False, environ={"TERM": "dumb"})
+    assert not wants_colour(io.StringIO(), no_color=False, environ={})
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_the_brief_is_printed_bare_without_colour(name: str) -> None:
+    told = brief(worklogs.ALL[name]().worklog())
+    bare, coloured = io.StringIO(), io.StringIO()
+
+    print_brief(told, bare, colour=False)
+    print_brief(told, coloured, colour=True)
+
+    assert bare.getvalue() == str(told) + "\n"
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()) == bare.getvalue()

@@ -1,0 +1,98 @@
+"""`junit.xml` is well-formed whatever was printed, and shows no unproven pass as a pass."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+import worklogs
+
+from loopctl.model.evidence import CaseStatus, Grade, SuiteOutcome
+from loopctl.model.state import OutcomeKind
+from loopctl.reports.junit import junit
+
+
+def _suite(script: worklogs.Script) -> ET.Element:
+    (suite,) = ET.fromstring(junit(script.worklog())).iter("testsuite")
+    return suite
+
+
+def _only(status: CaseStatus, **facts: object) -> ET.Element:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    cases = [worklogs.case("test_x", status, **facts)]
+    script.verify(cases, SuiteOutcome.UNPROVEN, ("so",), OutcomeKind.UNPROVEN)
+    return next(_suite(script).iter("testcase"))
+
+
+@pytest.mark.parametrize(
+    ("status", "element"),
+    [
+        (CaseStatus.FAILED, "failure"),
+        (CaseStatus.TIMEOUT, "failure"),
+        (CaseStatus.BROKEN, "error"),
+        (CaseStatus.LOST, "error"),
+        (CaseStatus.SKIPPED, "skipped"),
+        (CaseStatus.FLAKY, "flakyFailure"),
+    ],
+)
+def test_each_status_has_its_element(status: CaseStatus, element: str) -> None:
+    case = _only(status)
+
+    assert [child.tag for child in case if child.tag != "properties"] == [element]
+    assert case.find(element).get("message") == f"it {status}"  # type: ignore[union-attr]
+
+
+def test_a_pass_below_the_required_grade_is_not_shown_as_one() -> None:
+    case = _only(CaseStatus.PASSED, grade=Grade.UNPROVEN, reason="no contact with the target")
+
+    skipped = case.find("skipped")
+    assert skipped is not None
+    assert skipped.get("message") == (
+        "passed, but unproven, and observed is required: no contact with the target"
+    )
+
+
+def test_grade_and_reason_are_properties_of_a_case() -> None:
+    case = next(_suite(worklogs.green()).iter("testcase"))
+
+    properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+    assert properties["grade"] == "proven"
+    assert properties["reason"] == "1 receipt of chat-00002-new: GET /rooms 200"
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_the_totals_are_those_of_the_document(name: str) -> None:
+    root = ET.fromstring(junit(worklogs.ALL[name]().worklog()))
+
+    for element in (root, *root.iter("testsuite")):
+        assert int(element.get("tests", "")) == len(list(element.iter("testcase")))
+        assert int(element.get("failures", "")) == len(list(element.iter("failure")))
+        assert int(element.get("errors", "")) == len(list(element.iter("error")))
+        assert int(element.get("skipped", "")) == len(list(element.iter("skipped")))
+
+
+def test_a_suite_that_collected_nothing_is_an_error_not_an_empty_success() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    reasons = ("nothing was collected",)
+    script.verify([], SuiteOutcome.UNPROVEN, reasons, OutcomeKind.UNPROVEN)
+
+    (case,) = _suite(script).iter("testcase")
+
+    error = case.find("error")
+    assert error is not None
+    assert error.get("message") == "unproven: nothing was collected"
+
+
+def test_a_suite_that_was_not_run_is_there_as_skipped() -> None:
+    (case,) = _suite(worklogs.preflight()).iter("testcase")
+
+    assert case.find("skipped") is not None
+
+
+def test_text_that_xml_forbids_is_shown_and_adds_no_element() -> None:
+    data = junit(worklogs.hostile().worklog())
+
+    root = ET.fromstring(data)
+    assert "script" not in {element.tag for element in root.iter()}
+    assert "\x1b" not in data.decode()
+    assert "\\x1b[31mred" in root.get("name", "")

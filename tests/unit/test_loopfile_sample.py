@@ -1,0 +1,118 @@
+"""The sample of the documentation: it validates, and what comes later is named with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from loopfile_project import MINIMAL, only, place, plan_of, problems_of, project
+
+from loopctl.model.evidence import Grade
+from loopctl.model.plan import PlatformKind, Priority, RemediationMode
+
+SAMPLE = Path(__file__).parent / "fixtures" / "loopfile" / "golden-path.yaml"
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    path = project(tmp_path, SAMPLE.read_text(encoding="utf-8"), "golden-path")
+    (tmp_path / "examples" / "chat").mkdir(parents=True)
+    (tmp_path / "examples" / "chat" / "main.py").touch()
+    (path.parent / "base.yaml").write_text("loop: {jobs: 4, max_cycles: 9}\n")
+    (path.parent / "signatures").mkdir()
+    (path.parent / "signatures" / "our-known-issues.yaml").touch()
+    (path.parent / "config").mkdir()
+    (path.parent / "config" / "staging.env").write_text("GCP_PROJECT=ours\n")
+    return path
+
+
+def test_the_sample_validates_on_local_with_no_variable_set(sample: Path, tmp_path: Path) -> None:
+    plan = plan_of(sample)
+    assert plan.environment.platform is PlatformKind.LOCAL
+    assert [service.name for service in plan.services] == ["auth", "chat"]
+    assert [(s.id, s.priority) for s in plan.suites] == [
+        ("ws-events", Priority.P0),
+        ("p1-critical", Priority.P1),
+        ("endpoints", Priority.P1),
+    ]
+    chat, suite = plan.service("chat"), plan.suites[1]
+    assert chat.source == tmp_path / "examples" / "chat"
+    assert chat.run.command == ("python", "-m", "chat")
+    assert (chat.run.memory, chat.run.timeout_s, chat.run.cpu) == (512 * 1024**2, 300.0, "1")
+    assert (chat.health.stable_for_s, chat.health.expect) == (5.0, {"status": "healthy"})
+    assert (suite.suite_timeout_s, suite.test_timeout_s) == (600.0, 120.0)
+    assert suite.python == str(tmp_path / ".venv" / "bin" / "python")
+    assert (suite.evidence.require, suite.evidence.target) == (Grade.OBSERVED, ("chat",))
+    assert plan.remediation.mode is RemediationMode.PROPOSE
+    assert [(c.value, c.limit) for c in plan.criteria] == [(2.0, "2s"), (0.5, "500ms")]
+
+
+def test_a_map_merges_with_what_is_extended(sample: Path) -> None:
+    plan = plan_of(sample)
+    assert (plan.limits.jobs, plan.limits.max_cycles) == (2, 3)
+    assert plan.files is not None
+    assert list(plan.files) == ["loops/golden-path.yaml", "loops/base.yaml"]
+
+
+def test_every_key_that_comes_later_is_named_with_its_place(sample: Path) -> None:
+    lines = sample.read_text().splitlines()
+    named = {}
+    for found in plan_of(sample).later:
+        line, column = place(found)
+        named[lines[line - 1][column - 1 :].split(":")[0], line] = found.message
+    assert sorted(key for key, _ in named) == sorted(
+        ["kind", "kind", "quarantine", "criteria", "rules", "history", "notify"]
+    )
+
+
+def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path) -> None:
+    plan = plan_of(sample, "staging")
+    assert plan.service("chat").run.memory == 2 * 1024**3
+    assert plan.service("chat").run.concurrency == 80
+    assert plan.environment.cloud_run is not None
+    assert plan.environment.cloud_run.repository == "us-central1-docker.pkg.dev/ours/apps"
+    assert plan.environment.require_env == ("JWT_SECRET_STAGING", "REDIS_PASSWORD")
+    assert '"platform" cloud-run' in plan.later[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("    retries: 1\n", "retries"),
+        ("    shards: auto\n", "shards"),
+        ("    executor: cloud-run-job\n", "executor"),
+        ("    repeatable: true\n", "repeatable"),
+        ("    evidence: {control: changed}\n", "control"),
+        ("    kind: command\n", "kind"),
+        ("remediate: {mode: auto}\n", "mode"),
+        ("remediate: {may_edit: [a]}\n", "may_edit"),
+        ("environments: {e: {platform: docker}}\n", "platform"),
+        ("environments: {e: {platform: local, after_green: latest}}\n", "after_green"),
+        ("environments: {e: {platform: local, services: {chat: {auth: id_token}}}}\n", "auth"),
+        (
+            "environments: {e: {platform: local, services: {chat: {migrations: [a]}}}}\n",
+            "migrations",
+        ),
+        (
+            "environments: {e: {platform: local, services: {chat: {build: {alters: [a]}}}}}\n",
+            "alters",
+        ),
+    ],
+)
+def test_a_later_key_is_accepted_and_named(tmp_path: Path, text: str, key: str) -> None:
+    later = only(plan_of(project(tmp_path, MINIMAL + text)).later)
+    line, column = place(later)
+    assert (MINIMAL + text).splitlines()[line - 1][column - 1 :].startswith(f"{key}:")
+
+
+def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
+    text = MINIMAL.replace(
+        "source:", "auth: none\n    migrations: []\n    image: null\n    source:"
+    )
+    text += "    retries: 0\n    shards: 1\n    repeatable: false\n"
+    text += "    evidence: {control: off, receipts: on}\n"
+    text += "remediate: {mode: off}\ncriteria: []\nhistory: null\n"
+    text += "environments: {e: {platform: local, strategy: candidate}, d: {platform: docker}}\n"
+    path = project(tmp_path, text)
+    assert problems_of(path) == ()
+    assert plan_of(path).later == ()
