@@ -112,6 +112,12 @@ def _local(plan: Plan, runs_dir: Path) -> World:
     )
 
 
+def missing_variables(plan: Plan) -> tuple[str, ...]:
+    """The required variables that neither the environment nor the env_file sets."""
+    # Every required variable that has a value is a secret of the plan, by its own name.
+    return tuple(n for n in plan.environment.require_env if n not in (plan.secrets or {}))
+
+
 def gated_urls(plan: Plan) -> Mapping[str, str]:
     """The URLs of the services that are only depended on."""
     return {spec.name: spec.url for spec in plan.gated if spec.url is not None}
@@ -180,8 +186,7 @@ class Composition:
             plan.deployed,
             plan.gated,
             plan.suites,
-            plan.environment.require_env,
-            os.environ,
+            missing_variables(plan),
             refuse_new=plan.environment.protected and not self.options.create,
         )
         return Preflight(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -221,6 +222,32 @@ def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: LocalRig) ->
     state = rig.platform.route("chat", {first.name: 100}, held, rig.stop)
     assert get(state.url) == (200, first.name)
     assert isinstance(rig.status(third), Ready)
+
+
+def test_a_revision_that_does_not_come_back_leaves_the_traffic_where_it_is(rig: LocalRig) -> None:
+    held = rig.hold()
+    once = "import os, sys\nif os.path.exists('been'): sys.exit(6)\nopen('been', 'w')\n"
+    names = [rig.deploy(once + SERVE, held, share="all")]
+    names += [rig.deploy(SERVE, held) for _ in range(2)]
+    for revision in names:
+        rig.ready(revision)
+        rig.platform.route("chat", {revision.name: 100}, held, rig.stop)
+    rig.dead(names[0])
+    before = state_of(rig)
+    with pytest.raises(PlatformError, match=f"{names[0].name} exited with 6"):
+        rig.platform.route("chat", {names[0].name: 100}, held, rig.stop)
+    assert state_of(rig) == before
+    assert get(before.url) == (200, names[2].name)
+
+
+def test_an_artifact_that_is_not_there_is_refused_and_leaves_nothing(rig: LocalRig) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(SERVE)
+    shutil.rmtree(artifact.location)
+    with pytest.raises(PlatformError, match="cannot be copied"):
+        rig.deploy_artifact(artifact, held, share="all")
+    assert rig.platform.observe("chat", rig.stop) == Absent()
+    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
 
 
 def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: LocalRig) -> None:

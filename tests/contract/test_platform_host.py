@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_rig import SERVE, LocalRig, local_rig, wait_for
+from platform_rig import SERVE, STARTED, LocalRig, local_rig, wait_for
 
 from loopctl.model.artifact import ServiceState
+from loopctl.model.logs import LogEntry, LogWindow
 from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.control import ProtocolError
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.local.leases import FileLeases
+from loopctl.platforms.local.logs import LocalLogs
 from loopctl.platforms.local.platform import LocalPlatform
 from loopctl.ports.platform import Absent, Dead, PlatformError
 from loopctl.process import Stop
@@ -60,6 +62,10 @@ def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
     state = platform.observe("chat", Stop(10))
     assert isinstance(state, ServiceState)
     assert state.traffic == {revision.name: 100}
+    rig.ready(revision)
+    entries: list[LogEntry] = []
+    LocalLogs(other).read(LogWindow("chat", STARTED), entries.append, Stop(10))
+    assert entries == rig.log(revision)[0]
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,7 +14,7 @@ from platform_rig import SERVE, STARTED, LocalRig, get, local_rig, wait_for
 from loopctl.errors import Stopped
 from loopctl.model.artifact import ServiceState
 from loopctl.model.logs import LogEntry, LogWindow
-from loopctl.platforms.host.log_file import LogFile
+from loopctl.platforms.host.log_file import LogFile, stamp
 from loopctl.platforms.host.log_lines import CONTINUES
 from loopctl.process import Stop
 
@@ -117,18 +118,29 @@ def test_a_service_that_floods_its_log_is_captured_whole_and_slows_nobody_down(
 
 
 def test_a_window_holds_exactly_its_entries(rig: LocalRig) -> None:
-    main = "import time\nfor n in range(5): print(n, flush=True); time.sleep(0.02)"
-    entries = printed(rig, main)
-    second, fourth = entries[1].at, entries[3].at
-    got: list[str] = []
-    window = LogWindow("chat", second, fourth - timedelta(microseconds=1))
-    coverage = rig.logs.read(window, lambda entry: got.append(entry.text), rig.stop)
-    # Lines that were read at once bear the same time, and then belong together.
-    assert got == [entry.text for entry in entries if second <= entry.at < fourth]
-    assert "1" in got
-    assert "4" not in got
-    assert coverage.complete
-    assert coverage.until == window.until
+    folder = rig.place.state / "logs" / "chat"
+    folder.mkdir(parents=True)
+    for name, start in (("chat-00001-abc", 0), ("chat-00002-abc", 1)):
+        lines = [
+            {"t": stamp(STARTED + timedelta(seconds=n)), "n": n + 1, "stream": "stdout"}
+            | {"revision": name, "text": str(n)}
+            for n in range(start, 10, 2)
+        ]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def texts(first: float, last: float, revision: str | None = None) -> list[str]:
+        got: list[str] = []
+        since, until = STARTED + timedelta(seconds=first), STARTED + timedelta(seconds=last)
+        window = LogWindow("chat", since, until, revision)
+        coverage = rig.logs.read(window, lambda entry: got.append(entry.text), rig.stop)
+        assert (coverage.complete, coverage.until) == (True, until)
+        return got
+
+    assert texts(0, 9) == [str(n) for n in range(10)]
+    assert texts(2, 5) == ["2", "3", "4", "5"]
+    assert texts(2.000001, 4.999999) == ["3", "4"]
+    assert texts(2, 5, "chat-00001-abc") == ["2", "4"]
+    assert texts(20, 30) == []
 
 
 def test_following_gives_what_was_and_what_comes_until_it_is_stopped(rig: LocalRig) -> None:

@@ -53,7 +53,7 @@ def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]
 
 def schema() -> Mapping[str, object]:
     """The JSON Schema of the loop file."""
-    from loopctl.loopfile.json_schema import json_schema
+    from loopctl.loopfile.schema import json_schema
 
     return json_schema()
 

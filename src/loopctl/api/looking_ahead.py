@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +94,6 @@ def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
     found += [
         Problem(f"the environment variable {name} is not set", hint=f"export {name}=…")
         for name in plan.environment.require_env
-        if not os.environ.get(name)
+        if name not in (plan.secrets or {})
     ]
     return list(dict.fromkeys(found))

@@ -26,4 +26,6 @@ def entry(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has had enough; nothing is wrong.
         sys.stderr.close()
+    except Exception as error:  # noqa: BLE001 - a fault of ours is never told as a red run
+        return output.crashed(error)
     return int(ExitCode.GREEN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Mapping
 
 from loopctl.errors import ExitCode, LoopctlError, ManyProblems, Problem
@@ -55,6 +56,17 @@ def failed(error: LoopctlError, *, as_json: bool) -> int:
     else:
         warn(f"loopctl: {error}" if not isinstance(error, ManyProblems) else str(error))
     return code
+
+
+def crashed(error: Exception) -> int:
+    """Tell a fault of loopctl itself, with the place in its code; the exit code for that."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    warn(
+        f"loopctl: internal fault: {type(error).__name__}: {error}\n"
+        f"    at {where.filename}:{where.lineno} in {where.name}\n"
+        "    hint: nothing is known to be wrong with your service; please report this"
+    )
+    return int(ExitCode.INTERNAL)
 
 
 def _problems(error: LoopctlError) -> list[Problem]:

@@ -15,12 +15,11 @@ from pydantic_core import PydanticCustomError
 
 from loopctl.loopfile.nodes import WrittenFloat, WrittenInt, is_free
 from loopctl.model.plan import Limit
+from loopctl.model.quantity import DURATION, duration
 
 QUOTE_IT = "quote_it"
 WRONG_VALUE = "wrong_value"
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"([1-9]\d{0,8})(Ki|Mi|Gi)")
 _BYTES = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
@@ -32,10 +31,10 @@ def wrong(message: str) -> PydanticCustomError:
 
 
 def _duration(value: object) -> float:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise wrong("must be a duration with its unit: 250ms, 30s, 5m or 2h")
-    return round(float(match[1]) * _SECONDS[match[2]], 9)
+    try:
+        return duration(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise wrong(str(error)) from error
 
 
 def _some_time(value: float) -> float:
@@ -71,7 +70,7 @@ def number_or_duration(value: object) -> float:
     """A limit of a criterion, in seconds where it is a duration."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, str) and _DURATION.fullmatch(value):
+    if isinstance(value, str) and DURATION.fullmatch(value):
         return _duration(value)
     raise wrong("must be a number, or a duration such as 500ms")
 
@@ -133,7 +132,7 @@ def matching(pattern: str, message: str) -> Callable[[str], str]:
 _DURATION_SCHEMA = WithJsonSchema(
     {
         "type": "string",
-        "pattern": f"^{_DURATION.pattern}$",
+        "pattern": f"^{DURATION.pattern}$",
         "examples": ["250ms", "30s", "5m", "2h"],
     }
 )
@@ -167,7 +166,7 @@ Measure: TypeAlias = Annotated[
     float,
     BeforeValidator(number_or_duration),
     WithJsonSchema(
-        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]}
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{DURATION.pattern}$"}]}
     ),
 ]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]

@@ -81,9 +81,7 @@ class Diagnose:
         kept = [record for record in cycle.services.values() if record.logs is not None]
         return Symptoms(
             stage=failed.stage,
-            faults=tuple(
-                _placed(fault, cycle) for stage in cycle.stages for fault in stage.faults
-            ),
+            faults=tuple(_placed(fault, cycle) for stage in cycle.stages for fault in stage.faults),
             logs=tuple(_log(record, folder) for record in kept),
             requests=tuple(log for record in kept for log in _requests(record, folder)),
             suites=tuple(

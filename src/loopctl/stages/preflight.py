@@ -31,7 +31,7 @@ _GO = {
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the run needs: `variables` by name, those of `environ` that are set.
+    """What the run needs. `missing` are required variables that are not set, by name.
 
     `refuse_new`: a service that does not exist yet must not be made (protected, no `--create`).
     """
@@ -39,8 +39,7 @@ class Needs:
     deployed: tuple[ServiceSpec, ...]
     gated: tuple[ServiceSpec, ...]
     suites: tuple[SuiteSpec, ...]
-    variables: tuple[str, ...]
-    environ: Mapping[str, str]
+    missing: tuple[str, ...]
     refuse_new: bool = False
 
 
@@ -91,8 +90,7 @@ class Preflight:
                 value=name,
                 hint=f"export {name}=…, or put it into the environment's env_file",
             )
-            for name in self._needs.variables
-            if not self._needs.environ.get(name)
+            for name in self._needs.missing
         ]
 
     def _new_services(self, stop: Stop) -> Sequence[Fault]:

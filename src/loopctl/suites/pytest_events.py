@@ -35,7 +35,7 @@ _OUTCOMES: dict[str, Literal["passed", "failed", "skipped"]] = {
 
 def phase_of(event: Event, roots: Roots) -> PhaseRecord | None:
     """The phase that an event reports; None for one this version does not know."""
-    name = event.get("phase")
+    name = _text(event.get("phase"))
     if name not in set(TestPhase):
         return None
     return PhaseRecord(

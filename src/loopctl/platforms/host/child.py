@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +43,7 @@ class Launch:
     revision: str
     command: tuple[str, ...]
     folder: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
 
     def environment_on(self, port: int) -> dict[str, str]:
         """The environment with what the Cloud Run container contract adds."""

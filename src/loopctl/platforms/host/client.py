@@ -93,6 +93,16 @@ class HostClient:
                 hint=said.decode("utf-8", "replace").strip() or self._last_words(),
             )
 
+    def state(self, stop: Stop) -> Path:
+        """The folder of logs and revisions: the host's own, whoever started it.
+
+        Without a host it is the one of this client's runs folder. Raises `PlatformError`.
+        """
+        try:
+            return Path(self.call("hello", {}, stop).text("state"))
+        except HostAbsentError:
+            return self.place.state
+
     def _read_line(self, connection: socket.socket, deadline: float, stop: Stop) -> bytes:
         answer = bytearray()
         while not answer.endswith(b"\n"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +28,8 @@ class Deployment:
     digest: str
     artifact: Path
     command: tuple[str, ...]
-    environment: dict[str, str]
-    redactor: Redactor
+    environment: dict[str, str] = field(repr=False)
+    redactor: Redactor = field(repr=False)
     share: Literal["none", "all"]
 
     @staticmethod

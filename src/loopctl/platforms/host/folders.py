@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import stat
 from pathlib import Path
+from typing import Final
 
 from loopctl.ports.platform import PlatformError
+
+_KEPT_LOGS: Final = 100
 
 
 def copy_artifact(source: Path, target: Path) -> None:
@@ -29,3 +32,11 @@ def copy_artifact(source: Path, target: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all in it; what cannot be removed stays."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_old_logs(logs: Path) -> None:
+    """Remove the oldest logs of each service, but for the last hundred."""
+    for folder in logs.iterdir():
+        # Revision names begin with the service's name and a number that only grows.
+        for log in sorted(folder.glob("*.jsonl"))[:-_KEPT_LOGS]:
+            log.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Final
 from loopctl.platforms.host import process_tree
 from loopctl.platforms.host.control import Document, Fields, ProtocolError
 from loopctl.platforms.host.deployment import Deployment, deploy
-from loopctl.platforms.host.folders import remove_folder
+from loopctl.platforms.host.folders import forget_old_logs, remove_folder
 from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.lease_record import lease_file, read_lease
 from loopctl.platforms.host.names import checked_service
@@ -36,7 +36,7 @@ class Host:
         self._guardian = guardian
         self._registry = Registry(place.state / "registry.json")
         self._services: dict[str, Service] = {}
-        self._deploying: set[str] = set()
+        self._deploying: list[tuple[str, str]] = []
         self._opening = asyncio.Lock()
         self._verbs: Mapping[str, Verb] = {
             "hello": self._hello,
@@ -51,6 +51,7 @@ class Host:
         }
         for folder in ("logs", "requests", "revisions"):
             (place.state / folder).mkdir(mode=0o700, exist_ok=True)
+        forget_old_logs(place.state / "logs")
         for left in (place.state / "revisions").iterdir():
             # No host can start them again: their environment went with the one that had it.
             remove_folder(left)
@@ -88,15 +89,17 @@ class Host:
         service = self._services.get(args.text("service"))
         found = None if service is None else service.by_key(key)
         revision = None if found is None else found.label.document()
-        return {"revision": revision, "deploying": key in self._deploying}
+        return {"revision": revision, "deploying": any(key == each for _, each in self._deploying)}
 
     async def _deploy(self, args: Fields) -> Document:
         name = checked_service(args.text("service"))
         wanted = Deployment.of(args)
-        self._deploying.add(wanted.key)
+        self._deploying.append((name, wanted.key))
         try:
             service = await self._open_service(name)
             async with service.lock:
+                if self._services.get(name) is not service:
+                    raise PlatformError("the service was taken down meanwhile", where=name)
                 revision = service.by_key(wanted.key)
                 if revision is None:
                     self._check_lease(name, args)
@@ -105,7 +108,7 @@ class Host:
                         wanted, service, number, self._place.state, self._guardian
                     )
         finally:
-            self._deploying.discard(wanted.key)
+            self._deploying.remove((name, wanted.key))
             await self._forget_if_empty(name)
         return {"revision": revision.label.document()}
 
@@ -169,8 +172,10 @@ class Host:
             ) from None
 
     async def _forget_if_empty(self, name: str) -> None:
+        """After a first deployment that failed there is nothing to keep a front door for."""
         service = self._services.get(name)
-        if service is not None and not service.revisions and not service.lock.locked():
+        awaited = any(name == each for each, _ in self._deploying)
+        if service is not None and not service.revisions and not awaited:
             await self._end_service(name)
 
     async def _end_service(self, name: str) -> None:

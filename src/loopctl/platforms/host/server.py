@@ -64,7 +64,8 @@ class _Conversations:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(ConnectionError):
-                while line := await reader.readline():
+                # One who comes too late gets no answer, which tells him that there is no host.
+                while (line := await reader.readline()) and not self._host.over.is_set():
                     writer.write(await self._answer(line))
                     await writer.drain()
         except ValueError:

@@ -10,10 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from loopctl.errors import PortError
 from loopctl.model.logs import LogEntry, RequestEntry
+from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.control import Fields, ProtocolError
 from loopctl.platforms.host.durable import read_json
-from loopctl.process import ProcessId, is_alive
+from loopctl.ports.logs import LogError
+from loopctl.process import ProcessId, Stop, is_alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,14 @@ def _request_line(fields: Fields) -> RequestEntry | Mark:
         age_s=fields.number("duration_s") if event == "close" else None,
         error=fields.text_or_none("error"),
     )
+
+
+def state_folder(host: HostClient, stop: Stop) -> Path:
+    """Where an environment's captures are. Raises `LogError`."""
+    try:
+        return host.state(stop)
+    except PortError as error:
+        raise LogError(error.what, where=error.where, hint=error.hint) from None
 
 
 def host_is_alive(state: Path) -> int | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from loopctl.errors import Stopped
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
+from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.local import captures
 from loopctl.platforms.local.captures import LogLine
@@ -24,7 +25,7 @@ class LocalLogs:
     """The log port over `logs/SERVICE/REVISION.jsonl`; an entry's number is its line there."""
 
     def __init__(self, place: Rendezvous) -> None:
-        self._state = place.state
+        self._host = HostClient(place)
 
     def read(self, window: LogWindow, into: Callable[[LogEntry], None], stop: Stop) -> Coverage:
         """Hand over the window's entries by time; raises `LogError` when a file cannot be read.
@@ -33,14 +34,15 @@ class LocalLogs:
         host was killed before it could write the end.
         """
         until = window.until or utc_now()
-        readers = [_Reader(file, window, until) for file in self._files(window)]
+        state = captures.state_folder(self._host, stop)
+        readers = [_Reader(file, window, until) for file in _files(state, window)]
         try:
             for entry in heapq.merge(*readers, key=lambda each: each.at):
                 stop.remaining(0)
                 into(entry)
-            host = captures.host_is_alive(self._state)
+            host = captures.host_is_alive(state)
         except OSError as error:
-            raise _unreadable(error, self._state) from None
+            raise _unreadable(error, state) from None
         gaps = [gap for reader in readers if (gap := reader.gap(host)) is not None]
         return Coverage(complete=not gaps, until=until, gap="; ".join(gaps) or None)
 
@@ -49,15 +51,15 @@ class LocalLogs:
         offsets: dict[Path, int] = {}
         try:
             while window.until is None or utc_now() <= window.until:
-                yield from self._news(window, offsets)
+                yield from self._news(window, offsets, stop)
                 stop.wait(_FOLLOW_S)
         except Stopped:
             return
 
-    def _news(self, window: LogWindow, offsets: dict[Path, int]) -> Iterator[LogEntry]:
+    def _news(self, window: LogWindow, offsets: dict[Path, int], stop: Stop) -> Iterator[LogEntry]:
         until = window.until or datetime.max.replace(tzinfo=window.since.tzinfo)
         found: list[LogEntry] = []
-        for file in self._files(window):
+        for file in _files(captures.state_folder(self._host, stop), window):
             try:
                 for line in captures.log_lines(file, window.service, offsets.get(file, 0)):
                     offsets[file] = line.behind
@@ -66,13 +68,6 @@ class LocalLogs:
             except OSError as error:
                 raise _unreadable(error, file) from None
         yield from sorted(found, key=lambda entry: entry.at)
-
-    def _files(self, window: LogWindow) -> list[Path]:
-        folder = self._state / "logs" / window.service
-        if window.revision is not None:
-            file = folder / f"{window.revision}.jsonl"
-            return [file] if file.exists() else []
-        return sorted(folder.glob("*.jsonl"))
 
 
 @dataclass(slots=True)
@@ -115,6 +110,14 @@ class _Reader:
             self.running_under = None
             self.full = False
         self.full = self.full or line.full
+
+
+def _files(state: Path, window: LogWindow) -> list[Path]:
+    folder = state / "logs" / window.service
+    if window.revision is not None:
+        file = folder / f"{window.revision}.jsonl"
+        return [file] if file.exists() else []
+    return sorted(folder.glob("*.jsonl"))
 
 
 def _unreadable(error: OSError, where: Path) -> LogError:

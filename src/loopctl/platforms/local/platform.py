@@ -127,8 +127,15 @@ class LocalPlatform:
             "share": share,
             "fence": held.fence,
         }
-        self._host.ensure(stop)
-        return answers.revision(self._call("deploy", args, stop, _DEPLOY_S).part("revision"))
+        try:
+            self._ensure(stop)
+            answer = self._call("deploy", args, stop, _DEPLOY_S)
+        except HostAbsentError:
+            # It ended under our hands, as after the `down` of its last service. The key makes
+            # asking twice safe.
+            self._ensure(stop)
+            answer = self._call("deploy", args, stop, _DEPLOY_S)
+        return answers.revision(answer.part("revision"))
 
     def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
         """How far a revision is; with its host it is dead."""
@@ -141,12 +148,8 @@ class LocalPlatform:
     def serves_content(self, revision: Revision, artifact: Artifact, stop: Stop) -> str | None:
         """None while the revision's own folder holds the artifact's files, else what differs."""
         try:
-            state = Path(self._call("hello", {}, stop).text("state"))
-            return content.difference(
-                Path(artifact.location), state / "revisions" / revision.name, stop
-            )
-        except HostAbsentError:
-            return f"{revision.name} is not running any more"
+            running = self._host.state(stop) / "revisions" / revision.name
+            return content.difference(Path(artifact.location), running, stop)
         except OSError as error:
             raise PlatformError(
                 f"the artifact cannot be read: {error.strerror}", where=artifact.location
@@ -178,6 +181,10 @@ class LocalPlatform:
         """
         with contextlib.suppress(HostAbsentError):
             self._call("close", {"keep": keep}, stop)
+
+    def _ensure(self, stop: Stop) -> None:
+        with _only_port_errors():
+            self._host.ensure(stop)
 
     def _call(
         self, verb: str, args: Mapping[str, object], stop: Stop, timeout_s: float = 10.0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from loopctl.model.artifact import Revision
 from loopctl.model.evidence import Receipt
 from loopctl.model.logs import Coverage, LogWindow, RequestEntry
+from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.local import captures
 from loopctl.platforms.local.captures import Mark
@@ -23,7 +25,7 @@ class LocalReceipts:
     """
 
     def __init__(self, place: Rendezvous) -> None:
-        self._state = place.state
+        self._host = HostClient(place)
 
     def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
         """The requests in the window that carried one of the traces to this revision.
@@ -48,27 +50,22 @@ class LocalReceipts:
         Raises `LogError` when the log cannot be read.
         """
         until = window.until or utc_now()
+        state = captures.state_folder(self._host, stop)
         gaps = _Gaps()
         try:
-            for item in self._items(window.service):
+            for item in _items(state, window.service):
                 stop.remaining(0)
                 if isinstance(item, Mark):
                     gaps.see(item, inside=window.since <= item.at <= until)
                 elif window.since <= item.at <= until and _wanted(item, window):
                     into(item)
-            gaps.end(alive=captures.host_is_alive(self._state) is not None)
+            gaps.end(alive=captures.host_is_alive(state) is not None)
         except OSError as error:
             raise LogError(
-                f"the request log cannot be read: {error.strerror}", where=str(self._state)
+                f"the request log cannot be read: {error.strerror}", where=str(state)
             ) from None
         found = "; ".join(dict.fromkeys(gaps.found))
         return Coverage(complete=not found, until=until, gap=found or None)
-
-    def _items(self, service: str) -> Iterator[RequestEntry | Mark]:
-        file = self._state / "requests" / f"{service}.jsonl"
-        for part in (file.with_suffix(".jsonl.1"), file):
-            if part.exists():
-                yield from captures.request_lines(part)
 
 
 @dataclass(slots=True)
@@ -96,6 +93,13 @@ class _Gaps:
 
     def _killed(self) -> None:
         self.found.append("the host was killed: the requests then in flight were not recorded")
+
+
+def _items(state: Path, service: str) -> Iterator[RequestEntry | Mark]:
+    file = state / "requests" / f"{service}.jsonl"
+    for part in (file.with_suffix(".jsonl.1"), file):
+        if part.exists():
+            yield from captures.request_lines(part)
 
 
 def _wanted(entry: RequestEntry, window: LogWindow) -> bool:
