@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loopctl import __version__
 from loopctl.api.places import new_run, runs_dir_of
-from loopctl.errors import PreflightError, Problem, StorageError, UsageError
+from loopctl.errors import LoopctlError, PreflightError, Problem, StorageError, UsageError
 from loopctl.journal.history import read_summaries
 from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.worklog import Worklog
@@ -96,6 +96,15 @@ def run(
         raise PreflightError(
             "the run could not begin; nothing was changed",
             [Problem(error.what, error.where, hint=error.hint)],
+        ) from error
+    except LoopctlError:
+        raise
+    except Exception as error:
+        crash_writer(folder, redactor)(error)
+        raise LoopctlError(
+            f"a fault of loopctl itself: {type(error).__name__}: {error}",
+            where=str(folder / JOURNAL_NAME),
+            hint=f"crash.txt beside it says where; look who serves: loopctl plan {plan.loop}",
         ) from error
     finally:
         world.platform.close(options.keep, Stop(5.0))

@@ -113,11 +113,14 @@ class Runner:
         return self._as_interrupted(state, outcome)
 
     def _as_interrupted(self, state: State, outcome: Outcome) -> Outcome:
-        """A signal that came while a stage finished its step: it ends the run all the same."""
-        signalled = self._stop.reason in _SIGNALS
-        if signalled and state is State.SETTLE and outcome.kind is OutcomeKind.OK:
-            return Outcome(OutcomeKind.INTERRUPTED, outcome.detail)
-        if signalled and outcome.kind in (OutcomeKind.OK, OutcomeKind.MORE_WAVES):
+        """A signal that came while a stage finished its step: it ends the run all the same.
+
+        What the stage says then is the signal's doing, so it is no evidence of anything.
+        """
+        if self._stop.reason not in _SIGNALS or outcome.kind is OutcomeKind.MOVED:
+            return outcome
+        good = outcome.kind in (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL)
+        if good or state not in _OWN_TIME:
             return Outcome(OutcomeKind.INTERRUPTED, outcome.detail)
         return outcome
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.artifact import Revision
@@ -103,7 +104,11 @@ class _Waiting:
         """Poll until it is certain, one way or the other."""
         try:
             with stop.child(self.spec.health.timeout_s) as limited:
-                fault = self._poll(limited, stop)
+                fault = self._poll(limited)
+        except Stopped:
+            # Either the whole run was stopped, or only the time for this service is up.
+            stop.remaining(0)
+            fault = self._timed_out()
         except PlatformError as error:
             return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(self.spec.name, error),))
         self._judged(fault)
@@ -111,7 +116,7 @@ class _Waiting:
             return Outcome(OutcomeKind.OK, f"{self.spec.name} healthy in {self._elapsed():.2f} s")
         return Outcome(OutcomeKind.FAILED, fault.summary, (fault,))
 
-    def _poll(self, limited: Stop, outer: Stop) -> Fault | None:
+    def _poll(self, limited: Stop) -> Fault | None:
         pause = FIRST_POLL_S
         while True:
             status = self.stage.platform.status(self.revision, limited)
@@ -126,11 +131,8 @@ class _Waiting:
                     done, fault_ = self._probe(status, limited)
                     if done:
                         return fault_
-            if limited.reason is not None:
-                outer.remaining(0)
-                return self._timed_out()
             stable = self.first_healthy is not None
-            limited.wait(min(STABLE_POLL_S if stable else pause, max(0.0, limited.remaining(1.0))))
+            limited.wait(STABLE_POLL_S if stable else pause)
             pause = min(LAST_POLL_S, pause * _POLL_GROWTH)
 
     def _probe(self, ready: Ready, stop: Stop) -> tuple[bool, Fault | None]:
