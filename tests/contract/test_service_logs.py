@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import statistics
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -103,14 +104,15 @@ def test_a_service_that_floods_its_log_is_captured_whole_and_slows_nobody_down(
     assert isinstance(state, ServiceState)
     flood = "for n in range(200_000): print('line', n, 'of a flood')"
     revision = rig.deploy(flood, held)
-    slowest = 0.0
+    latencies: list[float] = []
     deadline = time.monotonic() + 20
     while "Dead" not in type(rig.status(revision)).__name__:
         began = time.monotonic()
         assert get(state.url)[0] == 200
-        slowest = max(slowest, time.monotonic() - began)
+        latencies.append(time.monotonic() - began)
         assert time.monotonic() < deadline
-    assert slowest < 0.5
+    # Not the worst: on a busy machine that is the scheduler's.
+    assert statistics.median(latencies) < 0.1
     entries, coverage = rig.log(revision)
     assert coverage.complete
     texts = [entry.text for entry in entries if entry.stream == "stdout"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from loopctl import __version__
 from loopctl.api.places import new_run, runs_dir_of
 from loopctl.errors import LoopctlError, PreflightError, Problem, StorageError, UsageError
-from loopctl.journal.history import read_summaries
+from loopctl.journal.history import changed_files, files_of, last_green, read_summaries
 from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event, RunStarted, ServiceFacts, SuiteFacts
@@ -81,7 +81,7 @@ def run(
         with own_stop.child(chosen.limits.deadline_s) as limited:
             worklog = conduct(
                 Session(
-                    started=_started(run_id, chosen, options, options.partial(plan)),
+                    started=_started(run_id, chosen, options, options.partial(plan), place),
                     journal=journal,
                     stop=limited,
                     leases=world.leases,
@@ -160,8 +160,12 @@ def _check_options(plan: Plan, options: RunOptions) -> None:
         raise UsageError("nothing was changed", problems)
 
 
-def _started(run_id: str, plan: Plan, options: RunOptions, partial: str | None) -> RunStarted:
+def _started(
+    run_id: str, plan: Plan, options: RunOptions, partial: str | None, runs_dir: Path
+) -> RunStarted:
     me = identify(os.getpid())
+    green = last_green(runs_dir, plan.loop, plan.environment.name)
+    read_then = files_of(runs_dir, green.run_id) if green else {}
     impact = plan.impact or {}
     return RunStarted(
         run_id=run_id,
@@ -181,6 +185,7 @@ def _started(run_id: str, plan: Plan, options: RunOptions, partial: str | None) 
                 provenance=spec.provenance,
                 impact=impact[spec.name].value if spec.name in impact else None,
                 impact_source=impact[spec.name].source if spec.name in impact else None,
+                health_path=spec.health.path,
             )
             for spec in plan.services
         ),
@@ -207,6 +212,8 @@ def _started(run_id: str, plan: Plan, options: RunOptions, partial: str | None) 
         max_cycles=plan.limits.max_cycles,
         deadline_s=plan.limits.deadline_s,
         strategy=plan.environment.strategy,
+        green_run=green.run_id if green else None,
+        config_changed=changed_files(read_then, plan.files or {}) if green else (),
     )
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 from loopctl.redact import Redactor
 from loopctl.suites.spool import Event
 
+CUT_MARGIN = 1024
+"""How much the plugin keeps beside a cut (`loopctl_evidence.py`): longer than any secret."""
+
+_CUT = re.compile(r"\n\[\.\.\. \d+ characters cut \.\.\.\]\n")
 _SHORT = 256
 _REMEMBERED = 8192
 
@@ -25,7 +30,7 @@ class EventRedaction:
 
     def text(self, text: str) -> str:
         """The text with labels in place of secrets."""
-        return self._short(text) if len(text) <= _SHORT else self._long(text)
+        return self._short(text) if len(text) <= _SHORT else without_edges(self._long(text))
 
     def event(self, event: Event) -> Event:
         """The event with every string redacted, names of fields too."""
@@ -37,3 +42,11 @@ class EventRedaction:
         if isinstance(value, list):
             return [self._value(each) for each in value]
         return self.event(value) if isinstance(value, dict) else value
+
+
+def without_edges(text: str) -> str:
+    """The redacted text without the margins of its cut, where half a secret may stand."""
+    cut = _CUT.search(text)
+    if cut is None:
+        return text
+    return text[: max(0, cut.start() - CUT_MARGIN)] + cut[0] + text[cut.end() + CUT_MARGIN :]

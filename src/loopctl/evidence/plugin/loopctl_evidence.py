@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     _Asked = tuple[str, str, int, str]  # method, host, port, path
 
 _IDS_PER_LINE = 500
+# Kept on both sides of a cut, for the reader to drop once it has redacted the text: half a secret
+# at the edge could not be recognised.
+_CUT_MARGIN = 1024
 _MOST_ENTRIES = 100
 _MOST_PROBLEMS = 20
 _MOST_FRAMES = 40
@@ -63,15 +66,18 @@ def _clean(value: object, head: int, tail: int = 0) -> str:
         text = str(value)
     except Exception as problem:  # noqa: BLE001 - a user's __str__ may raise anything
         text = f"<unprintable {type(value).__name__}: {type(problem).__name__}>"
-    if len(text) > head + tail:
-        end = text[-tail:] if tail else ""
-        cut = len(text) - head - tail
-        text = f"{text[:head]}\n[... {cut} characters cut ...]\n{end}"
+    cut = len(text) - head - tail
+    if cut > 2 * _CUT_MARGIN:
+        end = text[-tail - _CUT_MARGIN :] if tail else ""
+        text = f"{text[: head + _CUT_MARGIN]}\n[... {cut} characters cut ...]\n{end}"
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _tail(text: str, size: int) -> str:
-    return text[-size:].encode("utf-8", "replace").decode("utf-8")
+    cut = len(text) - size
+    if cut > _CUT_MARGIN:
+        text = f"\n[... {cut} characters cut ...]\n{text[-size - _CUT_MARGIN :]}"
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class _Spool:

@@ -11,8 +11,9 @@ from loopctl.platforms.host.log_file import LogFile, Stream
 from loopctl.platforms.host.log_lines import LineCutter
 from loopctl.redact import Redactor
 
-_CHUNK: Final = 64 * 1024
-_LAST_CHUNKS: Final = 64
+# Small, so that one turn of the event loop is short: all else in the host waits for it.
+_CHUNK: Final = 16 * 1024
+_LAST_CHUNKS: Final = 256
 
 
 class StreamCapture:

@@ -1,0 +1,1 @@
+"""What loopctl costs, measured beside what one would do without it."""

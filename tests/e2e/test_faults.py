@@ -1,0 +1,142 @@
+"""Every FAULT of the example ends with its exit code and a finding that quotes its proof."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import Project, Ran
+from services import chat_loop
+
+QUICK = 'tests/test_auth.py -k "test_health or health"'
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How a FAULT ends: `proof` stands in a quoted line of a finding with `signature`."""
+
+    fault: str
+    code: int
+    stage: str
+    signature: str
+    proof: str
+    within_s: float
+    suite: str = "tests/test_auth.py"
+    stable_for: str = "200ms"
+
+
+# `within_s` bounds the stage that saw it, on a busy machine: what the fault itself takes, and 2 s.
+FAULTS = (
+    Expected("exit-3", 5, "health", "deploy.exit-code", "Application startup failed", 2),
+    Expected(
+        "import-error", 5, "health", "deploy.import-time-error",
+        "Import-time initialization is prohibited", 2,
+    ),
+    Expected("wrong-port", 5, "health", "deploy.wrong-port", "PORT=", 4),
+    Expected("health-307", 5, "health", "health.redirect", "307", 3),
+    Expected(
+        "503-after-healthy", 5, "health", "health.unstable", "503", 5, stable_for="4s",
+    ),
+    Expected("slow", 5, "health", "health.latency", "4.", 7),
+    Expected(
+        "missing-config", 5, "health", "deploy.missing-configuration",
+        "JWT_SECRET_STAGING required", 2,
+    ),
+    Expected(
+        "ws-1000", 1, "verify", "ws.closed-1000", "main cleanup", 12,
+        suite="tests/test_events.py",
+    ),
+    Expected(
+        "ws-1011", 1, "verify", "ws.closed-1011", "Factory SSOT validation failed", 12,
+        suite="tests/test_concurrency.py",
+    ),
+    Expected(
+        "message-wrapper", 1, "verify", "ws.message-format", "system_message", 12,
+        suite="tests/test_events.py",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("expected", FAULTS, ids=lambda e: e.fault)
+def test_a_fault_is_explained_by_the_line_that_proves_it_and_users_keep_what_they_had(
+    project: Project, expected: Expected
+) -> None:
+    chat_loop(project, {"e2e": expected.suite}, expected.stable_for)
+    green = project.run("golden-path")
+    assert green.code == 0, str(green)
+    good = green.service("chat")["revision"]
+
+    ran = project.run("golden-path", env={"FAULT": expected.fault})
+    assert ran.code == expected.code, str(ran)
+    assert ran.stage(expected.stage)["outcome"] == "failed"
+    assert ran.stage(expected.stage)["duration_s"] < expected.within_s
+    assert_explained(ran, expected)
+    assert project.serving("golden-path")["chat"] == {good: 100}
+    assert f"chat: {good} 100 %" in ran.first_line
+    assert "not changed by this run" in ran.first_line
+    assert "no green run" not in line(ran, "CHANGED SINCE GREEN")
+
+
+def assert_explained(ran: Ran, expected: Expected) -> None:
+    findings = ran.findings()
+    assert expected.signature in findings, f"{list(findings)}\n{ran}"
+    finding = findings[expected.signature]
+    assert finding["service"] == "chat"
+    quotes = [quote["quote"] for quote in finding["evidence"]]
+    assert any(expected.proof in quote for quote in quotes), quotes
+    assert [
+        quote for quote in finding["evidence"] if stands_where_it_says(quote, ran.run)
+    ] == finding["evidence"]
+    # The first screen names the cause, and quotes one of the lines.
+    assert expected.signature in line(ran, "LIKELY CAUSE")
+    assert any(quote[:100].strip() in line(ran, "QUOTE") for quote in quotes)
+    for why in finding["whys"]:
+        assert (why["status"] == "hypothesis") == (why["evidence"] is None)
+
+
+def line(ran: Ran, label: str) -> str:
+    return next((text for text in ran.out.splitlines() if text.startswith(f"{label}: ")), "")
+
+
+def stands_where_it_says(evidence: dict[str, Any], folder: Path) -> bool:
+    """Whether the quoted text really is at that place of that file of the run."""
+    place, _, which = evidence["source"].partition("#")
+    quote = evidence["quote"].removesuffix("…")
+    if place.startswith("stage/"):
+        return bool(said_by_a_stage(folder, quote))
+    if place.startswith("logs/"):
+        entry = json.loads((folder / place).read_text().splitlines()[int(which) - 1])
+        if evidence["kind"] == "log":
+            return quote in entry["text"]
+        return f"{entry['path']}" in quote
+    if place.startswith("suites/"):
+        lines = (folder / place / "events.jsonl").read_text().splitlines()
+        return any(which in event and first_words(quote) in event for event in lines)
+    return False
+
+
+def first_words(quote: str) -> str:
+    """As much of a quoted message as survives JSON's escapes unchanged."""
+    return quote.partition("'")[0].partition('"')[0].partition("\n")[0][:60]
+
+
+def said_by_a_stage(folder: Path, quote: str) -> bool:
+    return any(
+        quote in text
+        for event in (folder / "journal.jsonl").read_text().splitlines()
+        if '"stage-finished"' in event
+        for text in strings(json.loads(event)["data"])
+    )
+
+
+def strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in strings(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in strings(each)]
+    return []
