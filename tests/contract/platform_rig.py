@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import os
 import shutil
@@ -195,6 +196,17 @@ class LocalRig:
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not is_alive(host))
 
+    def host_has_ended(self) -> bool:
+        """Whether neither a host nor its guardian is left: nobody holds their lock."""
+        if not self.place.lock.exists():
+            return True
+        with self.place.lock.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
     def processes(self) -> list[int]:
         """Everything alive that came of this rig's services."""
         mark = f"{MARKER}={self.marker}".encode()
@@ -212,8 +224,8 @@ class LocalRig:
             held = self.leases.acquire([self.platform.target("chat")], "end", 60, Stop(30))
         self.platform.down("chat", held, Stop(30))
         self.leases.release(held)
-        wait_for(lambda: not self.place.socket.exists())
-        wait_for(lambda: not self.processes())
+        wait_for(self.host_has_ended)
+        assert self.processes() == []
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def test_a_red_run_quotes_the_line_that_proves_its_likely_cause_with_its_place()
     told = brief(worklogs.red().worklog())
 
     assert told.of(Role.CAUSE) == (
-        "A caller uses an argument that is gone in chat (app.api-break, confidence 0.90)",
+        "chat: A caller uses an argument that is gone (app.api-break, confidence 0.90)",
     )
     (quote,) = told.of(Role.QUOTE)
     assert quote == f'"{worklogs.QUOTE.quote}" at logs/1/chat.jsonl#812'

@@ -99,7 +99,7 @@ def _below(worklog: Worklog, folder: Path) -> Iterator[Line]:
     owner = _owner(worklog)
     if owner:
         yield Line(Role.OWNER, owner)
-    yield Line(Role.REPORT, _report(worklog, folder))
+    yield Line(Role.REPORT, one_line(str(folder / "worklog.md"), 400))
 
 
 def _diagnosis(worklog: Worklog) -> Iterator[Line]:
@@ -160,12 +160,3 @@ def _owner(worklog: Worklog) -> str:
     owner = one_line(run.owner, 80) if run.owner else "not named in the loop file"
     runbook = one_line(run.runbook, 200) if run.runbook else "none named"
     return f"{owner}, runbook: {runbook}" if run.owner or run.runbook else ""
-
-
-def _report(worklog: Worklog, folder: Path) -> str:
-    path = one_line(str(folder / "worklog.md"), 400)
-    problems = worklog.ended.problems if worklog.ended else ()
-    if not problems:
-        return path
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{path}; problem: {one_line(problems[0], 200)}{more}"

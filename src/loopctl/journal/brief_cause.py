@@ -13,7 +13,7 @@ from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import NovelLine
 from loopctl.model.finding import Finding, Quote
-from loopctl.model.state import State, Verdict
+from loopctl.model.state import OutcomeKind, State, Verdict
 
 _COMMITS = 3
 
@@ -28,8 +28,13 @@ class CauseLines:
 
 
 def likely(cycle: CycleRecord) -> Finding | None:
-    """The finding that explains the cycle best, None when there is none."""
-    findings = [finding for finding in cycle.findings if not finding.not_evidence]
+    """The finding that explains the cycle best, None when there is none.
+
+    That a run is no evidence explains why nothing is proven, and never why something failed.
+    """
+    failed = cycle.failed_stage
+    unproven = failed is not None and failed.kind is OutcomeKind.UNPROVEN
+    findings = [finding for finding in cycle.findings if unproven or not finding.not_evidence]
     known = [finding for finding in findings if finding.signature is not None]
     return next(iter(known or findings), None)
 
@@ -40,24 +45,31 @@ def cause_lines(worklog: Worklog) -> CauseLines:
     if cycle is None or ended is None:
         return CauseLines()
     finding = likely(cycle)
-    novel = cycle.novel[0] if cycle.novel else None
+    novel = _unquoted(cycle, finding)
     if finding is None:
         # A missing tool or a signal is its own explanation.
         told = ended.verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED)
         return CauseLines("" if told else "no known cause", _seen(cycle), _novel(novel))
     quote = finding.evidence[0] if finding.evidence else None
-    second = next((q for q in finding.evidence[1:] if q.kind == "log"), None)
+    others = (q for q in finding.evidence[1:] if q.kind == "log" and q != quote)
+    second = next(others, None)
     log = _quoted(second) if second else _novel(novel)
     return CauseLines(_cause(finding), _quoted(quote) if quote else "", log)
 
 
+def _unquoted(cycle: CycleRecord, finding: Finding | None) -> NovelLine | None:
+    """The first novel line that the finding does not quote already."""
+    quoted = {quote.source for quote in finding.evidence} if finding else set()
+    return next((line for line in cycle.novel if line.source not in quoted), None)
+
+
 def _cause(finding: Finding) -> str:
-    service = f" in {one_line(finding.service, 63)}" if finding.service else ""
+    service = f"{one_line(finding.service, 63)}: " if finding.service else ""
     title = one_line(finding.title, 200)
     if finding.signature is None:
-        return f"no known cause; {title}{service}"
+        return f"{service}no known cause; {title}"
     signature = one_line(finding.signature, 80)
-    return f"{title}{service} ({signature}, confidence {finding.confidence:.2f})"
+    return f"{service}{title} ({signature}, confidence {finding.confidence:.2f})"
 
 
 def _seen(cycle: CycleRecord) -> str:

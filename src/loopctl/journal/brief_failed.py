@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loopctl.inert import one_line
 from loopctl.journal.worklog import CycleRecord, StageRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import GradedCase, SuiteOutcome
+from loopctl.model.finding import Fault, FaultKind
 
 _CASE_LINES = 3
 
@@ -30,20 +31,23 @@ def _texts(cycle: CycleRecord) -> Iterator[str]:
     if failed is None:
         return
     unmet = [suite for suite in cycle.suites.values() if _unmet(suite)]
-    if not unmet or failed.faults:
-        yield from _stage(failed)
+    # A suite tells its own failure better than the fault that sums it up.
+    faults = [f for f in failed.faults if not (unmet and f.kind is FaultKind.SUITE)]
+    if not unmet or faults:
+        yield from _stage(failed, faults)
     for suite in sorted(unmet, key=_order):
         yield _suite(suite)
     for case in list(cycle.failed_cases().values())[:_CASE_LINES]:
         yield _case(case)
 
 
-def _stage(stage: StageRecord) -> Iterator[str]:
+def _stage(stage: StageRecord, faults: Sequence[Fault]) -> Iterator[str]:
     kind = stage.kind.value if stage.kind else "not finished"
-    if not stage.faults:
+    if not faults:
         yield f"{stage.stage.value} {kind}: {one_line(stage.detail or 'no reason was given', 240)}"
-    for fault in stage.faults:
-        service = f"{one_line(fault.service, 63)}: " if fault.service else ""
+    for fault in faults:
+        named = fault.service is None or fault.service in fault.summary
+        service = "" if named else f"{one_line(fault.service or '', 63)}: "
         hint = f" (do: {one_line(fault.hint, 160)})" if fault.hint else ""
         yield f"{stage.stage.value} {kind}: {service}{one_line(fault.summary, 240)}{hint}"
 
