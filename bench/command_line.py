@@ -20,7 +20,7 @@ def rows() -> Iterator[Row]:
         version,
         '`python -c "import typer"`',
         _python("-c", "import typer"),
-        7,
+        5,
         seconds,
     )
     yield compare(
@@ -28,7 +28,7 @@ def rows() -> Iterator[Row]:
         _python("-m", "loopctl", "validate", "golden-path"),
         '`python -c "pass"`',
         _python("-c", "pass"),
-        5,
+        3,
         seconds,
     )
 

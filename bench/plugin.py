@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import loopctl
-from bench.table import Measure, Row, compare, seconds, timed
+from bench.table import Measure, Row, medians, row, seconds, timed
 
-_TESTS = 500
+_TESTS = 200
+_ROUNDS = 3
 _PLUGIN = Path(loopctl.__file__).parent / "evidence" / "plugin"
 
 
@@ -25,15 +26,10 @@ def rows() -> Iterator[Row]:
             f"@pytest.mark.parametrize('n', range({_TESTS}))\n"
             "def test_nothing(n):\n    pass\n"
         )
-        with_plugin = _pytest(folder, "-p", "loopctl_evidence")
-        yield compare(
-            f"{_TESTS} tests that do nothing, with `-p loopctl_evidence`",
-            with_plugin,
-            "without it",
-            _pytest(folder),
-            3,
-            seconds,
-        )
+        ours, theirs = medians(_pytest(folder, "-p", "loopctl_evidence"), _pytest(folder), _ROUNDS)
+        each = seconds((ours - theirs) / _TESTS)
+        what = f"{_TESTS} tests that do nothing, `-p loopctl_evidence` (adds {each} a test)"
+        yield row(what, ours, "without it", theirs, _ROUNDS, seconds)
 
 
 def _pytest(folder: Path, *plugin: str) -> Measure:

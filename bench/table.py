@@ -31,12 +31,15 @@ HEADER = "| what | loopctl | beside | | ratio | rounds |\n|---|--:|---|--:|--:|-
 
 
 def compare(what: str, ours: Measure, beside: str, theirs: Measure, rounds: int, unit: Unit) -> Row:
-    """Both in turn, so that whatever else the machine does meets both; the medians."""
-    mine, others = [], []
-    for _ in range(rounds):
-        mine.append(ours())
-        others.append(theirs())
-    return row(what, statistics.median(mine), beside, statistics.median(others), rounds, unit)
+    """Measure both and compare their medians."""
+    mine, others = medians(ours, theirs, rounds)
+    return row(what, mine, beside, others, rounds, unit)
+
+
+def medians(ours: Measure, theirs: Measure, rounds: int) -> tuple[float, float]:
+    """Both in turn, so that whatever else the machine does meets both."""
+    pairs = [(ours(), theirs()) for _ in range(rounds)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
 
 
 def row(what: str, ours: float, beside: str, theirs: float, rounds: int, unit: Unit) -> Row:

@@ -77,9 +77,9 @@ class Stop:
         self.remaining(0)
 
     @contextlib.contextmanager
-    def child(self, seconds: float = FOREVER) -> Iterator[Stop]:
-        """A tighter deadline for one piece of work."""
-        child = Stop(min(seconds, self._left()), parent=self)
+    def child(self, seconds: float = FOREVER, *, beyond: bool = False) -> Iterator[Stop]:
+        """A tighter deadline for one piece of work; `beyond`: one that may outlast this one."""
+        child = Stop(seconds if beyond else min(seconds, self._left()), parent=self)
         with self._lock:
             self._children.add(child)
             if self._event.is_set():

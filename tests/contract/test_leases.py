@@ -58,7 +58,7 @@ class FileRig:
 def file_rig() -> Iterator[FileRig]:
     with (
         tempfile.TemporaryDirectory(prefix="lc-") as folder,
-        environment(XDG_RUNTIME_DIR=folder),
+        environment(LOOPCTL_RUNTIME_DIR=folder),
     ):
         yield FileRig(Path(folder))
 

@@ -16,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -67,6 +69,18 @@ class Ran:
     def document(self) -> dict[str, Any]:
         """What `--json` printed."""
         return dict(json.loads(self.out))
+
+    @property
+    def stable_url(self) -> str:
+        """Where users meet the first service: as a green run proposes to ask it."""
+        start = "NEXT: curl -i "
+        line = next(line for line in self.out.splitlines() if line.startswith(start))
+        address = urlsplit(line.removeprefix(start))
+        return f"{address.scheme}://{address.netloc}"
+
+    def line(self, label: str) -> str:
+        """The first line of the first screen with that label, empty when there is none."""
+        return next((text for text in self.out.splitlines() if text.startswith(f"{label}: ")), "")
 
     def stage(self, name: str) -> dict[str, Any]:
         found = [stage for stage in self.cycle["stages"] if stage["name"] == name]
@@ -125,7 +139,7 @@ class Going:
         def entered() -> bool:
             journal = folder / "journal.jsonl"
             events = journal.read_text().splitlines() if journal.exists() else []
-            return any('"stage-entered"' in e and f'"{name}"' in e for e in events)
+            return any('"stage.entered"' in e and f'"{name}"' in e for e in events)
 
         until(entered)
         return folder
@@ -159,7 +173,7 @@ class Project:
         self.env = {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self._home),
-            "XDG_RUNTIME_DIR": str(self.runtime),
+            "LOOPCTL_RUNTIME_DIR": str(self.runtime),
             "LANG": "C.UTF-8",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -218,9 +232,9 @@ class Project:
         folder = self.runs_dir / "runs"
         return frozenset(folder.iterdir() if folder.is_dir() else ())
 
-    def serving(self, loop: str) -> dict[str, dict[str, int]]:
+    def serving(self, loop: str, env: Mapping[str, str] | None = None) -> dict[str, dict[str, int]]:
         """Who serves what share of each service, as `plan` reads it from the platform."""
-        outlook = self.loopctl("plan", loop, "--json").document()
+        outlook = self.loopctl("plan", loop, "--json", env=env).document()
         return {service["name"]: dict(service["serving"]) for service in outlook["services"]}
 
     def processes(self) -> list[int]:
@@ -270,6 +284,12 @@ def opened(place: Path) -> Iterator[Project]:
         yield project
     finally:
         project.close()
+
+
+def met_by_users(url: str) -> str:
+    """The revision that answers at a service's stable URL."""
+    with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:  # noqa: S310
+        return str(json.load(answer)["revision"])
 
 
 def until(found: Callable[[], T | None], seconds: float = 30.0) -> T:

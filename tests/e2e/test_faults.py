@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import Project, Ran
+from rig import Project, Ran, met_by_users
 from services import chat_loop
-
-QUICK = 'tests/test_auth.py -k "test_health or health"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,8 @@ class Expected:
     stable_for: str = "200ms"
 
 
-# `within_s` bounds the stage that saw it, on a busy machine: what the fault itself takes, and 2 s.
+# `within_s` bounds the stage that saw it: until the fault can be known, and 2 s. `slow` shows in
+# the second answer, because the first one is cold.
 FAULTS = (
     Expected("exit-3", 5, "health", "deploy.exit-code", "Application startup failed", 2),
     Expected(
@@ -38,9 +37,9 @@ FAULTS = (
     Expected("wrong-port", 5, "health", "deploy.wrong-port", "PORT=", 4),
     Expected("health-307", 5, "health", "health.redirect", "307", 3),
     Expected(
-        "503-after-healthy", 5, "health", "health.unstable", "503", 5, stable_for="4s",
+        "503-after-healthy", 5, "health", "health.unstable", "503", 5, stable_for="3s",
     ),
-    Expected("slow", 5, "health", "health.latency", "4.", 7),
+    Expected("slow", 5, "health", "health.latency", "4.", 10),
     Expected(
         "missing-config", 5, "health", "deploy.missing-configuration",
         "JWT_SECRET_STAGING required", 2,
@@ -74,10 +73,10 @@ def test_a_fault_is_explained_by_the_line_that_proves_it_and_users_keep_what_the
     assert ran.stage(expected.stage)["outcome"] == "failed"
     assert ran.stage(expected.stage)["duration_s"] < expected.within_s
     assert_explained(ran, expected)
-    assert project.serving("golden-path")["chat"] == {good: 100}
+    assert met_by_users(green.stable_url) == good
     assert f"chat: {good} 100 %" in ran.first_line
     assert "not changed by this run" in ran.first_line
-    assert "no green run" not in line(ran, "CHANGED SINCE GREEN")
+    assert "no green run" not in ran.line("CHANGED SINCE GREEN")
 
 
 def assert_explained(ran: Ran, expected: Expected) -> None:
@@ -91,22 +90,16 @@ def assert_explained(ran: Ran, expected: Expected) -> None:
         quote for quote in finding["evidence"] if stands_where_it_says(quote, ran.run)
     ] == finding["evidence"]
     # The first screen names the cause, and quotes one of the lines.
-    assert expected.signature in line(ran, "LIKELY CAUSE")
-    assert any(quote[:100].strip() in line(ran, "QUOTE") for quote in quotes)
+    assert expected.signature in ran.line("LIKELY CAUSE")
+    assert any(quote[:100].strip() in ran.line("QUOTE") for quote in quotes)
     for why in finding["whys"]:
         assert (why["status"] == "hypothesis") == (why["evidence"] is None)
-
-
-def line(ran: Ran, label: str) -> str:
-    return next((text for text in ran.out.splitlines() if text.startswith(f"{label}: ")), "")
 
 
 def stands_where_it_says(evidence: dict[str, Any], folder: Path) -> bool:
     """Whether the quoted text really is at that place of that file of the run."""
     place, _, which = evidence["source"].partition("#")
     quote = evidence["quote"].removesuffix("…")
-    if place.startswith("stage/"):
-        return bool(said_by_a_stage(folder, quote))
     if place.startswith("logs/"):
         entry = json.loads((folder / place).read_text().splitlines()[int(which) - 1])
         if evidence["kind"] == "log":
@@ -115,7 +108,8 @@ def stands_where_it_says(evidence: dict[str, Any], folder: Path) -> bool:
     if place.startswith("suites/"):
         lines = (folder / place / "events.jsonl").read_text().splitlines()
         return any(which in event and first_words(quote) in event for event in lines)
-    return False
+    # What a probe or a stage saw is nowhere but in the journal.
+    return any(quote in text for text in journal_strings(folder))
 
 
 def first_words(quote: str) -> str:
@@ -123,13 +117,9 @@ def first_words(quote: str) -> str:
     return quote.partition("'")[0].partition('"')[0].partition("\n")[0][:60]
 
 
-def said_by_a_stage(folder: Path, quote: str) -> bool:
-    return any(
-        quote in text
-        for event in (folder / "journal.jsonl").read_text().splitlines()
-        if '"stage-finished"' in event
-        for text in strings(json.loads(event)["data"])
-    )
+def journal_strings(folder: Path) -> list[str]:
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    return [text for line in lines for text in strings(json.loads(line)["data"])]
 
 
 def strings(value: object) -> list[str]:

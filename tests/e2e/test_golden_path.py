@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rig import Project, Ran
+from rig import Project, Ran, met_by_users
 from services import chat_loop, suite, tiny_loop, tiny_service
 
 CHAT_SUITES = {
@@ -31,6 +31,7 @@ SUITE_KEYS = {
     "id", "priority", "outcome", "collected", "passed", "failed", "broken", "skipped", "flaky",
     "timeout", "lost", "grade", "grades", "duration_s", "cases",
 }  # fmt: skip
+NOWHERE = {"AUTH_URL": "http://127.0.0.1:9"}
 CASE_KEYS = {"id", "status", "grade", "reason", "duration_s", "message"}
 
 
@@ -152,7 +153,7 @@ def test_a_second_run_takes_over_with_no_failed_request(project: Project) -> Non
     tiny_loop(project)
     first = project.run("web")
     assert first.code == 0, str(first)
-    old, url = first.service("web")["revision"], stable_url(first)
+    old, url = first.service("web")["revision"], first.stable_url
     project.write("web/page.txt", "a change of the source")
     with Load(url, keep_alive=True) as kept, Load(url, keep_alive=False) as closing:
         second = project.run("web")
@@ -163,16 +164,10 @@ def test_a_second_run_takes_over_with_no_failed_request(project: Project) -> Non
         assert set(load.answers) == {old, new}
         assert len(load.answers) > 50
         assert load.answers == sorted(load.answers, key=[old, new].index), "it went back and forth"
-    assert stable_url(second) == url
-    assert project.serving("web")["web"] == {new: 100}
+    assert second.stable_url == url
+    assert met_by_users(url) == new
     assert second.result["source"]["dirty"] is True
     assert second.result["source"]["tree"] != first.result["source"]["tree"]
-
-
-def stable_url(ran: Ran) -> str:
-    """Where users meet the service: in the run's own proposal to ask it."""
-    line = next(line for line in ran.out.splitlines() if line.startswith("NEXT: curl -i "))
-    return line.removeprefix("NEXT: curl -i ").rsplit("/", 1)[0]
 
 
 def test_the_command_that_green_proposes_asks_the_health_path(project: Project) -> None:
@@ -187,7 +182,7 @@ def test_the_command_that_green_proposes_asks_the_health_path(project: Project) 
 def test_a_candidate_that_fails_never_meets_a_user(project: Project) -> None:
     tiny_loop(project)
     first = project.run("web")
-    old, url = first.service("web")["revision"], stable_url(first)
+    old, url = first.service("web")["revision"], first.stable_url
     tiny_loop(project, "def test_it():\n    assert ask() == 'something else'\n")
     with Load(url, keep_alive=True) as load:
         second = project.run("web")
@@ -196,7 +191,7 @@ def test_a_candidate_that_fails_never_meets_a_user(project: Project) -> None:
     assert set(load.answers) == {old}
     assert f"web: {old} 100 %" in second.first_line
     assert "not changed by this run" in second.first_line
-    assert project.serving("web")["web"] == {old: 100}
+    assert met_by_users(url) == old
 
 
 def test_a_first_run_that_fails_says_unverified_and_deletes_nothing(project: Project) -> None:
@@ -237,15 +232,15 @@ def test_a_gated_service_is_asked_before_anything_is_done(project: Project) -> N
     services["web"]["needs"] = ["auth"]
     project.loop("gated", services=services, suites=[suite(project)])
     project.commit()
-    down = project.run("gated", env={"AUTH_URL": "http://127.0.0.1:9"})
+    down = project.run("gated", env=NOWHERE)
     assert down.code == 4, str(down)
     assert "auth" in down.out
     assert "127.0.0.1:9" in down.out
     assert down.stages() == ["preflight"]
-    assert project.serving("gated") == {"web": {}}
+    assert project.serving("gated", NOWHERE) == {"web": {}}
 
     tiny_loop(project)
-    url = stable_url(project.run("web"))
+    url = project.run("web").stable_url
     up = project.run("gated", env={"AUTH_URL": url})
     assert up.code == 0, str(up)
 

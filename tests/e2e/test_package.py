@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import site
@@ -125,11 +126,12 @@ def test_an_installed_loopctl_is_the_wheel_and_not_this_repository(
 
 def test_an_installed_loopctl_prints_the_schema(installed: Path, tmp_path: Path) -> None:
     said = run(installed / "loopctl", "schema", cwd=tmp_path, env=clean_environ())
-    assert said == (ROOT / "loop.schema.json").read_text(encoding="utf-8")
+    assert json.loads(said) == json.loads((ROOT / "loop.schema.json").read_bytes())
 
 
 def test_an_installed_loopctl_validates_a_loop(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "test_web.py").write_text("def test_web(): pass\n")
     (tmp_path / "loops").mkdir()
     loop = tmp_path / "loops" / "small.yaml"
     loop.write_text(
@@ -140,6 +142,8 @@ def test_an_installed_loopctl_validates_a_loop(installed: Path, tmp_path: Path) 
         "  web:\n"
         "    source: ../service\n"
         "    run: {command: [python, -m, http.server]}\n"
+        "suites:\n"
+        "  - {id: smoke, priority: P0, kind: pytest, run: test_web.py, cwd: ../service}\n"
     )
     run(installed / "loopctl", "validate", str(loop), cwd=tmp_path, env=clean_environ())
 

@@ -80,9 +80,10 @@ class Journal:
             )
             if self._file is not None:
                 self._file.append(line.encode("utf-8", "replace"))
-                if not isinstance(payload, _NOT_SYNCED):
-                    self._file.sync()
+            # Counted before the sync: a line that may be there must never get a twin.
             self._seq += 1
+            if self._file is not None and not isinstance(payload, _NOT_SYNCED):
+                self._file.sync()
             self.fold.add(event)
             for subscriber in self._subscribers:
                 subscriber(event)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from loopctl.errors import LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.machine.lease import LEASE_LOST
-from loopctl.machine.transitions import after
+from loopctl.machine.transitions import NoTransition, after
 from loopctl.model.events import StageEntered, StageFinished
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
@@ -36,9 +37,27 @@ _OWN_TIME: Mapping[State, float] = {
 }
 """Seconds for the stages that must run even when the run's own time is up."""
 
-RESTORE_AFTER_SIGNAL_S = 5.0
+_AFTER_SIGNAL: Mapping[State, float] = {
+    State.COLLECT: 2.0,
+    State.SETTLE: 5.0,
+    State.DIAGNOSE: 2.0,
+    State.REMEDIATE: 2.0,
+}
+"""Seconds for the same stages once somebody has asked the run to stop."""
 
 _SIGNALS = ("SIGINT", "SIGTERM")
+
+_LOST = "the lease was lost to another run"
+
+_BAD = frozenset(
+    {
+        OutcomeKind.FAILED,
+        OutcomeKind.ERRORED,
+        OutcomeKind.UNPROVEN,
+        OutcomeKind.INTERRUPTED,
+        OutcomeKind.MOVED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +94,32 @@ class Runner:
 
     def _step(self, state: State) -> State:
         began = time.monotonic()
-        outcome = self._outcome(state)
-        following = after(state, outcome.kind)
-        finished = StageFinished(
-            state,
-            outcome.kind,
-            following,
-            time.monotonic() - began,
-            outcome.detail,
-            outcome.faults,
-        )
-        self._write(finished)
+        outcome = self._with_row(state, self._outcome(state))
+        seconds = time.monotonic() - began
+        try:
+            self._journal.append(_finished(state, outcome, seconds))
+        except StorageError as error:
+            self._journal.detach()
+            if state not in _OWN_TIME and outcome.kind not in _BAD:
+                # A good end that nobody can read later is none: what was changed is put back.
+                outcome = _errored(FaultKind.STORAGE, error)
+            self._journal.append(_finished(state, outcome, seconds))
         self._number(state, outcome.kind)
-        return following
+        return after(state, outcome.kind)
+
+    def _with_row(self, state: State, outcome: Outcome) -> Outcome:
+        """The outcome, or one that has a row in the table: traffic is put back whatever broke."""
+        try:
+            after(state, outcome.kind)
+        except NoTransition as error:
+            return self._crashed(error)
+        return outcome
 
     def _outcome(self, state: State) -> Outcome:
         try:
             self._number_wave(state)
-            self._journal.append(StageEntered(state))
-            outcome = self._stages[state](
-                self._journal.fold.cycle(), self._journal, self._stop_for(state)
-            )
+            self._enter(state)
+            outcome = self._run(state)
         except Stopped as stopped:
             outcome = self._stopped(state, stopped.reason)
         except StorageError as error:
@@ -107,20 +131,46 @@ class Runner:
         except LoopctlError as error:
             outcome = _errored(FaultKind.CONTROL_PLANE, error)
         except Exception as error:  # noqa: BLE001 - traffic is put back whatever broke
-            self._internal = f"{type(error).__name__}: {error}"
+            outcome = self._crashed(error)
+        return self._as_stopped(state, outcome)
+
+    def _enter(self, state: State) -> None:
+        try:
+            self._journal.append(StageEntered(state))
+        except StorageError:
+            self._journal.detach()
+            self._journal.append(StageEntered(state))
+            if state not in _OWN_TIME:
+                raise
+
+    def _run(self, state: State) -> Outcome:
+        stage = self._stages[state]
+        with self._time_for(state) as stop:
+            try:
+                return stage(self._journal.fold.cycle(), self._journal, stop)
+            except StorageError:
+                if state is not State.SETTLE or not self._journal.is_durable:
+                    raise
+                # The disk failed while traffic was put back: that is observed anew and repeated.
+                self._journal.detach()
+                return stage(self._journal.fold.cycle(), self._journal, stop)
+
+    def _crashed(self, error: Exception) -> Outcome:
+        self._internal = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(StorageError):
             self._on_crash(error)
-            outcome = _errored(FaultKind.CONTROL_PLANE, error)
-        return self._as_interrupted(state, outcome)
+        return _errored(FaultKind.CONTROL_PLANE, error)
 
-    def _as_interrupted(self, state: State, outcome: Outcome) -> Outcome:
-        """A signal that came while a stage finished its step: it ends the run all the same.
+    def _as_stopped(self, state: State, outcome: Outcome) -> Outcome:
+        """A signal or a lost lease that came while a stage finished its step ends the run too.
 
-        What the stage says then is the signal's doing, so it is no evidence of anything.
+        What the stage says after a signal is the signal's doing, so it is no evidence of anything.
         """
-        if self._stop.reason not in _SIGNALS or outcome.kind is OutcomeKind.MOVED:
+        if outcome.kind is OutcomeKind.MOVED:
             return outcome
-        good = outcome.kind in (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL)
-        if good or state not in _OWN_TIME:
+        if self._stop.reason == LEASE_LOST:
+            return Outcome(OutcomeKind.MOVED, _LOST, outcome.faults)
+        if self._stop.reason in _SIGNALS and (outcome.kind not in _BAD or state not in _OWN_TIME):
             return Outcome(OutcomeKind.INTERRUPTED, outcome.detail)
         return outcome
 
@@ -128,18 +178,24 @@ class Runner:
         if reason in _SIGNALS:
             return Outcome(OutcomeKind.INTERRUPTED, f"stopped by {reason}")
         if reason == LEASE_LOST:
-            return Outcome(OutcomeKind.MOVED, "the lease was lost to another run")
+            return Outcome(OutcomeKind.MOVED, _LOST)
         unproven = state in (State.VERIFY, State.CONFIRM)
         kind = OutcomeKind.UNPROVEN if unproven else OutcomeKind.ERRORED
         return Outcome(kind, f"{state.value} was not finished: {reason}")
 
-    def _stop_for(self, state: State) -> Stop:
+    @contextlib.contextmanager
+    def _time_for(self, state: State) -> Iterator[Stop]:
         if state not in _OWN_TIME:
             self._stop.remaining(0)
-            return self._stop
-        if self._stop.reason in _SIGNALS and state is State.SETTLE:
-            return Stop(RESTORE_AFTER_SIGNAL_S)
-        return Stop(_OWN_TIME[state])
+            yield self._stop
+        elif self._stop.reason in _SIGNALS:
+            yield Stop(_AFTER_SIGNAL[state])
+        elif state is State.SETTLE:
+            # A restore that has begun is not given up for a signal.
+            yield Stop(_OWN_TIME[state])
+        else:
+            with self._stop.child(_OWN_TIME[state], beyond=True) as own:
+                yield own
 
     def _number_wave(self, state: State) -> None:
         if state in (State.PREFLIGHT, State.BUILD, State.VERIFY):
@@ -155,12 +211,10 @@ class Runner:
         elif state is State.REMEDIATE and kind.value.startswith("go-"):
             self._journal.cycle += 1
 
-    def _write(self, finished: StageFinished) -> None:
-        try:
-            self._journal.append(finished)
-        except StorageError:
-            self._journal.detach()
-            self._journal.append(finished)
+
+def _finished(state: State, outcome: Outcome, seconds: float) -> StageFinished:
+    following = after(state, outcome.kind)
+    return StageFinished(state, outcome.kind, following, seconds, outcome.detail, outcome.faults)
 
 
 def _fault(kind: FaultKind, error: BaseException) -> Fault:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loopctl.errors import ExitCode, StorageError
+from loopctl.errors import ExitCode, LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.machine.lease import Lease, holding
@@ -16,7 +16,7 @@ from loopctl.machine.runner import Runner, Stage, Walk
 from loopctl.model.artifact import Target
 from loopctl.model.events import Left, RunEnded, RunStarted
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
-from loopctl.ports.leases import HeldByOther, Leases
+from loopctl.ports.leases import HeldByOther, LeaseError, Leases
 from loopctl.process import Stop
 
 LEAVING_S = 10.0
@@ -49,20 +49,24 @@ def conduct(session: Session) -> Worklog:
             runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)
             walk = runner.walk()
             ended = _judged(session, walk, began)
-            left = session.leave(ended.verdict is Verdict.GREEN, session.journal, Stop(LEAVING_S))
+            left = _left(session, ended)
     except HeldByOther as other:
-        ended, left = _locked(other, began), ()
+        ended, left = _unbegun(_LOCKED, other, began), ()
+    except LeaseError as error:
+        ended, left = _unbegun(_NO_LEASE, error, began), ()
+    except Stopped as stopped:
+        ended, left = _never_begun(session, stopped.reason, began), ()
     _write_end(session.journal, replace(ended, left=left))
     return session.journal.fold.snapshot()
 
 
 def _judged(session: Session, walk: Walk, began: float) -> RunEnded:
     worklog = session.journal.fold.snapshot()
-    judgement = judge(worklog, session.stop.reason, walk.internal)
+    # A signal that comes after the last stage has confirmed the traffic finds nothing to stop.
+    stopped = None if walk.end is State.GREEN else session.stop.reason
+    judgement = judge(worklog, stopped, walk.internal)
     if not session.journal.is_durable and judgement.verdict is Verdict.GREEN:
-        judgement = Judgement(
-            Verdict.UNDELIVERED, ExitCode.UNDELIVERED, StopReason.FATAL, "the journal was lost"
-        )
+        judgement = _JOURNAL_LOST
     cycle = worklog.last
     failed = cycle.failed_stage if cycle else None
     return RunEnded(
@@ -77,15 +81,42 @@ def _judged(session: Session, walk: Walk, began: float) -> RunEnded:
     )
 
 
-def _locked(other: HeldByOther, began: float) -> RunEnded:
+_JOURNAL_LOST = Judgement(
+    Verdict.UNDELIVERED, ExitCode.UNDELIVERED, StopReason.FATAL, "the journal was lost"
+)
+_LOCKED = Judgement(Verdict.LOCKED, ExitCode.LOCKED, StopReason.LOCKED)
+_NO_LEASE = Judgement(Verdict.PREFLIGHT, ExitCode.PREFLIGHT, StopReason.PREFLIGHT)
+_TOO_LATE = Judgement(Verdict.UNPROVEN, ExitCode.UNPROVEN, StopReason.DEADLINE)
+
+
+def _unbegun(judgement: Judgement, why: LoopctlError, began: float) -> RunEnded:
     return RunEnded(
-        verdict=Verdict.LOCKED,
-        exit_code=ExitCode.LOCKED,
-        stop_reason=StopReason.LOCKED,
+        verdict=judgement.verdict,
+        exit_code=judgement.exit_code,
+        stop_reason=judgement.stop_reason,
         duration_s=time.monotonic() - began,
-        detail=other.what,
-        problems=(other.what,) if other.hint is None else (other.what, other.hint),
+        detail=why.what,
+        problems=(why.what,) if why.hint is None else (why.what, why.hint),
     )
+
+
+def _never_begun(session: Session, reason: str, began: float) -> RunEnded:
+    """The run was stopped while it waited for its lease."""
+    told = reason != "deadline"
+    judgement = judge(session.journal.fold.snapshot(), reason, None) if told else _TOO_LATE
+    waiting = LoopctlError(f"stopped by {reason} before the first step; nothing was changed")
+    return _unbegun(judgement, waiting, began)
+
+
+def _left(session: Session, ended: RunEnded) -> tuple[Left, ...]:
+    """What serves now. Not to know that never hides how the run ended."""
+    try:
+        return session.leave(ended.verdict is Verdict.GREEN, session.journal, Stop(LEAVING_S))
+    except StorageError:
+        session.journal.detach()
+    except (LoopctlError, Stopped):
+        pass
+    return ()
 
 
 def _settle(cycle: CycleRecord | None) -> StageRecord | None:
@@ -118,4 +149,12 @@ def _write_end(journal: Journal, ended: RunEnded) -> None:
         journal.append(ended)
     except StorageError:
         journal.detach()
+        if ended.verdict is Verdict.GREEN:
+            ended = replace(
+                ended,
+                verdict=_JOURNAL_LOST.verdict,
+                exit_code=_JOURNAL_LOST.exit_code,
+                stop_reason=_JOURNAL_LOST.stop_reason,
+                detail=_JOURNAL_LOST.detail,
+            )
         journal.append(ended)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.artifact import ServiceState
-from loopctl.model.events import Left, ServiceObserved
+from loopctl.model.events import Left, NotChecked, ServiceObserved
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
@@ -30,7 +31,11 @@ def look_around(
     for spec in services:
         try:
             state = platform.observe(spec.name, stop)
-        except PlatformError:
+        except PlatformError as error:
+            journal.append(NotChecked(f"who serves {spec.name} now", error.what))
+            continue
+        except Stopped:
+            journal.append(NotChecked(f"who serves {spec.name} now", "the platform did not answer"))
             continue
         found = None if isinstance(state, Absent) else state
         journal.append(ServiceObserved("end", found), service=spec.name)

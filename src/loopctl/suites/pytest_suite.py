@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loopctl.errors import Problem
+from loopctl.errors import Problem, StorageError
+from loopctl.files import ensure_private_dir
 from loopctl.model.evidence import Case, Collection, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, mentioned
@@ -126,12 +127,14 @@ class PytestSuite(Suite):
         """The files a run leaves. A disk that cannot take them is a `SuiteError`."""
         with contextlib.ExitStack() as open_files:
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                ensure_private_dir(folder)
                 out = Capture(folder / "stdout.txt", self._redactor)
                 open_files.callback(out.close)
                 err = Capture(folder / "stderr.txt", self._redactor)
                 open_files.callback(err.close)
                 events = open_files.enter_context(open_private(folder / "events.jsonl"))
+            except StorageError as problem:
+                raise SuiteError(problem.what, where=problem.where, hint=problem.hint) from problem
             except OSError as problem:
                 raise _cannot_record(folder, problem) from problem
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from loopctl.errors import LoopctlError
+from loopctl.files import ensure_private_dir
 from loopctl.platforms.host import process_tree
 from loopctl.platforms.host.guardian import start_guardian
 from loopctl.platforms.host.rendezvous import Rendezvous
@@ -32,7 +33,7 @@ def main(root: str, environment: str, runs_dir: str) -> int:
     place = Rendezvous.of(Path(root), environment, Path(runs_dir))
     try:
         place.prepare()
-        place.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ensure_private_dir(place.state)
     except (LoopctlError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

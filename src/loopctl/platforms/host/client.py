@@ -23,7 +23,7 @@ _SLICE_S: Final = 0.2
 _SHOWN_LINES: Final = 5
 # The host lives long and holds no credential of the run that happened to start it.
 _HOST_ENVIRONMENT: Final = (
-    "PATH", "HOME", "LANG", "TMPDIR", "TZ", "XDG_RUNTIME_DIR", "PYTHONPATH",
+    "PATH", "HOME", "LANG", "TMPDIR", "TZ", "LOOPCTL_RUNTIME_DIR", "PYTHONPATH",
     LAPSE_VARIABLE, GRACE_VARIABLE,
 )  # fmt: skip
 

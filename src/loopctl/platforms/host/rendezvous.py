@@ -73,12 +73,14 @@ class Rendezvous:
             raise PlatformError(
                 "the path of the host's socket is too long for a unix socket",
                 where=str(self.socket),
-                hint="set XDG_RUNTIME_DIR to a folder with a shorter path",
+                hint="set LOOPCTL_RUNTIME_DIR to a folder with a shorter path",
             )
 
 
 def _runtime_base() -> Path:
-    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    # One place for every session of a user: a cron job and a login must meet at the same lease, so
+    # XDG_RUNTIME_DIR, which differs between them and goes with the last login, will not do.
+    given = os.environ.get("LOOPCTL_RUNTIME_DIR", "")
     if given and Path(given).is_dir():
         return Path(given) / "loopctl"
     return Path(f"/tmp/loopctl-{os.geteuid()}")  # noqa: S108 - checked by `_make_private`
@@ -96,12 +98,12 @@ def _make_private(folder: Path) -> None:
         raise PlatformError(
             f"cannot make the runtime folder: {error.strerror}",
             where=str(folder),
-            hint="set XDG_RUNTIME_DIR to a folder of yours that can be written to",
+            hint="set LOOPCTL_RUNTIME_DIR to a folder of yours that can be written to",
         ) from None
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not ours or found.st_mode & 0o077:
         raise PlatformError(
             "the runtime folder belongs to somebody else or is open to others",
             where=str(folder),
-            hint="remove it, or set XDG_RUNTIME_DIR to a folder of yours with mode 0700",
+            hint="remove it, or set LOOPCTL_RUNTIME_DIR to a folder of yours with mode 0700",
         )

@@ -185,5 +185,5 @@ def _unusable(reason: str, where: Path) -> LeaseError:
     return LeaseError(
         f"the leases cannot be used: {reason}",
         where=str(where),
-        hint="see that the folder is yours and writable, or set XDG_RUNTIME_DIR to one that is",
+        hint="see that the folder is yours and writable, or set LOOPCTL_RUNTIME_DIR to one that is",
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from loopctl.errors import Problem
+from loopctl.errors import Problem, StorageError
+from loopctl.files import ensure_private_dir
 from loopctl.model.artifact import (
     Artifact,
     ArtifactKind,
@@ -67,15 +68,14 @@ class LocalPlatform:
         found = [problem for spec in specs for problem in launching.problems(spec)]
         try:
             self._place.prepare()
-            self._place.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ensure_private_dir(self._place.state)
             with contextlib.suppress(HostAbsentError):
                 self._call("hello", {}, stop)
         except PlatformError as error:
             found.append(Problem(error.what, where=error.where, hint=error.hint))
-        except OSError as error:
-            hint = "mend its permissions, or choose another with --runs-dir"
-            what = f"the runs folder cannot be written: {error.strerror}"
-            found.append(Problem(what, where=str(self._place.state), hint=hint))
+        except StorageError as error:
+            hint = error.hint or "mend its permissions, or choose another with --runs-dir"
+            found.append(Problem(error.what, where=error.where, hint=hint))
         return found
 
     def target(self, service: str) -> Target:
