@@ -46,7 +46,7 @@ from loopctl.stages.settle import Settle
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
 from loopctl.stages.suites import Course
 from loopctl.stages.verify import Verify
-from loopctl.triage.loading import load_catalogue
+from loopctl.triage.loading import Catalogue, load_catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,11 @@ def _local(plan: Plan, runs_dir: Path) -> World:
     )
 
 
+def catalogue_of(plan: Plan) -> Catalogue:
+    """Our signatures and the user's; raises `UsageError` with every problem in theirs."""
+    return load_catalogue(plan.signatures)
+
+
 def missing_variables(plan: Plan) -> tuple[str, ...]:
     """The required variables that neither the environment nor the env_file sets."""
     # Every required variable that has a value is a secret of the plan, by its own name.
@@ -133,6 +138,7 @@ class Composition:
     run_id: str
     runs_dir: Path
     world: World
+    catalogue: Catalogue
 
     def stages(self, lease: Lease) -> Mapping[State, Stage]:
         """Every stage with its own spec and its own ports."""
@@ -161,9 +167,7 @@ class Composition:
             ),
             State.COLLECT: Collect(keeper),
             State.SETTLE: Settle(deployed, world.platform, held, self.options.keep, self.run_id),
-            State.DIAGNOSE: Diagnose(
-                deployed, load_catalogue(plan.signatures), self._green(), world.sources
-            ),
+            State.DIAGNOSE: Diagnose(deployed, self.catalogue, self._green(), world.sources),
             State.REMEDIATE: Remediate(plan.remediation.mode, plan.loop, plan.environment.name),
         }
 

@@ -34,6 +34,7 @@ def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]
     here: they stand in `Plan.later`.
     """
     from loopctl.loopfile.find import loop_names
+    from loopctl.triage.loading import load_catalogue
 
     here = cwd or Path.cwd()
     names = list(loops) or list(loop_names(here))
@@ -43,7 +44,9 @@ def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]
     problems: list[Problem] = []
     for name in names:
         try:
-            plans.append(load(name, cwd=here))
+            plan = load(name, cwd=here)
+            load_catalogue(plan.signatures)
+            plans.append(plan)
         except UsageError as error:
             problems += error.problems
     if problems:

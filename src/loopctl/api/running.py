@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopctl import __version__
 from loopctl.api.places import new_run, runs_dir_of
@@ -17,9 +18,16 @@ from loopctl.model.events import Event, RunStarted, ServiceFacts, SuiteFacts
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 from loopctl.model.select import select
+from loopctl.model.state import Verdict
 from loopctl.process import Stop, identify
+from loopctl.redact import Redactor
+
+if TYPE_CHECKING:
+    from loopctl.bootstrap import Composition
 
 Subscriber = Callable[[Event], None]
+
+CLOSING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,55 +70,72 @@ def run(
     its reason `SIGINT` or `SIGTERM` makes the verdict `interrupted`. Raises `UsageError` before
     anything is done, `PreflightError` when the runs folder cannot be written.
     """
-    from loopctl.bootstrap import Composition, crash_writer, redactor_of, world_of
-    from loopctl.machine.session import Session, conduct
+    from loopctl.bootstrap import Composition, catalogue_of, redactor_of, world_of
     from loopctl.reports.write import write_reports
 
     options = options or RunOptions()
     refuse_later(plan)
     _check_options(plan, options)
     chosen = select(plan, options)
+    catalogue = catalogue_of(plan)
     place = runs_dir_of(plan, runs_dir)
     run_id, folder = new_run(place, plan.loop)
-    redactor = redactor_of(plan)
     world = world_of(plan, place)
-    composition = Composition(chosen, plan, options, run_id, place, world)
-    own_stop = stop or Stop()
+    composition = Composition(chosen, plan, options, run_id, place, world, catalogue)
+    redactor = redactor_of(plan)
     try:
-        journal = Journal(folder / JOURNAL_NAME, redactor, subscribers)
-        with own_stop.child(chosen.limits.deadline_s) as limited:
-            worklog = conduct(
-                Session(
-                    started=_started(run_id, chosen, options, options.partial(plan), place),
-                    journal=journal,
-                    stop=limited,
-                    leases=world.leases,
-                    targets=[world.platform.target(spec.name) for spec in chosen.deployed],
-                    stages=composition.stages,
-                    leave=composition.leave,
-                    on_crash=crash_writer(folder, redactor),
-                )
-            )
-        journal.close()
+        worklog = _conducted(composition, folder, redactor, subscribers, stop or Stop())
     except StorageError as error:
         raise PreflightError(
             "the run could not begin; nothing was changed",
             [Problem(error.what, error.where, hint=error.hint)],
         ) from error
+    problems = write_reports(worklog, folder, redactor)
+    _prune(place, chosen)
+    return RunResult(run_id, folder, worklog, problems)
+
+
+def _conducted(
+    composition: Composition,
+    folder: Path,
+    redactor: Redactor,
+    subscribers: Sequence[Subscriber],
+    stop: Stop,
+) -> Worklog:
+    from loopctl.bootstrap import crash_writer
+    from loopctl.machine.session import Session, conduct
+
+    plan, world = composition.plan, composition.world
+    keep_crash = crash_writer(folder, redactor)
+    journal = Journal(folder / JOURNAL_NAME, redactor, subscribers)
+    try:
+        with stop.child(plan.limits.deadline_s) as limited:
+            worklog = conduct(
+                Session(
+                    started=_started(composition),
+                    journal=journal,
+                    stop=limited,
+                    leases=world.leases,
+                    targets=[world.platform.target(spec.name) for spec in plan.deployed],
+                    stages=composition.stages,
+                    leave=composition.leave,
+                    on_crash=keep_crash,
+                )
+            )
+        if worklog.ended is not None and worklog.ended.verdict is not Verdict.LOCKED:
+            world.platform.close(composition.options.keep, Stop(CLOSING_S))
     except LoopctlError:
         raise
     except Exception as error:
-        crash_writer(folder, redactor)(error)
+        keep_crash(error)
         raise LoopctlError(
-            f"a fault of loopctl itself: {type(error).__name__}: {error}",
+            redactor.text(f"a fault of loopctl itself: {type(error).__name__}: {error}"),
             where=str(folder / JOURNAL_NAME),
             hint=f"crash.txt beside it says where; look who serves: loopctl plan {plan.loop}",
         ) from error
     finally:
-        world.platform.close(options.keep, Stop(5.0))
-    problems = write_reports(worklog, folder, redactor)
-    _prune(place, chosen)
-    return RunResult(run_id, folder, worklog, problems)
+        journal.close()
+    return worklog
 
 
 def down(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Sequence[str]:
@@ -160,15 +185,14 @@ def _check_options(plan: Plan, options: RunOptions) -> None:
         raise UsageError("nothing was changed", problems)
 
 
-def _started(
-    run_id: str, plan: Plan, options: RunOptions, partial: str | None, runs_dir: Path
-) -> RunStarted:
+def _started(composition: Composition) -> RunStarted:
+    plan, options = composition.plan, composition.options
     me = identify(os.getpid())
-    green = last_green(runs_dir, plan.loop, plan.environment.name)
-    read_then = files_of(runs_dir, green.run_id) if green else {}
+    green = last_green(composition.runs_dir, plan.loop, plan.environment.name)
+    read_then = files_of(composition.runs_dir, green.run_id) if green else {}
     impact = plan.impact or {}
     return RunStarted(
-        run_id=run_id,
+        run_id=composition.run_id,
         loop=plan.loop,
         loop_file=str(plan.path),
         root=str(plan.root),
@@ -204,7 +228,7 @@ def _started(
         ),
         options=_said(options),
         files=plan.files or {},
-        partial=partial,
+        partial=options.partial(composition.full),
         protected=plan.environment.protected,
         description=plan.description,
         owner=plan.owner,

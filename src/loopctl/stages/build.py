@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.artifact import ContentProof
@@ -71,6 +72,11 @@ class Build:
                 proof = self._built(spec, journal, limited)
         except BuildError as error:
             return _failed(spec, error)
+        except Stopped:
+            # Either the whole run was stopped, or only the time for this build is up.
+            stop.remaining(0)
+            late = f"the build was not finished within {spec.build.timeout_s:g} s"
+            return _failed(spec, BuildError(late, hint="raise build.timeout, if it needs longer"))
         except SourceError as error:
             fault = Fault(FaultKind.BUILD_STEP, error.what, spec.name, hint=error.hint)
             return Outcome(OutcomeKind.ERRORED, error.what, (fault,))

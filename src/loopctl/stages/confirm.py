@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.events import ChainChecked
+from loopctl.model.events import ChainChecked, NotChecked
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import ServiceSpec
@@ -20,7 +20,7 @@ from loopctl.stages.health_check import Asked, check_answer
 from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
-from loopctl.stages.verify import said
+from loopctl.stages.verify import said, traffic_moved
 
 PROBE_TIMEOUT_S = 10.0
 
@@ -45,6 +45,20 @@ class Confirm:
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK when address, revision and content agree and the confirm suites have passed."""
         endpoints: dict[str, Endpoint] = {}
+        merged = self._addresses(cycle, endpoints, journal, stop)
+        if merged.kind is OutcomeKind.OK and self._course.suites:
+            revisions = {n: r.revision for n, r in cycle.services.items() if r.revision}
+            tests = self._course.run(UnderTest(endpoints, revisions), journal, stop)
+            merged = worst([tests, self._addresses(cycle, endpoints, journal, stop)])
+        if merged.kind is OutcomeKind.OK:
+            for problem in self._keeper.keep(cycle, journal, stop):
+                journal.append(NotChecked("service logs", problem))
+            return Outcome(OutcomeKind.OK, "the public address serves what was verified")
+        return merged
+
+    def _addresses(
+        self, cycle: CycleRecord, endpoints: dict[str, Endpoint], journal: Journal, stop: Stop
+    ) -> Outcome:
         outcomes = []
         for spec in self._services:
             try:
@@ -52,14 +66,7 @@ class Confirm:
             except PlatformError as error:
                 fault = as_fault(spec.name, error)
                 outcomes.append(Outcome(OutcomeKind.ERRORED, error.what, (fault,)))
-        merged = worst(outcomes)
-        if merged.kind is OutcomeKind.OK and self._course.suites:
-            revisions = {n: r.revision for n, r in cycle.services.items() if r.revision}
-            merged = self._course.run(UnderTest(endpoints, revisions), journal, stop)
-        if merged.kind is OutcomeKind.OK:
-            self._keeper.keep(cycle, journal, stop)
-            return Outcome(OutcomeKind.OK, "the public address serves what was verified")
-        return merged
+        return worst(outcomes)
 
     def _address(
         self,
@@ -74,6 +81,9 @@ class Confirm:
         if isinstance(state, Absent) or record.revision is None:
             return Outcome(OutcomeKind.MOVED, f"{spec.name} is gone")
         endpoints[spec.name] = Endpoint(state.url, state.ws_url)
+        if (moved := traffic_moved(record, state)) is not None:
+            fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
+            return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
         share = state.traffic.get(record.revision.name, 0)
         broken = None if share == 100 else f"traffic is {said(state.traffic)}"
         if broken is None and record.artifact is not None:

@@ -149,7 +149,9 @@ class _Waiting:
         if fault is None:
             self.first_healthy = self.first_healthy or now
             self.fault_since = None
-            return now - self.first_healthy >= health.stable_for_s, None
+            # The first answer may be a cold one: where latency is limited, a second is measured.
+            measured = health.max_latency_s is None or not cold
+            return measured and now - self.first_healthy >= health.stable_for_s, None
         if self.first_healthy is not None and fault.kind is not FaultKind.LATENCY:
             return True, _unstable(fault, now - self.first_healthy)
         if fault.kind is FaultKind.LATENCY or fault.kind in _CERTAIN:

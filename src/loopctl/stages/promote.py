@@ -30,15 +30,30 @@ class Promote:
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK; MOVED where somebody else changed the traffic; ERRORED where it did not go."""
-        for spec in self._services:
-            try:
-                outcome = self._promote(spec, cycle, journal, stop)
-            except PlatformError as error:
-                return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(spec.name, error),))
-            if outcome is not None:
-                return outcome
+        # All are looked at before any is written: what has moved stops the run untouched.
+        for step in (self._moved, self._promote):
+            for spec in self._services:
+                try:
+                    outcome = step(spec, cycle, journal, stop)
+                except PlatformError as error:
+                    return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(spec.name, error),))
+                if outcome is not None:
+                    return outcome
         names = ", ".join(spec.name for spec in self._services)
         return Outcome(OutcomeKind.OK, f"all traffic of {names} goes to what was verified")
+
+    def _moved(
+        self, spec: ServiceSpec, cycle: CycleRecord, journal: Journal, stop: Stop
+    ) -> Outcome | None:
+        record = cycle.services[spec.name]
+        state = self._platform.observe(spec.name, stop)
+        moved = (
+            f"{spec.name} is gone" if isinstance(state, Absent) else traffic_moved(record, state)
+        )
+        if moved is None:
+            return None
+        fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
+        return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
 
     def _promote(
         self, spec: ServiceSpec, cycle: CycleRecord, journal: Journal, stop: Stop
@@ -46,13 +61,9 @@ class Promote:
         record = cycle.services[spec.name]
         if record.revision is None:
             return None
-        state = self._platform.observe(spec.name, stop)
-        moved = (
-            f"{spec.name} is gone" if isinstance(state, Absent) else traffic_moved(record, state)
-        )
+        moved = self._moved(spec, cycle, journal, stop)
         if moved is not None:
-            fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
-            return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+            return moved
         want = {record.revision.name: 100}
         intent = Intent("route", f"{journal.cycle}/{spec.name}/promote", dict(want))
         with journal.effect(intent, service=spec.name):

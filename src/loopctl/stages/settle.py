@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.events import Intent, Note, Routed
-from loopctl.model.finding import Fault
+from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
-from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.verify import said
@@ -37,67 +38,127 @@ class Settle:
         self._run_id = run_id
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        """OK, or PARTIAL after a partial run; ERRORED when something could not be put back."""
+        """OK, or PARTIAL after a partial run; ERRORED when something could not be put back.
+
+        MOVED, with nothing touched, when the traffic is neither as it was nor this run's doing.
+        """
         partial = any(stage.kind is OutcomeKind.PARTIAL for stage in cycle.stages)
         good = OutcomeKind.PARTIAL if partial else OutcomeKind.OK
         if self._keep:
             journal.append(Note("--keep: nothing was put back, the candidates are left running"))
             return Outcome(good, "left as it is (--keep)")
         faults: list[Fault] = []
+        found = self._look(cycle, journal.cycle, faults, stop)
+        moved = [fault for service in found if (fault := _moved(service)) is not None]
+        if moved:
+            return Outcome(OutcomeKind.MOVED, moved[0].summary, tuple(moved))
         done: list[str] = []
-        for spec in reversed(self._services):
+        restored: list[_Found] = []
+        # All traffic goes back before anything is discarded: a candidate may take long to drain.
+        for service in found:
             try:
-                done += self._settle(cycle.services[spec.name], journal, stop)
+                done += self._restore(service, journal, stop)
+                restored.append(service)
             except PlatformError as error:
-                faults.append(as_fault(spec.name, error))
+                faults.append(as_fault(service.name, error))
+        for service in restored:
+            try:
+                done += self._discard(service, journal, stop)
+            except PlatformError as error:
+                faults.append(as_fault(service.name, error))
         if faults:
             return Outcome(OutcomeKind.ERRORED, f"not put back: {faults[0].summary}", tuple(faults))
         return Outcome(good, "; ".join(done) or "nothing had been changed")
 
-    def _settle(self, record: ServiceRecord, journal: Journal, stop: Stop) -> list[str]:
-        if not record.observed_before:
-            return []
-        state = self._platform.observe(record.name, stop)
-        if isinstance(state, Absent):
-            return []
-        done = []
-        if record.before is not None and record.before.traffic:
-            done += self._restore(record, record.before, state, journal, stop)
-        candidate = record.revision or self._unrecorded(state, journal.cycle)
-        if candidate is None:
-            return done
-        if record.first:
-            # Nothing served before it, so there is nothing to go back to: it stays, unverified.
-            return [*done, f"{candidate.name} is the first revision of {record.name}, it stays"]
-        self._discard(record, candidate, journal, stop)
-        return [*done, f"discarded {candidate.name}"]
+    def _look(
+        self, cycle: CycleRecord, number: int, faults: list[Fault], stop: Stop
+    ) -> list[_Found]:
+        """Every service that this cycle may have written to, the last promoted first."""
+        found = []
+        for spec in reversed(self._services):
+            record = cycle.services[spec.name]
+            if not record.observed_before:
+                continue
+            try:
+                state = self._platform.observe(spec.name, stop)
+            except PlatformError as error:
+                faults.append(as_fault(spec.name, error))
+                continue
+            if isinstance(state, ServiceState):
+                candidate = record.revision or self._unrecorded(state, number)
+                found.append(_Found(spec.name, record, state, candidate))
+            elif _served(record):
+                faults.append(_gone(record))
+        return found
 
     def _unrecorded(self, state: ServiceState, cycle: int) -> Revision | None:
         """A deployment that was accepted while the run was being stopped, found by its key."""
         ours = f"{self._run_id}/{cycle}/"
         found = (r for r in state.revisions if r.key is not None and r.key.startswith(ours))
-        return next((r for r in found if not state.traffic.get(r.name)), None)
+        return next(found, None)
 
-    def _restore(
-        self,
-        record: ServiceRecord,
-        before: ServiceState,
-        state: ServiceState,
-        journal: Journal,
-        stop: Stop,
-    ) -> list[str]:
-        want = {name: percent for name, percent in before.traffic.items() if percent}
-        if {n: p for n, p in state.traffic.items() if p} == want:
+    def _restore(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
+        want = _served(service.record)
+        if not want or _shares(service.state) == want:
             return []
-        intent = Intent("route", f"{journal.cycle}/{record.name}/restore", dict(want))
-        with journal.effect(intent, service=record.name):
-            after = self._platform.route(record.name, want, self._held(), stop)
-        journal.append(Routed(after, "restore"), service=record.name)
-        return [f"traffic of {record.name} back to {said(after.traffic)}"]
+        intent = Intent("route", f"{journal.cycle}/{service.name}/restore", dict(want))
+        with journal.effect(intent, service=service.name):
+            after = self._platform.route(service.name, want, self._held(), stop)
+        journal.append(Routed(after, "restore"), service=service.name)
+        if _shares(after) != want:
+            raise PlatformError(
+                f"traffic of {service.name} is {said(after.traffic)}, not {said(want)}",
+                where=service.name,
+            )
+        return [f"traffic of {service.name} back to {said(after.traffic)}"]
 
-    def _discard(
-        self, record: ServiceRecord, candidate: Revision, journal: Journal, stop: Stop
-    ) -> None:
-        intent = Intent("discard", f"{journal.cycle}/{record.name}/{candidate.name}")
-        with journal.effect(intent, service=record.name):
+    def _discard(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
+        candidate = service.candidate
+        if candidate is None:
+            return []
+        if not _served(service.record):
+            # Nothing served before it, so there is nothing to go back to: it stays, unverified.
+            return [f"{candidate.name} is the first revision of {service.name}, it stays"]
+        intent = Intent("discard", f"{journal.cycle}/{service.name}/{candidate.name}")
+        with journal.effect(intent, service=service.name):
             self._platform.discard(candidate, self._held(), stop)
+        return [f"discarded {candidate.name}"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A service as SETTLE finds it: what the run wrote down, and what is there now."""
+
+    name: str
+    record: ServiceRecord
+    state: ServiceState
+    candidate: Revision | None
+
+
+def _shares(state: ServiceState | None) -> dict[str, int]:
+    traffic = state.traffic if state else {}
+    return {name: percent for name, percent in traffic.items() if percent}
+
+
+def _served(record: ServiceRecord) -> dict[str, int]:
+    """Who served before the cycle's first write; empty for a service that nobody was met by."""
+    return _shares(record.before)
+
+
+def _moved(found: _Found) -> Fault | None:
+    """Somebody else's traffic: neither what was there before nor anything this run sent it to."""
+    now, record = _shares(found.state), found.record
+    ours = {found.candidate.name: 100} if found.candidate else None
+    if not _served(record) or now in (_served(record), _shares(record.routed), ours):
+        return None
+    summary = (
+        f"{found.name}: traffic is {said(now)}, which this run did not do; it is left like that"
+    )
+    return Fault(FaultKind.MOVED, summary, found.name)
+
+
+def _gone(record: ServiceRecord) -> Fault:
+    summary = f"{record.name} is gone; {said(_served(record))} served when this run began"
+    return Fault(
+        FaultKind.CONTROL_PLANE, summary, record.name, hint="deploy it again: nobody serves now"
+    )

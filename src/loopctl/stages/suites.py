@@ -77,16 +77,21 @@ def _judgement(end: Ran | SuiteJudgement) -> SuiteJudgement:
     return end.judgement if isinstance(end, Ran) else end
 
 
+def _is_red(end: Ran | SuiteJudgement) -> bool:
+    """Failed, and not for want of ever reaching the service."""
+    reached = not (isinstance(end, Ran) and end.nobody_met)
+    return _judgement(end).outcome is SuiteOutcome.FAILED and reached
+
+
 def _outcome(suites: Sequence[SuiteSpec], done: Mapping[str, Ran | SuiteJudgement]) -> Outcome:
     faults = [fault for spec in suites if (fault := _fault(spec, done[spec.id])) is not None]
     outcomes = {_judgement(end).outcome for end in done.values()}
-    lost = [f for f in faults if f.kind is FaultKind.CANNOT_REACH]
     detail = "; ".join(
         f"{spec.id} {judged.outcome.value}" + (f" ({judged.reasons[0]})" if judged.reasons else "")
         for spec in suites
         if (judged := _judgement(done[spec.id])).outcome is not SuiteOutcome.PASSED
     )
-    if SuiteOutcome.FAILED in outcomes and not lost:
+    if any(_is_red(end) for end in done.values()):
         return Outcome(OutcomeKind.FAILED, detail, tuple(faults))
     if outcomes - {SuiteOutcome.PASSED}:
         return Outcome(OutcomeKind.UNPROVEN, detail, tuple(faults))
@@ -100,7 +105,7 @@ def _fault(spec: SuiteSpec, end: Ran | SuiteJudgement) -> Fault | None:
         return None
     reason = judged.reasons[0] if judged.reasons else judged.outcome.value
     quote = Quote("test", f"suites/{spec.id}", reason)
-    if isinstance(end, Ran) and end.nobody_met and judged.outcome is SuiteOutcome.FAILED:
+    if judged.outcome is SuiteOutcome.FAILED and not _is_red(end):
         targets = ", ".join(spec.evidence.target) or "its target"
         summary = f"{spec.id}: no case reached {targets}, which is healthy"
         return Fault(

@@ -45,13 +45,10 @@ class Verify:
         """The worst of the suites, of the services' own end and of the chain."""
         try:
             where = self._where(cycle, stop)
-            tests = self._course.run(where, journal, stop)
-            alive = self._alive(where, stop)
-            chain = self._chain(cycle, where, journal, stop)
         except PlatformError as error:
-            fault = error.fault or Fault(FaultKind.CONTROL_PLANE, error.what, hint=error.hint)
-            return Outcome(OutcomeKind.UNPROVEN, error.what, (fault,))
-        merged = worst([tests, alive, chain])
+            return _not_shown(error)
+        tests = self._course.run(where, journal, stop)
+        merged = worst([tests, self._after(cycle, where, journal, stop)])
         if merged.kind is OutcomeKind.OK and self._partial is not None:
             return Outcome(OutcomeKind.PARTIAL, f"{tests.detail}; {self._partial}")
         return merged
@@ -90,6 +87,13 @@ class Verify:
         if revision is None:
             raise PlatformError(f"nothing serves {service} now", where=service)
         return revision
+
+    def _after(self, cycle: CycleRecord, where: UnderTest, journal: Journal, stop: Stop) -> Outcome:
+        """The services and the chain after the tests; what the tests showed stands beside it."""
+        try:
+            return worst([self._alive(where, stop), self._chain(cycle, where, journal, stop)])
+        except PlatformError as error:
+            return _not_shown(error)
 
     def _alive(self, where: UnderTest, stop: Stop) -> Outcome:
         """A service that died under the tests is at fault, whatever the tests say."""
@@ -134,6 +138,11 @@ class Verify:
             return broken, OutcomeKind.UNPROVEN
         differs = self._platform.serves_content(revision, record.artifact, stop)
         return differs, OutcomeKind.UNPROVEN
+
+
+def _not_shown(error: PlatformError) -> Outcome:
+    fault = error.fault or Fault(FaultKind.CONTROL_PLANE, error.what, hint=error.hint)
+    return Outcome(OutcomeKind.UNPROVEN, error.what, (fault,))
 
 
 def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
