@@ -5,6 +5,7 @@ Adapters are imported inside the factories, so that no command pays for what it 
 
 from __future__ import annotations
 
+import functools
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -112,9 +113,16 @@ def _local(plan: Plan, runs_dir: Path) -> World:
     )
 
 
-def catalogue_of(plan: Plan) -> Catalogue:
-    """Our signatures and the user's; raises `UsageError` with every problem in theirs."""
-    return load_catalogue(plan.signatures)
+def catalogue_of(plan: Plan) -> Callable[[], Catalogue]:
+    """Reads our signatures and the user's, once; raises `UsageError` with every problem in theirs.
+
+    The user's are read at once, so that a mistake is told before anything is begun. Ours alone
+    wait until something has failed: most runs need none.
+    """
+    reader = functools.cache(functools.partial(load_catalogue, plan.signatures))
+    if plan.signatures:
+        reader()
+    return reader
 
 
 def missing_variables(plan: Plan) -> tuple[str, ...]:
@@ -138,7 +146,7 @@ class Composition:
     run_id: str
     runs_dir: Path
     world: World
-    catalogue: Catalogue
+    catalogue: Callable[[], Catalogue]
 
     def stages(self, lease: Lease) -> Mapping[State, Stage]:
         """Every stage with its own spec and its own ports."""

@@ -45,7 +45,8 @@ def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]
     for name in names:
         try:
             plan = load(name, cwd=here)
-            load_catalogue(plan.signatures)
+            if plan.signatures:
+                load_catalogue(plan.signatures)
             plans.append(plan)
         except UsageError as error:
             problems += error.problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Diagnose:
     def __init__(
         self,
         services: Sequence[ServiceSpec],
-        catalogue: Catalogue,
+        catalogue: Callable[[], Catalogue],
         green: GreenRun | None,
         sources: Sources,
     ) -> None:
@@ -57,7 +57,7 @@ class Diagnose:
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK with the findings written down."""
-        diagnosis = diagnose(self._symptoms(cycle, journal.folder), self._catalogue)
+        diagnosis = diagnose(self._symptoms(cycle, journal.folder), self._catalogue())
         for finding in diagnosis.findings:
             journal.append(FindingMade(finding), service=finding.service)
         for line in diagnosis.novel[:_MOST_NOVEL]:
