@@ -29,7 +29,8 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "examples" / "chat"
 LOOPCTL = (sys.executable, "-m", "loopctl")
-MARK = "LOOPCTL_E2E_PROJECT"
+# Not LOOPCTL_…, which loopctl keeps from the processes of a suite.
+MARK = "MARK_OF_THE_E2E_PROJECT"
 T = TypeVar("T")
 
 # What no terminal should be given by a service or a test: C0 but tab and newline, DEL, C1, bidi.
@@ -288,7 +289,7 @@ def opened(place: Path) -> Iterator[Project]:
 
 def met_by_users(url: str) -> str:
     """The revision that answers at a service's stable URL."""
-    with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
         return str(json.load(answer)["revision"])
 
 

@@ -70,20 +70,6 @@ def test_every_loop_shown_is_complete_valid_and_runnable_today(loop: str, tmp_pa
         assert not plan.later
 
 
-def test_the_python_example_runs_as_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # Its suite's interpreter is not there, so that the run ends in preflight and starts nothing.
-    project = _project(tmp_path, _blocks(README, "yaml")[0])
-    monkeypatch.chdir(project)
-    monkeypatch.setenv("LOOPCTL_RUNTIME_DIR", str(tmp_path))
-    (example,) = _blocks(README, "python")
-    exec(compile(example, "README.md", "exec"), {})
-    verdict, code, worklog = capsys.readouterr().out.splitlines()[0].split(" ", 2)
-    assert (verdict, code) == ("preflight", "4")
-    assert "api/.venv/bin/python does not exist" in Path(worklog).read_text(encoding="utf-8")
-
-
 def test_the_table_of_commands_is_the_command_lines_own() -> None:
     shown = {word.split()[1] for word in _words(README) if re.match(r"loopctl [a-z]+", word)}
     commands = {command.name for command in app.registered_commands}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 SHORTEST_PASSWORD = 8
 
 
-class AccountRefused(Exception):  # noqa: N818 - a refusal is the everyday case, not a fault
+class AccountRefused(Exception):
     """Signing up was refused; `taken` tells a used name from a bad one."""
 
     def __init__(self, reason: str, taken: bool = False) -> None:

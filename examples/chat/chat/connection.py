@@ -12,7 +12,7 @@ _IDLE_SECONDS = 75.0
 _REQUEST_SECONDS = 15.0
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - the client's fault, answered with 413
+class BodyTooLarge(Exception):
     """The request's body is larger than this service reads."""
 
 

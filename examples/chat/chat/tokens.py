@@ -11,7 +11,7 @@ LIFETIME_SECONDS = 3600
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
-class TokenRefused(Exception):  # noqa: N818 - a refusal is the everyday case, not a fault
+class TokenRefused(Exception):
     """The token is malformed, forged or expired; the text says which."""
 
 

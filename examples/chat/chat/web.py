@@ -6,7 +6,7 @@ from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 
-class BadRequest(Exception):  # noqa: N818 - the client's fault, answered with 400
+class BadRequest(Exception):
     """The request cannot be understood; the text says why."""
 
 

@@ -50,8 +50,7 @@ def refuse_later(plan: Plan) -> None:
     """Raise `UsageError` for every key whose behaviour this version does not have."""
     if plan.later:
         raise UsageError(
-            f"{_count(len(plan.later), 'key')} of this loop need a later version of loopctl; "
-            "nothing was changed",
+            f"{_keys(len(plan.later))} a later version of loopctl; nothing was changed",
             plan.later,
         )
 
@@ -254,13 +253,18 @@ def _said(options: RunOptions) -> Mapping[str, str | int | bool | None]:
 
 
 def _prune(runs_dir: Path, plan: Plan) -> None:
-    """Keep the newest `worklog.keep` runs of this loop; a run that goes on is never touched."""
+    """Keep the newest `worklog.keep` runs of this loop, and the last green one of each environment.
+
+    A run that goes on is never touched.
+    """
     from loopctl.files import remove_tree
 
     mine = [r for r in read_summaries(runs_dir) if r.loop == plan.loop and r.state != "running"]
+    greens = {r.environment: r.run_id for r in reversed(mine) if r.is_verified_green}
     for old in mine[plan.worklog.keep :]:
-        remove_tree(runs_dir / "runs" / old.run_id)
+        if old.run_id not in greens.values():
+            remove_tree(runs_dir / "runs" / old.run_id)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _keys(number: int) -> str:
+    return "1 key of this loop needs" if number == 1 else f"{number} keys of this loop need"

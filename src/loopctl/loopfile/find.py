@@ -59,7 +59,7 @@ def _missing(message: str, wanted: str, start: Path) -> UsageError:
     if names:
         hint = f"these exist, nearest first: {', '.join(quoted(name)[1:-1] for name in names)}"
     else:
-        hint = "there is no folder loops/ with loop files from here upwards; see `loopctl init`"
+        hint = "there is no folder loops/ with loop files from here upwards; the README has one"
     return UsageError("no such loop", [Problem(message, hint=hint)])
 
 

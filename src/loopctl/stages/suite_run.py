@@ -21,6 +21,7 @@ from loopctl.model.evidence import (
     CaseStatus,
     Collection,
     GradedCase,
+    Grading,
     Receipt,
     SuiteEnd,
     SuiteJudgement,
@@ -238,11 +239,18 @@ class _Grader:
             duration_s=case.duration_s,
             at=case.started_at.astimezone(UTC),
             grade=grading.grade if grading else None,
-            reason=grading.reason if grading else None,
+            reason=self._explained(grading, case) if grading else None,
             message=case.message,
             where=where_of(case.raised),
             detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
             output=case.output[-_OUTPUT_LIMIT:] if case.status is not CaseStatus.PASSED else "",
             met_target=bool(mine) or met_target(case, self.targets),
             trace=case.call.trace if case.call else None,
+        )
+
+    def _explained(self, grading: Grading, case: Case) -> str:
+        """The reason, with every forbidden text that the test printed: it explains, no more."""
+        said = [text for text in self.spec.evidence.forbid if text in case.output]
+        return "; ".join(
+            [grading.reason, *(f"it printed {text!r}, forbidden here" for text in said)]
         )

@@ -1,0 +1,240 @@
+"""A whole loop on scripted ports: the product's own composition, machine, stages and journal."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fakes import (
+    BEGAN,
+    FakeBuilder,
+    FakeLeases,
+    FakeLogs,
+    FakePlatform,
+    FakeProber,
+    FakeReceipts,
+    FakeSources,
+    FakeSuite,
+)
+
+from loopctl.bootstrap import Composition, World, catalogue_of
+from loopctl.journal.store import Journal
+from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.machine.session import Session, conduct
+from loopctl.model.events import Event, Payload, RunStarted, ServiceFacts, StageEntered, SuiteFacts
+from loopctl.model.evidence import Case, CaseStatus, Contact, PhaseRecord, TestPhase
+from loopctl.model.options import RunOptions
+from loopctl.model.plan import (
+    BuildSpec,
+    Environment,
+    EvidenceSpec,
+    HealthSpec,
+    LoopLimits,
+    Plan,
+    PlatformKind,
+    Priority,
+    RunSpec,
+    ServiceSpec,
+    SuiteKind,
+    SuitePhase,
+    SuiteSpec,
+)
+from loopctl.model.select import select
+from loopctl.model.state import OutcomeKind, State
+from loopctl.ports.leases import Held
+from loopctl.process import Stop
+from loopctl.redact import Redactor
+
+RUN_ID = "20250910-203000-golden-path-1a2b"
+HELD = Held((), RUN_ID, BEGAN, BEGAN, "fence-1")
+
+
+def held() -> Held:
+    """A lease that is never lost."""
+    return HELD
+
+
+def a_service(name: str = "chat", **facts: object) -> ServiceSpec:
+    spec = ServiceSpec(
+        name, BuildSpec("local"), RunSpec(), HealthSpec(timeout_s=5.0), Path(f"/project/{name}")
+    )
+    return replace(spec, **facts)  # type: ignore[arg-type]
+
+
+def a_suite(name: str = "p1", priority: Priority = Priority.P1, **facts: object) -> SuiteSpec:
+    spec = SuiteSpec(
+        name,
+        name,
+        priority,
+        SuitePhase.VERIFY,
+        SuiteKind.PYTEST,
+        "tests",
+        Path("/project"),
+        evidence=EvidenceSpec(target=("chat",)),
+    )
+    return replace(spec, **facts)  # type: ignore[arg-type]
+
+
+def a_case(
+    name: str = "test_it", status: CaseStatus = CaseStatus.PASSED, target: str | None = "chat"
+) -> Case:
+    """A case that met `target` with bytes both ways; None: it met nobody."""
+    contact = Contact("127.0.0.1", 80, target, loopback=True, sent=12, received=34)
+    outcome = "passed" if status is CaseStatus.PASSED else "failed"
+    call = PhaseRecord(
+        TestPhase.CALL,
+        outcome,  # type: ignore[arg-type]
+        0.01,
+        trace=f"trace-of-{name}",
+        contacts=(contact,) if target else (),
+    )
+    return Case(f"tests/test_chat.py::{name}", status, 0.01, BEGAN, phases=(call,))
+
+
+def a_plan(
+    services: Sequence[ServiceSpec], suites: Sequence[SuiteSpec], root: Path, **facts: object
+) -> Plan:
+    environment = Environment("local", PlatformKind.LOCAL)
+    limits = LoopLimits(jobs=2)
+    path = root / "loops" / "golden-path.yaml"
+    plan = Plan(
+        "golden-path", path, root, environment, tuple(services), tuple(suites), limits=limits
+    )
+    return replace(plan, **facts)  # type: ignore[arg-type]
+
+
+def run_started(services: Sequence[ServiceSpec], suites: Sequence[SuiteSpec]) -> RunStarted:
+    return RunStarted(
+        run_id=RUN_ID,
+        loop="golden-path",
+        loop_file="loops/golden-path.yaml",
+        root="/project",
+        environment="local",
+        platform="local",
+        loopctl="0.1.0",
+        pid=1,
+        pid_started=1,
+        services=tuple(ServiceFacts(s.name, s.needs, s.is_deployed) for s in services),
+        suites=tuple(
+            SuiteFacts(
+                s.id, s.title, s.priority.value, s.kind.value, s.phase.value, "observed", s.protects
+            )
+            for s in suites
+        ),
+    )
+
+
+def a_journal(
+    folder: Path,
+    services: Sequence[ServiceSpec] = (),
+    suites: Sequence[SuiteSpec] = (),
+    subscribers: Sequence[Callable[[Event], None]] = (),
+) -> Journal:
+    """A journal that stands in cycle 1, a stage having begun."""
+    journal = Journal(folder / "journal.jsonl", Redactor({}), subscribers)
+    journal.append(run_started(services, suites))
+    journal.cycle = 1
+    journal.append(StageEntered(State.PREFLIGHT))
+    return journal
+
+
+def written(events: Sequence[Event], kind: type[Payload]) -> list[Payload]:
+    """The payloads of one kind."""
+    return [event.payload for event in events if isinstance(event.payload, kind)]
+
+
+@dataclass
+class Loop:
+    """One run. Set its ports up, then `run()`; `at` runs something when an event has passed."""
+
+    folder: Path
+    services: Sequence[ServiceSpec] = field(default_factory=lambda: [a_service()])
+    suites: Sequence[SuiteSpec] = field(default_factory=lambda: [a_suite()])
+    options: RunOptions = field(default_factory=RunOptions)
+    existing: bool = True
+    deadline_s: float = 60.0
+    strategy: str = "candidate"
+
+    def __post_init__(self) -> None:
+        self.stop = Stop(self.deadline_s)
+        names = [s.name for s in self.services if s.is_deployed]
+        self.platform = FakePlatform(*names, existing=self.existing)
+        self.builder, self.sources, self.prober = FakeBuilder(), FakeSources(), FakeProber()
+        self.leases, self.logs, self.receipts = FakeLeases(), FakeLogs(), FakeReceipts()
+        self.suite = FakeSuite()
+        self.suite.cases = {suite.id: [a_case()] for suite in self.suites}
+        self.at: Callable[[Event], None] = lambda _: None
+        self.events: list[Event] = []
+        self.crashes: list[BaseException] = []
+
+    def run(self) -> Worklog:
+        """The loop, from its first event to its last."""
+        environment = Environment("local", PlatformKind.LOCAL, strategy=self.strategy)  # type: ignore[arg-type]
+        full = a_plan(self.services, self.suites, self.folder, environment=environment)
+        plan = select(full, self.options)
+        world = World(
+            self.sources,
+            self.builder,
+            self.platform,
+            self.leases,
+            self.logs,
+            self.receipts,
+            self.prober,
+            {SuiteKind.PYTEST: self.suite},
+        )
+        composed = Composition(
+            plan, full, self.options, RUN_ID, self.folder / ".loopctl", world, catalogue_of(plan)
+        )
+        self.journal = Journal(self.folder / "journal.jsonl", Redactor({}), [self._heard])
+        targets = [self.platform.target(spec.name) for spec in plan.deployed]
+        started = run_started(plan.services, plan.suites)
+        return conduct(
+            Session(
+                replace(started, partial=self.options.partial(full)),
+                self.journal,
+                self.stop,
+                self.leases,
+                targets,
+                composed.stages,
+                composed.leave,
+                self.crashes.append,
+            )
+        )
+
+    def _heard(self, event: Event) -> None:
+        self.events.append(event)
+        self.at(event)
+
+    def when_entered(self, state: State, do: Callable[[], None]) -> None:
+        """Run `do` as that stage begins."""
+
+        def at(event: Event) -> None:
+            if isinstance(event.payload, StageEntered) and event.payload.stage is state:
+                do()
+
+        self.at = at
+
+
+def path_of(cycle: CycleRecord | None) -> list[tuple[State, OutcomeKind | None]]:
+    """The stages of a cycle with how each ended."""
+    return [(record.stage, record.kind) for record in cycle.stages] if cycle else []
+
+
+@contextlib.contextmanager
+def a_disk_that_can_fill_up() -> Iterator[Callable[[Path], None]]:
+    """Gives a function after which no file may grow beyond the size that one has now.
+
+    A real limit of the kernel on this process, lifted at the end.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(path: Path) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
+
+    try:
+        yield fill
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
