@@ -169,6 +169,7 @@ class Project:
         self.runtime = Path(tempfile.mkdtemp(prefix="lc-", dir="/tmp"))
         self.mark = uuid.uuid4().hex
         self._loops: dict[str, str] = {}
+        self._used: dict[str, Mapping[str, str]] = {}
         for folder in (self.root / "loops", self._home):
             folder.mkdir(parents=True)
         self.env = {
@@ -227,6 +228,7 @@ class Project:
         self, loop: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 90
     ) -> Ran:
         """`loopctl run LOOP -q`."""
+        self._used[loop] = env or {}
         return self.loopctl("run", loop, "-q", *arguments, env=env, timeout=timeout)
 
     def run_folders(self) -> frozenset[Path]:
@@ -265,7 +267,7 @@ class Project:
         for name, text in self._loops.items():
             self.write(f"loops/{name}.yaml", text)
         for name in self._loops:
-            ended = self.loopctl("down", name)
+            ended = self.loopctl("down", name, env=self._used.get(name))
             assert ended.code == 0, str(ended)
 
     def _is_mine(self, pid: int) -> bool:

@@ -97,10 +97,10 @@ def test_a_secret_that_service_and_test_print_is_in_no_file_and_on_no_terminal(
 ) -> None:
     talking_loop(project)
     env = {"THE_SECRET": SECRET}
-    verbose = project.loopctl("run", "web", "-v", env=env)
+    verbose = project.run("web", "-v", env=env)
     assert verbose.code == 1, str(verbose)
     assert verbose.suite("smoke")["failed"] == 3, "the tests ran and failed"
-    events = project.loopctl("run", "web", "--events", "--json", env=env)
+    events = project.run("web", "--events", "--json", env=env)
     assert events.code == 1, str(events)
 
     looks = [("show",), ("report",), ("report", "--json"), ("logs",), ("logs", "--requests")]

@@ -1,4 +1,4 @@
-"""What counts as shown: skips, broken tests, mocks, time-outs and tests that vanish are no green."""
+"""What counts as shown: skips, broken tests, mocks, time-outs and lost tests are no green."""
 
 from __future__ import annotations
 

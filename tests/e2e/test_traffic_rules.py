@@ -76,8 +76,8 @@ def test_several_services_go_in_waves_and_one_that_fails_holds_back_all(project:
     before = project.serving("two")
 
     project.write("store/page.txt", "a change of the store, which is healthy")
-    tiny_service(project, "web", "STATUS = 500\n")
-    second = project.run("two", "--deadline", "20s", env={})
+    tiny_service(project, "web", "sys.exit(4)\n")
+    second = project.run("two")
     assert second.code == 5, str(second)
     assert project.serving("two") == before
     assert {left["changed_by_run"] for left in second.result["left"]} == {False}

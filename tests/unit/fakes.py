@@ -89,6 +89,12 @@ def serving(service: str, traffic: Mapping[str, int]) -> ServiceState:
     return ServiceState(service, f"http://{address}", f"ws://{address}", traffic, revisions, "1")
 
 
+def an_end(**facts: object) -> SuiteEnd:
+    """A suite's process that came to its own end."""
+    end = SuiteEnd(complete=True, exit_code=0, duration_s=0.01)
+    return replace(end, **facts)  # type: ignore[arg-type]
+
+
 class FakePlatform(Scripted, Platform):
     """A small world that remembers: traffic, revisions, and what each is asked to become."""
 
@@ -320,7 +326,7 @@ class FakeLogs(Scripted, LogSource):
         for entry in self.entries:
             if entry.service == window.service:
                 into(entry)
-        return Coverage(True, utc_now())
+        return Coverage(complete=True, until=utc_now())
 
     def follow(self, window: LogWindow, stop: Stop) -> Iterator[LogEntry]:
         self.unexpected(f"follow {window.service}")
@@ -346,7 +352,7 @@ class FakeReceipts(Scripted, Receipts):
         self, window: LogWindow, into: Callable[[RequestEntry], None], stop: Stop
     ) -> Coverage:
         self.called(f"requests {window.service} {window.revision}")
-        return Coverage(True, utc_now())
+        return Coverage(complete=True, until=utc_now())
 
 
 class FakeSuite(Scripted, Suite):
@@ -381,4 +387,4 @@ class FakeSuite(Scripted, Suite):
             on(case)
         self.called(f"run {spec.id}")
         stop.remaining(0)
-        return self.ends.get(spec.id) or SuiteEnd(True, 0, 0.01, collected=len(cases))
+        return self.ends.get(spec.id) or an_end(collected=len(cases))

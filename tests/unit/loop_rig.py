@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from fakes import (
     FakeSuite,
 )
 
-from loopctl.bootstrap import Composition, World, catalogue_of
+from loopctl.bootstrap import Composition, World
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.machine.session import Session, conduct
@@ -47,8 +48,10 @@ from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.leases import Held
 from loopctl.process import Stop
 from loopctl.redact import Redactor
+from loopctl.triage.loading import load_catalogue
 
 RUN_ID = "20250910-203000-golden-path-1a2b"
+CATALOGUE = functools.cache(load_catalogue)
 HELD = Held((), RUN_ID, BEGAN, BEGAN, "fence-1")
 
 
@@ -186,7 +189,7 @@ class Loop:
             {SuiteKind.PYTEST: self.suite},
         )
         composed = Composition(
-            plan, full, self.options, RUN_ID, self.folder / ".loopctl", world, catalogue_of(plan)
+            plan, full, self.options, RUN_ID, self.folder / ".loopctl", world, CATALOGUE
         )
         self.journal = Journal(self.folder / "journal.jsonl", Redactor({}), [self._heard])
         targets = [self.platform.target(spec.name) for spec in plan.deployed]

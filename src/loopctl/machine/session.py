@@ -49,6 +49,7 @@ def conduct(session: Session) -> Worklog:
             runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)
             walk = runner.walk()
             ended = _judged(session, walk, began)
+            ended = _as_kept(session.journal, ended)
             left = _left(session, ended)
     except HeldByOther as other:
         ended, left = _unbegun(_LOCKED, other, began), ()
@@ -65,8 +66,6 @@ def _judged(session: Session, walk: Walk, began: float) -> RunEnded:
     # A signal that comes after the last stage has confirmed the traffic finds nothing to stop.
     stopped = None if walk.end is State.GREEN else session.stop.reason
     judgement = judge(worklog, stopped, walk.internal)
-    if not session.journal.is_durable and judgement.verdict is Verdict.GREEN:
-        judgement = _JOURNAL_LOST
     cycle = worklog.last
     failed = cycle.failed_stage if cycle else None
     return RunEnded(
@@ -114,9 +113,9 @@ def _left(session: Session, ended: RunEnded) -> tuple[Left, ...]:
         return session.leave(ended.verdict is Verdict.GREEN, session.journal, Stop(LEAVING_S))
     except StorageError:
         session.journal.detach()
+        return session.leave(False, session.journal, Stop(LEAVING_S))  # noqa: FBT003
     except (LoopctlError, Stopped):
-        pass
-    return ()
+        return ()
 
 
 def _settle(cycle: CycleRecord | None) -> StageRecord | None:
@@ -146,15 +145,20 @@ def _mend(cycle: CycleRecord | None) -> str | None:
 
 def _write_end(journal: Journal, ended: RunEnded) -> None:
     try:
-        journal.append(ended)
+        journal.append(_as_kept(journal, ended))
     except StorageError:
         journal.detach()
-        if ended.verdict is Verdict.GREEN:
-            ended = replace(
-                ended,
-                verdict=_JOURNAL_LOST.verdict,
-                exit_code=_JOURNAL_LOST.exit_code,
-                stop_reason=_JOURNAL_LOST.stop_reason,
-                detail=_JOURNAL_LOST.detail,
-            )
-        journal.append(ended)
+        journal.append(_as_kept(journal, ended))
+
+
+def _as_kept(journal: Journal, ended: RunEnded) -> RunEnded:
+    """A green that nobody can read later is none."""
+    if journal.is_durable or ended.verdict is not Verdict.GREEN:
+        return ended
+    return replace(
+        ended,
+        verdict=_JOURNAL_LOST.verdict,
+        exit_code=_JOURNAL_LOST.exit_code,
+        stop_reason=_JOURNAL_LOST.stop_reason,
+        detail=_JOURNAL_LOST.detail,
+    )

@@ -12,6 +12,7 @@ from loopctl.model.events import Left, NotChecked, ServiceObserved
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
+from loopctl.stages.verify import shares
 
 
 def look_around(
@@ -52,12 +53,11 @@ def _record(cycle: CycleRecord, service: str) -> ServiceRecord:
 def _left(
     state: ServiceState, record: ServiceRecord, verified: frozenset[str], green: bool
 ) -> Left:
-    serving = {name: percent for name, percent in state.traffic.items() if percent}
+    serving = shares(state)
     ours = record.revision.name if record.revision and green else None
     trusted = verified | ({ours} if ours else frozenset())
     created = [r.created_at for r in state.revisions if r.name in serving]
-    before = record.before.traffic if record.before else {}
-    changed = record.observed_before and dict(before) != dict(state.traffic)
+    changed = record.observed_before and shares(record.before) != serving
     return Left(
         service=state.service,
         traffic=serving,

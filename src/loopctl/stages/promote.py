@@ -15,7 +15,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.verify import said, traffic_moved
+from loopctl.stages.verify import said, shares, traffic_moved
 
 
 class Promote:
@@ -69,7 +69,7 @@ class Promote:
         with journal.effect(intent, service=spec.name):
             after = self._platform.route(spec.name, want, self._held(), stop)
         journal.append(Routed(after, "promote"), service=spec.name)
-        if {n: p for n, p in after.traffic.items() if p} != want:
+        if shares(after) != want:
             summary = f"{spec.name}: traffic is {said(after.traffic)}, not {said(want)}"
             fault = Fault(FaultKind.CONTROL_PLANE, summary, spec.name)
             return Outcome(OutcomeKind.ERRORED, summary, (fault,))

@@ -17,7 +17,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.verify import said
+from loopctl.stages.verify import said, shares
 
 
 class Settle:
@@ -99,13 +99,13 @@ class Settle:
 
     def _restore(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
         want = _served(service.record)
-        if not want or _shares(service.state) == want:
+        if not want or shares(service.state) == want:
             return []
         intent = Intent("route", f"{journal.cycle}/{service.name}/restore", dict(want))
         with journal.effect(intent, service=service.name):
             after = self._platform.route(service.name, want, self._held(), stop)
         journal.append(Routed(after, "restore"), service=service.name)
-        if _shares(after) != want:
+        if shares(after) != want:
             raise PlatformError(
                 f"traffic of {service.name} is {said(after.traffic)}, not {said(want)}",
                 where=service.name,
@@ -135,21 +135,16 @@ class _Found:
     candidate: Revision | None
 
 
-def _shares(state: ServiceState | None) -> dict[str, int]:
-    traffic = state.traffic if state else {}
-    return {name: percent for name, percent in traffic.items() if percent}
-
-
 def _served(record: ServiceRecord) -> dict[str, int]:
     """Who served before the cycle's first write; empty for a service that nobody was met by."""
-    return _shares(record.before)
+    return shares(record.before)
 
 
 def _moved(found: _Found) -> Fault | None:
     """Somebody else's traffic: neither what was there before nor anything this run sent it to."""
-    now, record = _shares(found.state), found.record
+    now, record = shares(found.state), found.record
     ours = {found.candidate.name: 100} if found.candidate else None
-    if not _served(record) or now in (_served(record), _shares(record.routed), ours):
+    if not _served(record) or now in (_served(record), shares(record.routed), ours):
         return None
     summary = (
         f"{found.name}: traffic is {said(now)}, which this run did not do; it is left like that"

@@ -148,12 +148,18 @@ def _not_shown(error: PlatformError) -> Outcome:
 def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
     """What a stranger did to the traffic since this run last wrote or read it; None: nothing."""
     expected = record.routed or record.before
-    if expected is None or dict(expected.traffic) == dict(state.traffic):
+    if expected is None or shares(expected) == shares(state):
         return None
     return (
         f"traffic was {said(expected.traffic)} when this run last wrote or read it, "
         f"and is {said(state.traffic)} now"
     )
+
+
+def shares(state: ServiceState | None) -> dict[str, int]:
+    """Who serves, by name; revisions without a share are left out, none for a service not there."""
+    traffic = state.traffic if state else {}
+    return {name: percent for name, percent in traffic.items() if percent}
 
 
 def said(traffic: Mapping[str, int]) -> str:
