@@ -40,9 +40,8 @@ class Stop:
     `seconds` counts from the making of the object.
     """
 
-    def __init__(self, seconds: float = FOREVER, parent: Stop | None = None) -> None:
+    def __init__(self, seconds: float = FOREVER) -> None:
         self._deadline = time.monotonic() + seconds
-        self._parent = parent
         self._event = threading.Event()
         self._reason = ""
         self._children: set[Stop] = set()
@@ -79,7 +78,7 @@ class Stop:
     @contextlib.contextmanager
     def child(self, seconds: float = FOREVER, *, beyond: bool = False) -> Iterator[Stop]:
         """A tighter deadline for one piece of work; `beyond`: one that may outlast this one."""
-        child = Stop(seconds if beyond else min(seconds, self._left()), parent=self)
+        child = Stop(seconds if beyond else min(seconds, self._left()))
         with self._lock:
             self._children.add(child)
             if self._event.is_set():

@@ -169,7 +169,7 @@ def test_a_signal_while_logs_are_collected_does_not_wait_for_them(tmp_path: Path
 
 
 class EndlessLogs(FakeLogs):
-    """A log that is handed over for as long as the reader bears it; the run is stopped meanwhile."""
+    """A log handed over for as long as the reader bears it; the run is stopped meanwhile."""
 
     def __init__(self, run: Stop) -> None:
         super().__init__()

@@ -68,6 +68,10 @@ class GitSources(Sources):
         try:
             self._git(folder, ["rev-parse", "--git-dir"], stop)
         except SourceError:
+            # Where there is a repository that git refuses to read (dubious ownership, a broken
+            # .git), taking every file for source would ship what git ignores.
+            if any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+                raise
             return False
         return True
 
