@@ -89,7 +89,8 @@ class Ran:
         return dict(found[-1])
 
     def stages(self) -> list[str]:
-        return [stage["name"] for stage in self.cycle["stages"]]
+        """Those that were entered, in order."""
+        return [s["name"] for s in self.cycle["stages"] if s["outcome"] != "skipped"]
 
     def service(self, name: str) -> dict[str, Any]:
         return dict(next(s for s in self.cycle["services"] if s["name"] == name))
@@ -116,6 +117,7 @@ class Going:
         self._project = project
         self._before = project.run_folders()
         self._began = time.monotonic()
+        self._folder: Path | None = None
         self.process = subprocess.Popen(
             [*LOOPCTL, *arguments],
             cwd=project.root,
@@ -131,19 +133,12 @@ class Going:
 
     def folder(self) -> Path:
         """The run it made, as soon as it is there."""
-        return until(lambda: next(iter(self._project.run_folders() - self._before), None))
+        if self._folder is None:
+            self._folder = until(self._newest)
+        return self._folder
 
-    def wait_for_stage(self, name: str) -> Path:
-        """Return once the journal says that the stage was entered."""
-        folder = self.folder()
-
-        def entered() -> bool:
-            journal = folder / "journal.jsonl"
-            events = journal.read_text().splitlines() if journal.exists() else []
-            return any('"stage.entered"' in e and f'"{name}"' in e for e in events)
-
-        until(entered)
-        return folder
+    def _newest(self) -> Path | None:
+        return max(self._project.run_folders() - self._before, default=None)
 
     def end(self, timeout: float = 60) -> Ran:
         try:
@@ -153,8 +148,7 @@ class Going:
             out, err = self.process.communicate()
             raise AssertionError(f"no end after {timeout} s:\n{out!r}\n{err!r}") from None
         seconds = time.monotonic() - self._began
-        made = sorted(self._project.run_folders() - self._before)
-        folder = made[-1] if made else None
+        folder = self._folder or self._newest()
         return Ran(self.process.returncode, out.decode(), err.decode(), folder, seconds)
 
 

@@ -341,3 +341,24 @@ def test_a_hash_depends_on_key_and_text() -> None:
     assert len(one) == 64
     assert one == keyed_hash(b"k1", "a=1")
     assert len({one, keyed_hash(b"k2", "a=1"), keyed_hash(b"k1", "a=2")}) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "assert 'x' == 'kQ7\"z/p+W &x...4=Vt2?Rg8#Ej6'",
+        "AssertionError: the key is kQ7\"z/p+...",
+        "the rest is ...Rg8#Ej6 there",
+        "'Bearer kQ7...Ej6'",
+    ],
+)
+def test_what_pytest_leaves_of_a_long_value_is_hidden(text: str) -> None:
+    clean = Redactor({"KEY": "kQ7\"z/p+W &x%9\\Lm4=Vt2?Rg8#Ej6"}).text(text)
+    assert "[redacted:KEY]" in clean
+    assert "kQ7" not in clean
+    assert "Ej6" not in clean
+
+
+def test_three_dots_alone_hide_nothing() -> None:
+    text = "loading ... done...; a-de..."
+    assert Redactor({"KEY": "a-dev-secret-of-some-length"}).text(text) == text

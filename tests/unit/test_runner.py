@@ -66,7 +66,7 @@ class Rig:
             for state in State
             if not state.is_end
         }
-        return Runner(stages, self.journal, self.stop, lambda e: self.on_crash(e)).walk()
+        return Runner(stages, self.journal, self.stop, self.on_crash).walk()
 
     def kinds(self) -> dict[State, OutcomeKind]:
         finished = [e.payload for e in self.events if isinstance(e.payload, StageFinished)]

@@ -19,10 +19,12 @@ _ZERO_WIDTH_SPACE: Final = "\u200b"
 
 # In this order: what a later row looks for must not be made by an earlier one.
 _ESCAPES: Final = (
-    *((char, f"\\{char}") for char in "\\`*_[]~"),
-    *(("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("|", "&#124;")),
+    *((char, f"\\{char}") for char in "\\`*[]~"),
+    *(("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")),
     *(("$", "&#36;"), ("://", "&#58;//"), ("www.", "www&#46;")),
 )
+# Within a word it is no markup, and names of tests are read by people before they are rendered.
+_UNDERSCORE: Final = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _LINE_START: Final = re.compile(r"( *\d*)([-+=#.)])")
 
 
@@ -38,6 +40,7 @@ def for_markdown(text: str) -> str:
             shown = reference.sub(sign + _ZERO_WIDTH_SPACE, shown)
     for char, escape in _ESCAPES:
         shown = shown.replace(char, escape)
+    shown = _UNDERSCORE.sub(r"\\_", shown)
     if start := _LINE_START.match(shown):
         return f"{start[1]}\\{start[2]}{shown[start.end() :]}"
     return shown

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from loopctl.redact.elided import CORE, elided
 from loopctl.redact.escapes import backslash, either, html, percent, spelled, utf8
 
 SHORT: Final = 6
@@ -68,6 +69,8 @@ def forms_of(value: str) -> tuple[Form, ...]:
     texts = [word, *_long_lines(word)]
     forms = [_form(_as_text(text), text, whole_word) for text in texts]
     forms += [_form([found], found[2], whole_word) for found in _encoded(utf8(word), whole_word)]
+    if (shortened := elided(word)) is not None:
+        forms.append(Form(CORE, *shortened))
     return tuple(forms)
 
 

@@ -29,7 +29,8 @@ from loopctl.reports.not_checked import not_checked
 from loopctl.reports.result import stage_outcome
 from loopctl.reports.story import case_evidence, cycle_changes, failed_cases, timeline
 
-_COMMANDS = (Role.MEND, Role.NEXT)
+_VERBATIM = (Role.MEND, Role.NEXT, Role.QUOTE, Role.LOG, Role.REPORT)
+"""Lines of the brief that a person copies: no escape may stand in a command, a quote or a path."""
 
 
 def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
@@ -41,7 +42,7 @@ def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
         ended=worklog.ended,
         cycle=worklog.last,
         brief=brief(worklog, folder),
-        commands=_COMMANDS,
+        verbatim=_VERBATIM,
         not_checked=not_checked(worklog),
     )
 

@@ -1,0 +1,203 @@
+"""Looking back and ahead: what the other commands print, and how they exit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rig import Project, Ran, opened
+from services import tiny_loop
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A project with two runs behind it: a green one, and a red one after it."""
+
+    project: Project
+    green: Ran
+    red: Ran
+
+    def ask(self, *words: str, env: dict[str, str] | None = None) -> Ran:
+        return self.project.loopctl(*words, env=env)
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    """Made once for the tests of this file, which only look."""
+    with opened(tmp_path_factory.mktemp("past")) as project:
+        tiny_loop(project)
+        green = project.run("web")
+        assert green.code == 0, str(green)
+        tiny_loop(project, "def test_it():\n    assert ask() == 'no'\n")
+        red = project.run("web")
+        assert red.code == 1, str(red)
+        yield Past(project, green, red)
+
+
+def test_runs_lists_the_newest_first(past: Past) -> None:
+    told = past.ask("runs")
+    assert told.code == 0
+    lines = told.out.splitlines()
+    assert [line.split()[0] for line in lines] == [past.red.run.name, past.green.run.name]
+    assert [line.split()[1] for line in lines] == ["red", "green"]
+    document = past.ask("runs", "--json").document()
+    assert [run["verdict"] for run in document["runs"]] == ["red", "green"]
+    assert len(past.ask("runs", "--limit", "1").out.splitlines()) == 1
+    assert past.ask("runs", "--loop", "other").out == "no runs yet\n"
+
+
+def test_a_run_is_found_by_its_id_a_prefix_latest_and_green(past: Past) -> None:
+    green, red = past.green.run.name, past.red.run.name
+    found = {ref: past.ask("show", ref).out for ref in (green, green[:-1], "@green")}
+    assert set(found.values()) == {past.ask("show", green).out}
+    assert past.ask("show", "@latest").out == past.ask("show").out == past.ask("show", red).out
+    assert past.ask("show", "@green").out == past.green.out, "the very first screen of that run"
+    ambiguous = past.ask("show", "20")
+    assert ambiguous.code == 2
+    assert green in ambiguous.err
+    nobody = past.ask("show", "nothing-like-it")
+    assert (nobody.code, nobody.out) == (2, "")
+    assert "nothing-like-it" in nobody.err
+
+
+def test_report_writes_the_same_worklog_again(past: Past) -> None:
+    worklog = past.red.run / "worklog.md"
+    before = worklog.read_text()
+    told = past.ask("report", "@latest")
+    assert told.code == 0
+    assert told.out.rstrip("\n") == before.rstrip("\n")
+    assert worklog.read_text() == before
+    where = past.ask("report", "@latest", "--path").out.strip()
+    assert Path(past.project.root, where).resolve() == worklog.resolve()
+    result = json.loads((past.red.run / "result.json").read_text())
+    assert past.ask("report", "@latest", "--json").document() == result
+    assert past.ask("show", "@latest", "--json").document() == result
+
+
+def test_logs_prints_what_the_service_said(past: Past) -> None:
+    told = past.ask("logs", "@green", "web")
+    assert told.code == 0
+    said = [line for line in told.out.splitlines() if line.endswith(" listening")]
+    assert len(said) == 1
+    assert past.green.service("web")["revision"] in said[0]
+    assert "stdout" in said[0]
+    lines = past.ask("logs", "@green", "--json").out.splitlines()
+    assert all(json.loads(line) for line in lines)
+    requests = past.ask("logs", "@green", "--requests")
+    assert "path=/hello" in requests.out
+    nobody = past.ask("logs", "@green", "nobody")
+    assert nobody.code == 2
+    assert "nobody" in nobody.err
+
+
+def test_plan_tells_whether_a_run_would_change_something(past: Past) -> None:
+    same = past.ask("plan", "web", "--exit-code")
+    assert same.code == 0, str(same)
+    assert "verified from this very source" in same.out
+    assert past.green.service("web")["revision"] in same.out
+    page = past.project.write("web/page.txt", "a change")
+    try:
+        assert past.ask("plan", "web", "--exit-code").code == 10
+        told = past.ask("plan", "web", "--json")
+        assert told.code == 0, "10 is for those who ask for it"
+        document = told.document()
+        assert document["differs"] is True
+        assert document["services"][0]["dirty"] is True
+    finally:
+        page.unlink()
+    assert len(past.project.run_folders()) == 2, "a plan is no run"
+
+
+def test_global_options_stand_before_and_after_the_command(past: Past) -> None:
+    orders = [("--json", "show", "@green"), ("show", "--json", "@green"), ("show", "@green")]
+    env = [{}, {}, {"LOOPCTL_JSON": "1"}]
+    told = [past.ask(*words, env=more) for words, more in zip(orders, env, strict=True)]
+    assert {ran.out for ran in told} == {told[0].out}
+    assert told[0].document()["verdict"] == "green"
+    where = str(past.project.root / "elsewhere")
+    for words in (("--runs-dir", where, "runs"), ("runs", "--runs-dir", where)):
+        assert past.ask(*words).out == "no runs yet\n"
+    assert past.ask("runs", env={"LOOPCTL_RUNS_DIR": where}).out == "no runs yet\n"
+    assert past.ask("runs", env={"LOOPCTL_LIMIT": "1"}).out.count("\n") == 1
+
+
+def test_without_a_terminal_nothing_is_coloured(past: Past) -> None:
+    colours: tuple[dict[str, str], ...] = (
+        {},
+        {"NO_COLOR": "1"},
+        {"FORCE_COLOR": "1", "NO_COLOR": "1"},
+        {"TERM": "dumb"},
+    )
+    for env in colours:
+        told = past.ask("show", "@latest", env=env)
+        assert "\x1b" not in told.out + told.err
+    wrong = past.ask("run")
+    assert wrong.code == 2
+    assert "\x1b" not in wrong.out + wrong.err
+
+
+def test_a_usage_error_is_a_document_where_one_was_asked_for(past: Past) -> None:
+    told = past.ask("run", "nowhere", "--json")
+    assert told.code == 2
+    document = told.document()
+    assert (document["verdict"], document["exit_code"]) == ("usage", 2)
+    assert past.ask("run", "web", "--no-such-option").code == 2
+    assert past.ask("run", "web", "--deadline", "soon").code == 2
+    assert past.ask("run", "web", "--env", "nowhere").code == 2
+    assert past.ask("run", "web", "--suite", "nowhere").code == 2
+    assert len(past.project.run_folders()) == 2, "no run was begun"
+
+
+def test_validate_and_schema_speak_to_editors(past: Past) -> None:
+    valid = past.ask("validate")
+    assert valid.code == 0
+    assert valid.out.startswith("web: valid (")
+    assert past.ask("validate", "--json").document()["valid"][0]["loop"] == "web"
+    schema = past.ask("schema")
+    assert schema.code == 0
+    assert schema.document()["$schema"].startswith("https://json-schema.org/")
+    assert "\x1b" not in schema.out
+
+
+def test_doctor_looks_and_changes_nothing(past: Past) -> None:
+    told = past.ask("doctor", "web")
+    assert told.code == 0, str(told)
+    assert "python" in told.out
+    document = past.ask("doctor", "--json").document()
+    assert document["ok"] is True
+    lacking = past.ask("doctor", env={"PATH": "/nonexistent"})
+    assert lacking.code == 4, str(lacking)
+    assert "MISSING git" in lacking.out
+
+
+def test_the_version_is_told_at_once(past: Past) -> None:
+    told = past.ask("--version")
+    assert told.code == 0
+    assert told.out.startswith("loopctl 0.")
+    assert told.seconds < 3
+
+
+def test_events_are_one_json_object_a_line_as_they_happen(project: Project) -> None:
+    tiny_loop(project)
+    told = project.loopctl("run", "web", "--events")
+    assert told.code == 0, str(told)
+    events = [json.loads(line) for line in told.out.splitlines()]
+    journal = [json.loads(line) for line in (told.run / "journal.jsonl").read_text().splitlines()]
+    assert [event["seq"] for event in events] == [event["seq"] for event in journal]
+    assert events == journal
+    assert events[0]["kind"] == "run.started"
+    assert events[-1]["kind"] == "run.ended"
+    assert "\x1b" not in told.err, "progress without a terminal is plain lines"
+    assert "verify" in told.err
+
+
+def test_a_run_by_options_of_the_environment_is_the_same_run(project: Project) -> None:
+    tiny_loop(project)
+    env = {"LOOPCTL_QUIET": "1", "LOOPCTL_JSON": "1", "LOOPCTL_ENV": "local"}
+    told = project.loopctl("run", "web", env=env)
+    assert told.code == 0, str(told)
+    assert told.document() == told.result
+    assert told.err == ""
