@@ -26,7 +26,6 @@ from loopctl.stages.suites import Course
 
 FAILED = [a_case("test_bad", CaseStatus.FAILED)]
 LOST_WAY = [a_case("test_bad", CaseStatus.FAILED, target=None)]
-CONTINUE = {"on_fail": "continue"}
 
 
 class School:
@@ -104,7 +103,7 @@ def test_a_suite_waits_for_what_it_needs_whatever_its_priority(tmp_path: Path) -
 
 
 def test_a_suite_whose_need_failed_is_not_run_and_says_which(tmp_path: Path) -> None:
-    base = a_suite("base", **CONTINUE)
+    base = a_suite("base", on_fail="continue")
     school = School(tmp_path, base, a_suite("needy", Priority.P2, needs=("base",)))
     school.suite.cases["base"] = FAILED
     assert school.run().kind is OutcomeKind.FAILED
@@ -113,7 +112,11 @@ def test_a_suite_whose_need_failed_is_not_run_and_says_which(tmp_path: Path) -> 
 
 
 def test_a_need_that_was_not_run_holds_back_those_behind_it(tmp_path: Path) -> None:
-    suites = [a_suite("a", **CONTINUE), a_suite("b", needs=("a",)), a_suite("c", needs=("b",))]
+    suites = [
+        a_suite("a", on_fail="continue"),
+        a_suite("b", needs=("a",)),
+        a_suite("c", needs=("b",)),
+    ]
     school = School(tmp_path, *suites)
     school.suite.cases["a"] = FAILED
     school.run()
@@ -131,7 +134,7 @@ def test_after_a_suite_that_stops_later_ones_are_not_run_and_say_why(tmp_path: P
 
 
 def test_after_a_suite_that_lets_others_go_on_they_run(tmp_path: Path) -> None:
-    school = School(tmp_path, a_suite("a", Priority.P0, **CONTINUE), a_suite("b"))
+    school = School(tmp_path, a_suite("a", Priority.P0, on_fail="continue"), a_suite("b"))
     school.suite.cases["a"] = FAILED
     assert school.run().kind is OutcomeKind.FAILED
     assert school.ran == ["a", "b"]
@@ -147,7 +150,7 @@ def test_an_unproven_suite_stops_the_course_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("priority", list(Priority))
 def test_every_suite_gates_whatever_its_priority(tmp_path: Path, priority: Priority) -> None:
-    school = School(tmp_path, a_suite("a", priority, **CONTINUE))
+    school = School(tmp_path, a_suite("a", priority, on_fail="continue"))
     school.suite.cases["a"] = FAILED
     assert school.run().kind is OutcomeKind.FAILED
 
@@ -168,7 +171,7 @@ def test_a_suite_of_which_no_case_reached_a_healthy_target_is_not_red(tmp_path: 
 
 
 def test_a_suite_that_cannot_reach_does_not_launder_one_that_is_red(tmp_path: Path) -> None:
-    school = School(tmp_path, a_suite("a", **CONTINUE), a_suite("b", **CONTINUE))
+    school = School(tmp_path, a_suite("a", on_fail="continue"), a_suite("b", on_fail="continue"))
     school.suite.cases = {"a": FAILED, "b": LOST_WAY}
     outcome = school.run()
     assert outcome.kind is OutcomeKind.FAILED

@@ -43,6 +43,7 @@ def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
         cycle=worklog.last,
         brief=brief(worklog, folder),
         verbatim=_VERBATIM,
+        next_commands=Role.NEXT,
         not_checked=not_checked(worklog),
     )
 

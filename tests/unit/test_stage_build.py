@@ -1,0 +1,181 @@
+"""BUILD makes images from nothing but the source, and proves what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import FakeBuilder, FakeReceipts, FakeSources, FakeSuite
+from loop_rig import RUN_ID, a_case, a_journal, a_service, a_suite, written
+
+from loopctl.errors import Stopped
+from loopctl.model.artifact import ContentProof
+from loopctl.model.events import (
+    BuildStep,
+    ContentProven,
+    Event,
+    ImageBuilt,
+    Intent,
+    NotChecked,
+    Result,
+    SourceRead,
+    SuiteCollected,
+)
+from loopctl.model.evidence import CaseStatus, Collection
+from loopctl.model.finding import FaultKind, Quote
+from loopctl.model.outcome import Outcome
+from loopctl.model.plan import BuildSpec, ServiceSpec, SuiteKind, SuiteSpec
+from loopctl.model.state import OutcomeKind
+from loopctl.ports.builder import BuildError
+from loopctl.ports.source import SourceError
+from loopctl.ports.suite import SuiteError
+from loopctl.process import Stop
+from loopctl.stages.build import Build, ToBuild
+from loopctl.stages.suite_run import RunFacts, SuiteRunner
+
+TREE = "sha256:tree-of-chat"
+
+
+class Yard:
+    """One service and one suite to make ready."""
+
+    def __init__(self, folder: Path, *services: ServiceSpec, suite: SuiteSpec | None = None):
+        self.services = services or (a_service(),)
+        self.suites = (suite or a_suite(),)
+        self.builder, self.sources, self.suite = FakeBuilder(), FakeSources(), FakeSuite()
+        self.suite.cases = {spec.id: [a_case()] for spec in self.suites}
+        self.events: list[Event] = []
+        self.journal = a_journal(
+            folder, self.services, self.suites, subscribers=[self.events.append]
+        )
+
+    def build(self, stop: Stop | None = None) -> Outcome:
+        facts = RunFacts(RUN_ID, "local", loopback=True, health_paths={}, gated={})
+        runner = SuiteRunner({SuiteKind.PYTEST: self.suite}, FakeReceipts(), facts)
+        stage = Build(ToBuild(self.services, self.suites, 2), self.sources, self.builder, runner)
+        return stage(self.journal.fold.cycle(), self.journal, stop or Stop(10.0))
+
+
+def test_source_image_and_proof_are_written_down(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    assert yard.build() == Outcome(OutcomeKind.OK, "built chat")
+    record = yard.journal.fold.cycle().services["chat"]
+    assert record.source == SourceRead(TREE, "c0ffee", dirty=False, files=1)
+    assert record.artifact is not None
+    assert record.proof == ContentProof("chat", TREE, TREE)
+    assert record.build_log == "build/1/chat.log"
+    assert yard.journal.fold.cycle().suites["p1"].collected == 1
+
+
+def test_a_build_stands_between_its_intent_and_its_result(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.build()
+    kinds = [type(e.payload) for e in yard.events if e.service == "chat"]
+    assert kinds == [SourceRead, Intent, BuildStep, Result, ImageBuilt, ContentProven]
+
+
+def test_a_step_that_fails_is_the_services_fault_with_its_end_quoted(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    quote = Quote("build", "build/1/chat.log", "ERROR: no such package")
+    yard.builder.fails["build"] = BuildError("pip failed", step="pip", step_exit=1, quotes=(quote,))
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.FAILED
+    (fault,) = outcome.faults
+    assert (fault.kind, fault.value, fault.quotes) == (FaultKind.BUILD_STEP, "1", (quote,))
+    assert not written(yard.events, ImageBuilt)
+
+
+def test_a_source_that_cannot_be_read_is_not_the_services_fault(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.sources.fails["read"] = SourceError("git is broken", hint="git fsck")
+    outcome = yard.build()
+    assert (outcome.kind, outcome.faults[0].hint) == (OutcomeKind.ERRORED, "git fsck")
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        ContentProof("chat", TREE, "sha256:x", stale=("main.py",)),
+        ContentProof("chat", TREE, "sha256:x", missing=("main.py",)),
+        ContentProof("chat", TREE, "sha256:x", mode_differs=("main.py",)),
+    ],
+)
+def test_an_image_that_is_not_the_sources_is_not_deployed(
+    tmp_path: Path, proof: ContentProof
+) -> None:
+    yard = Yard(tmp_path)
+    yard.builder.proofs["chat"] = proof
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.UNPROVEN
+    assert outcome.faults[0].kind is FaultKind.PROVENANCE
+    assert "main.py" in outcome.detail
+
+
+def test_what_no_comparison_can_show_is_listed_as_not_checked(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.builder.proofs["chat"] = ContentProof("chat", TREE, TREE, not_covered=("base image",))
+    assert yard.build().kind is OutcomeKind.OK
+    assert written(yard.events, NotChecked) == [NotChecked("content of chat", "base image")]
+
+
+def test_a_build_that_takes_too_long_is_told_as_that(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, a_service(build=BuildSpec("local", timeout_s=0.0)))
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "not finished within 0 s" in outcome.detail
+    assert outcome.faults[0].hint
+
+
+def test_a_run_that_is_stopped_is_no_slow_build(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    stop = Stop()
+    yard.builder.hooks["build"] = lambda: stop.stop("SIGINT")
+    with pytest.raises(Stopped, match="SIGINT"):
+        yard.build(stop)
+
+
+def test_a_suite_with_nothing_to_run_is_seen_before_anything_is_deployed(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.suite.collections["p1"] = Collection((), deselected=7)
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.UNPROVEN
+    (fault,) = outcome.faults
+    assert (fault.kind, fault.value) == (FaultKind.NOTHING_COLLECTED, "0")
+    assert "7 were deselected" in fault.summary
+    assert fault.hint == "cd /project && python -m pytest --collect-only -q tests"
+
+
+def test_fewer_tests_than_expected_are_seen_too(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, suite=a_suite(collect_min=5))
+    assert "only 1 tests were collected; 5 are expected" in yard.build().detail
+
+
+def test_a_test_that_cannot_be_imported_yet_is_left_to_the_tests_themselves(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    errors = (a_case("test_x", CaseStatus.BROKEN),)
+    yard.suite.collections["p1"] = Collection((), errors=errors)
+    assert yard.build().kind is OutcomeKind.OK
+    assert written(yard.events, SuiteCollected) == [SuiteCollected(0, 0, 1)]
+
+
+def test_a_kind_that_cannot_collect_is_not_held_to_it(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.suite.collections["p1"] = None
+    assert yard.build().kind is OutcomeKind.OK
+
+
+def test_a_suite_that_cannot_be_collected_is_unproven(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.suite.fails["collect"] = SuiteError("the interpreter crashed")
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.UNPROVEN
+    assert "p1: the interpreter crashed" in outcome.detail
+
+
+def test_a_failed_build_goes_before_a_suite_that_is_unproven(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.builder.fails["build"] = BuildError("pip failed")
+    yard.suite.collections["p1"] = Collection(())
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.FAILED
+    assert len(outcome.faults) == 2
