@@ -27,7 +27,8 @@ from loopctl.ports.platform import Dead, PlatformError, Ready, Starting
 from loopctl.process import Stop
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
 from loopctl.stages.suites import Course
-from loopctl.stages.verify import Verify, said, shares, traffic_moved
+from loopctl.stages.traffic import said, shares, traffic_moved
+from loopctl.stages.verify import Verify
 
 IMAGE = "sha256:new"
 READY = Ready("http://own/chat-new", "ws://own/chat-new")

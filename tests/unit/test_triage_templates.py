@@ -79,3 +79,10 @@ def test_two_keyword_errors_in_one_place_have_two_fingerprints() -> None:
 def test_a_failure_without_frames_is_known_by_its_message() -> None:
     assert message_fingerprint("balance is 3") == message_fingerprint("balance is 4")
     assert message_fingerprint("balance is 3") != message_fingerprint("nothing came in 3 s")
+
+
+def test_lines_about_two_revisions_of_a_service_are_one_template() -> None:
+    masker = Masker()
+    first = masker.template("INFO starting revision=chat-00012-lnz, told PORT=22564")
+    second = masker.template("INFO starting revision=chat-00013-4q2, told PORT=31899")
+    assert first == second == "INFO starting revision=<revision>, told PORT=<n>"

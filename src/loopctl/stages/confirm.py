@@ -20,7 +20,7 @@ from loopctl.stages.health_check import Asked, check_answer
 from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
-from loopctl.stages.verify import said, traffic_moved
+from loopctl.stages.traffic import said, traffic_moved
 
 PROBE_TIMEOUT_S = 10.0
 

@@ -18,6 +18,7 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
+from loopctl.stages.traffic import shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Deploy:
         if artifact is None:
             raise PlatformError(f"{spec.name} has no image to deploy", where=spec.name)
         # A service that serves nothing yet has nothing to be spared: its first revision serves.
-        first = record.before is None or not record.before.traffic
+        first = not shares(record.before)
         share: Literal["none", "all"] = (
             "all" if first or self._todo.strategy == "direct" else "none"
         )

@@ -12,7 +12,7 @@ from loopctl.model.events import Left, NotChecked, ServiceObserved
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
-from loopctl.stages.verify import shares
+from loopctl.stages.traffic import shares
 
 
 def look_around(

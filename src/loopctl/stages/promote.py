@@ -15,7 +15,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.verify import said, shares, traffic_moved
+from loopctl.stages.traffic import said, shares, traffic_moved
 
 
 class Promote:

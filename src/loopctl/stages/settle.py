@@ -17,7 +17,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.verify import said, shares
+from loopctl.stages.traffic import said, shares
 
 
 class Settle:

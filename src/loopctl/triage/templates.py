@@ -21,6 +21,8 @@ _TOKEN: Final = re.compile(
     r"|(?P<ip>\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?)"
     r"|(?P<path>(?<![\w.])~?/[^\s,;:)\]}>]+)"
     r"|(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b)"
+    # A revision's name is new with every run (facts/cloud-run.md 1.3), what is said of it is not.
+    r"|(?P<revision>\b[a-z][a-z0-9-]{0,48}-\d{5}-[a-z0-9]{3}\b)"
     r"|(?P<n>[-+]?\d+(?:\.\d+)?)"
 )
 # What such a number says is the message itself: a 500 must not fall together with a 200.
