@@ -211,6 +211,9 @@ class Project:
         return self.write(f"loops/{name}.yaml", text)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Going:
+        if arguments[0] == "run" and len(arguments) > 1:
+            # What the loop file asked of the environment, `down` will ask for too.
+            self._used[arguments[1]] = env or {}
         return Going(self, arguments, env or {})
 
     def loopctl(
@@ -222,7 +225,6 @@ class Project:
         self, loop: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 90
     ) -> Ran:
         """`loopctl run LOOP -q`."""
-        self._used[loop] = env or {}
         return self.loopctl("run", loop, "-q", *arguments, env=env, timeout=timeout)
 
     def run_folders(self) -> frozenset[Path]:

@@ -48,7 +48,7 @@ def _stage(stage: StageRecord, faults: Sequence[Fault]) -> Iterator[str]:
     for fault in faults:
         named = fault.service is None or fault.service in fault.summary
         service = "" if named else f"{one_line(fault.service or '', 63)}: "
-        hint = f" (do: {one_line(fault.hint, 160)})" if fault.hint else ""
+        hint = f" (do: {one_line(fault.hint, 600)})" if fault.hint else ""
         yield f"{stage.stage.value} {kind}: {service}{one_line(fault.summary, 240)}{hint}"
 
 

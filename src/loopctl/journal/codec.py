@@ -6,10 +6,13 @@ somebody edited, or one cut by a full disk, is told from a good one.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, cast, get_args
+from enum import StrEnum
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -53,8 +56,51 @@ def to_json(event: Event) -> dict[str, Any]:
 
 def redacted(event: Event, redactor: Redactor) -> tuple[Event, str]:
     """The event without any secret, and its line: what is stored and what everybody sees."""
-    document = redactor.json(to_json(event))
+    document = _hidden(to_json(event), redactor)
     return from_json(document), json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _hidden(value: Any, redactor: Redactor) -> Any:
+    """The document redacted, but for loopctl's own words.
+
+    A secret that reads `verify` would else make the journal unreadable, and hide nothing: the
+    word is in every journal.
+    """
+    match value:
+        case str():
+            return value if value in _own_words() else redactor.text(value)
+        case dict():
+            own = {k: _hidden(v, redactor) for k, v in value.items() if k in _own_words()}
+            return own | redactor.json({k: v for k, v in value.items() if k not in own})
+        case list():
+            return [_hidden(item, redactor) for item in value]
+        case _:
+            return value
+
+
+@functools.cache
+def _own_words() -> frozenset[str]:
+    """Names of fields, kinds of events, and every word that a field may only have one of."""
+    words: set[str] = {"seq", "at", "v", "kind", "cycle", "wave", "service", "suite", "data"}
+    waiting: list[Any] = list(KINDS.values())
+    seen: set[Any] = set()
+    while waiting:
+        kind = waiting.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        if dataclasses.is_dataclass(kind):
+            hints = get_type_hints(kind)
+            names = [field.name for field in dataclasses.fields(kind)]
+            words.update(names)
+            waiting += [hints[name] for name in names]
+        elif isinstance(kind, type) and issubclass(kind, StrEnum):
+            words.update(kind)
+        elif get_origin(kind) is Literal:
+            words.update(get_args(kind))
+        else:
+            waiting += get_args(kind)
+    return frozenset(words | set(KINDS))
 
 
 def from_json(document: Mapping[str, Any]) -> Event:

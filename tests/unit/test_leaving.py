@@ -1,0 +1,76 @@
+"""What a run leaves behind, told as it is and not as it was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import FakePlatform, revision, serving
+from loop_rig import a_journal, a_service, written
+
+from loopctl.errors import Stopped
+from loopctl.model.events import Event, Left, NotChecked, RevisionDeployed, ServiceObserved
+from loopctl.ports.platform import PlatformError
+from loopctl.process import Stop
+from loopctl.stages.leaving import look_around
+
+
+class End:
+    """The end of a run that put `chat-new` beside `chat-old`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.platform = FakePlatform("chat")
+        self.events: list[Event] = []
+        self.journal = a_journal(folder, [a_service()], subscribers=[self.events.append])
+        state = serving("chat", {"chat-old": 100})
+        self.journal.append(ServiceObserved("before", state), service="chat")
+        new = RevisionDeployed(revision("chat", "chat-new"), "none")
+        self.journal.append(new, service="chat")
+
+    def look(self, verified: frozenset[str] = frozenset(), *, green: bool = False) -> list[Left]:
+        known = {"chat": verified}
+        services = [a_service()]
+        return list(look_around(services, self.platform, known, green, self.journal, Stop(5.0)))
+
+
+@pytest.mark.parametrize(
+    ("traffic", "green", "verified", "expected"),
+    [
+        ({"chat-old": 100}, False, frozenset(), (False, False)),
+        ({"chat-old": 100}, False, frozenset({"chat-old"}), (True, False)),
+        ({"chat-old": 100, "chat-new": 0}, False, frozenset({"chat-old"}), (True, False)),
+        ({"chat-new": 100}, True, frozenset(), (True, True)),
+        ({"chat-new": 100}, False, frozenset({"chat-old"}), (False, True)),
+        ({"chat-new": 50, "chat-old": 50}, True, frozenset(), (False, True)),
+        ({}, True, frozenset({"chat-old"}), (False, True)),
+    ],
+)
+def test_only_what_was_shown_is_verified_and_only_what_differs_is_changed(
+    tmp_path: Path,
+    traffic: dict[str, int],
+    green: bool,
+    verified: frozenset[str],
+    expected: tuple[bool, bool],
+) -> None:
+    end = End(tmp_path)
+    end.platform.move("chat", traffic)
+    (left,) = end.look(verified, green=green)
+    assert (left.verified, left.changed_by_run) == expected
+    assert 0 not in left.traffic.values()
+
+
+def test_a_service_that_is_not_there_is_left_out(tmp_path: Path) -> None:
+    end = End(tmp_path)
+    end.platform.states["chat"] = None
+    assert end.look() == []
+    assert written(end.events, ServiceObserved)[-1] == ServiceObserved("end", None)
+
+
+@pytest.mark.parametrize("error", [PlatformError("silent"), Stopped("deadline")])
+def test_a_service_that_cannot_be_observed_is_told(tmp_path: Path, error: BaseException) -> None:
+    end = End(tmp_path)
+    end.platform.fails["observe"] = error
+    assert end.look() == []
+    (told,) = written(end.events, NotChecked)
+    assert isinstance(told, NotChecked)
+    assert told.what == "who serves chat now"
