@@ -200,6 +200,7 @@ class Composition:
             plan.suites,
             missing_variables(plan),
             refuse_new=plan.environment.protected and not self.options.create,
+            unprotected=redactor_of(plan).unprotected,
         )
         return Preflight(
             needs, world.builder, world.platform, world.suites, world.prober, self.options.start

@@ -78,25 +78,6 @@ def ensure_private_dir(path: Path) -> None:
             path.chmod(0o700)
 
 
-def tail_lines(path: Path, n: int, max_bytes: int) -> tuple[bytes, ...]:
-    """The last n lines, without line feeds, of those in the last max_bytes of a file.
-
-    A line that begins before these bytes is left out, unless it is the only one: then its end is
-    given. Raises `StorageError`.
-    """
-    with _storage("read the file", path), path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        start = max(size - max_bytes, 0)
-        # One byte more shows whether the first line is whole.
-        file.seek(max(start - 1, 0))
-        before = file.read(1) if start else b"\n"
-        data = file.read(max_bytes)
-    lines = data.removesuffix(b"\n").split(b"\n") if data else []
-    if before != b"\n" and len(lines) > 1:
-        del lines[0]
-    return tuple(lines[max(len(lines) - n, 0) :])
-
-
 def remove_tree(path: Path) -> None:
     """Removes a file or a folder with all that is in it; nothing happens if there is none.
 

@@ -234,7 +234,8 @@ def local_rig(
 ) -> Iterator[LocalRig]:
     """A rig in a short folder (a socket's path has 100 bytes), gone without a trace afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="lc-"))
-    with environment(LOOPCTL_RUNTIME_DIR=str(folder), **{LAPSE_VARIABLE: lapse, GRACE_VARIABLE: grace}):
+    times = {LAPSE_VARIABLE: lapse, GRACE_VARIABLE: grace}
+    with environment(LOOPCTL_RUNTIME_DIR=str(folder), **times):
         rig = LocalRig(folder, secrets or {})
         try:
             yield rig

@@ -54,6 +54,16 @@ RUN_ID = "20250910-203000-golden-path-1a2b"
 CATALOGUE = functools.cache(load_catalogue)
 HELD = Held((), RUN_ID, BEGAN, BEGAN, "fence-1")
 
+AFTER_PREFLIGHT = [
+    State.BUILD,
+    State.DEPLOY,
+    State.HEALTH,
+    State.VERIFY,
+    State.PROMOTE,
+    State.CONFIRM,
+]
+"""The stages that may have something to put back."""
+
 
 def held() -> Held:
     """A lease that is never lost."""
@@ -160,6 +170,7 @@ class Loop:
     existing: bool = True
     deadline_s: float = 60.0
     strategy: str = "candidate"
+    secrets: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stop = Stop(self.deadline_s)
@@ -191,7 +202,7 @@ class Loop:
         composed = Composition(
             plan, full, self.options, RUN_ID, self.folder / ".loopctl", world, CATALOGUE
         )
-        self.journal = Journal(self.folder / "journal.jsonl", Redactor({}), [self._heard])
+        self.journal = Journal(self.folder / "journal.jsonl", Redactor(self.secrets), [self._heard])
         targets = [self.platform.target(spec.name) for spec in plan.deployed]
         started = run_started(plan.services, plan.suites)
         return conduct(
@@ -241,3 +252,14 @@ def a_disk_that_can_fill_up() -> Iterator[Callable[[Path], None]]:
         yield fill
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def spared(loop: Loop, service: str = "chat") -> None:
+    """Users are met by what served before, and no candidate is left."""
+    assert loop.platform.traffic(service) == {f"{service}-old": 100}
+    assert loop.platform.revisions(service) == [f"{service}-old"]
+
+
+def two_services(folder: Path, **facts: object) -> Loop:
+    services = [a_service(), a_service("worker", needs=("chat",))]
+    return Loop(folder, services=services, **facts)  # type: ignore[arg-type]

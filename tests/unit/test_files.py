@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopctl.errors import StorageError
-from loopctl.files import AppendFile, ensure_private_dir, remove_tree, tail_lines, write_atomic
+from loopctl.files import AppendFile, ensure_private_dir, remove_tree, write_atomic
 
 NOBODY = 65534
 
@@ -199,31 +199,6 @@ def test_a_closed_file_takes_nothing_more(tmp_path: Path) -> None:
     journal.close()
     with pytest.raises(StorageError):
         journal.append(b"late")
-
-
-@pytest.mark.parametrize(
-    ("content", "n", "max_bytes", "expected"),
-    [
-        (b"", 3, 100, ()),
-        (b"a\nb\nc\n", 2, 100, (b"b", b"c")),
-        (b"a\nb\nc", 2, 100, (b"b", b"c")),
-        (b"a\n\nc\n", 2, 100, (b"", b"c")),
-        (b"a\nb\n", 0, 100, ()),
-        (b"long line\nb\nc\n", 9, 6, (b"b", b"c")),
-        (b"a\nb\nc\n", 9, 4, (b"b", b"c")),
-        (b"x" * 50 + b"end", 9, 5, (b"xxend",)),
-    ],
-)
-def test_the_tail_is_of_whole_lines(
-    tmp_path: Path, content: bytes, n: int, max_bytes: int, expected: tuple[bytes, ...]
-) -> None:
-    (tmp_path / "log").write_bytes(content)
-    assert tail_lines(tmp_path / "log", n, max_bytes) == expected
-
-
-def test_the_tail_of_no_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="absent"):
-        tail_lines(tmp_path / "absent", 1, 10)
 
 
 def test_removing_never_follows_a_link(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,18 @@ from loop_rig import a_disk_that_can_fill_up, a_service, run_started
 from loopctl.errors import Stopped, StorageError
 from loopctl.journal.codec import KINDS, JournalError, from_json, parse, redacted, to_json
 from loopctl.journal.store import Journal, read
-from loopctl.model.events import VERSION, Event, Intent, Note, Payload, Result, Unrecognised
+from loopctl.model.events import (
+    VERSION,
+    Event,
+    Intent,
+    Note,
+    Payload,
+    Result,
+    StageEntered,
+    StageFinished,
+    Unrecognised,
+)
+from loopctl.model.state import OutcomeKind, State
 from loopctl.process import Stop, in_parallel
 from loopctl.redact import Redactor
 
@@ -157,6 +169,19 @@ def test_a_redacted_event_is_what_its_line_says() -> None:
     event = Event(1, AT, 1, Note("hunter2-hunter2"))
     kept, line = redacted(event, Redactor({"TOKEN": "hunter2-hunter2"}))
     assert parse(line) == kept
+
+
+@pytest.mark.parametrize("word", ["verify", "green", "candidate", "duration_s", "stage.finished"])
+def test_a_secret_that_is_a_word_of_ours_does_not_spoil_the_journal(
+    tmp_path: Path, word: str
+) -> None:
+    book = Book(tmp_path, Redactor({"MODE": word}))
+    end = StageFinished(State.VERIFY, OutcomeKind.OK, State.GREEN, 0.5, f"in mode {word}")
+    book.journal.cycle = 1
+    book.journal.append(StageEntered(State.VERIFY))
+    book.journal.append(end)
+    kept = list(read(book.path))[-1].payload
+    assert kept == replace(end, detail="in mode [redacted:MODE]")
 
 
 def test_an_effect_is_told_before_and_after(book: Book) -> None:

@@ -10,7 +10,7 @@ import worklogs
 
 from loopctl.journal.codec import from_json, to_json
 from loopctl.journal.fold import fold
-from loopctl.reports.result import cycle_document, result_document
+from loopctl.reports.result import result_document
 
 CONTRACT = """
 {"schema": 1, "run_id": "…", "loop": "golden-path", "environment": "local", "verdict": "green", "exit_code": 0,
@@ -157,12 +157,3 @@ def test_a_run_that_has_not_ended_claims_nothing() -> None:
         None
     ] * 4
     assert document["left"] == []
-
-
-def test_one_cycles_part_can_be_had_alone() -> None:
-    worklog = worklogs.two_cycles().worklog()
-
-    whole: Any = result_document(worklog)
-    assert cycle_document(worklog, 2) == whole["cycles"][1]
-    with pytest.raises(KeyError):
-        cycle_document(worklog, 3)

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import EFFECTS, FakeLogs
-from loop_rig import Loop, a_case, a_disk_that_can_fill_up, a_service, a_suite, path_of
+from fakes import EFFECTS
+from loop_rig import (
+    Loop,
+    a_case,
+    a_suite,
+    path_of,
+    spared,
+    two_services,
+)
 
-from loopctl.errors import Stopped
 from loopctl.journal.store import read
 from loopctl.model.artifact import Revision
-from loopctl.model.events import Event, LogsKept, Result, RunEnded, StageFinished
+from loopctl.model.events import Event, LogsKept, Result, RunEnded
 from loopctl.model.evidence import CaseStatus
-from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Priority
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
-from loopctl.ports.leases import HeldByOther, LeaseError, LeaseLost
-from loopctl.ports.logs import LogError
 from loopctl.ports.platform import PlatformError
-from loopctl.process import Stop
 
 NEW = {"chat-new": 100}
-AFTER_PREFLIGHT = [
-    State.BUILD,
-    State.DEPLOY,
-    State.HEALTH,
-    State.VERIFY,
-    State.PROMOTE,
-    State.CONFIRM,
-]
-
-
-def spared(loop: Loop, service: str = "chat") -> None:
-    """Users are met by what served before, and no candidate is left."""
-    assert loop.platform.traffic(service) == {f"{service}-old": 100}
-    assert loop.platform.revisions(service) == [f"{service}-old"]
-
-
-def two_services(folder: Path, **facts: object) -> Loop:
-    services = [a_service(), a_service("worker", needs=("chat",))]
-    return Loop(folder, services=services, **facts)  # type: ignore[arg-type]
 
 
 def test_a_green_run_sends_all_traffic_to_what_was_verified(tmp_path: Path) -> None:
@@ -109,143 +91,6 @@ def test_keep_leaves_the_failed_cycle_as_it_is(tmp_path: Path) -> None:
     assert ended is not None
     assert ended.restored == "kept"
     assert loop.platform.effects(*EFFECTS) == ["deploy chat none"]
-
-
-@pytest.mark.parametrize("state", AFTER_PREFLIGHT)
-@pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_in_any_stage_leaves_users_as_they_were(
-    tmp_path: Path, state: State, signal: str, code: int
-) -> None:
-    loop = Loop(tmp_path)
-    loop.when_entered(state, lambda: loop.stop.stop(signal))
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.INTERRUPTED, code)
-    spared(loop)
-
-
-@pytest.mark.parametrize("call", ["build chat", "prove chat", "check"])
-def test_a_signal_before_any_write_leaves_nothing_to_put_back(tmp_path: Path, call: str) -> None:
-    loop = Loop(tmp_path)
-    loop.builder.hooks[call] = lambda: loop.stop.stop("SIGINT")
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.exit_code, ended.restored) == (130, "not-needed")
-    assert loop.platform.effects(*EFFECTS) == []
-
-
-@pytest.mark.parametrize("call", ["deploy", "status", "serves_content", "route chat chat-new"])
-def test_a_signal_amid_a_call_to_the_platform_is_honoured(tmp_path: Path, call: str) -> None:
-    loop = Loop(tmp_path)
-    loop.platform.hooks[call] = lambda: loop.stop.stop("SIGINT")
-    ended = loop.run().ended
-    assert ended is not None
-    assert ended.exit_code == 130
-    spared(loop)
-
-
-@pytest.mark.parametrize("strategy", ["candidate", "direct"])
-def test_a_deployment_that_was_accepted_but_never_recorded_is_discarded(
-    tmp_path: Path, strategy: str
-) -> None:
-    loop = Loop(tmp_path, strategy=strategy)
-    loop.platform.hooks["deploy"] = lambda: loop.stop.stop("SIGINT")
-    loop.platform.fails["deploy"] = Stopped("SIGINT")
-    ended = loop.run().ended
-    assert ended is not None
-    assert ended.exit_code == 130
-    spared(loop)
-
-
-def test_a_signal_while_logs_are_collected_does_not_wait_for_them(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.suite.cases["p1"] = [a_case(status=CaseStatus.FAILED)]
-    loop.logs = EndlessLogs(loop.stop)
-    ended = loop.run().ended
-    assert ended is not None
-    assert ended.exit_code == 130
-    assert ended.duration_s < 5.0
-    spared(loop)
-
-
-class EndlessLogs(FakeLogs):
-    """A log handed over for as long as the reader bears it; the run is stopped meanwhile."""
-
-    def __init__(self, run: Stop) -> None:
-        super().__init__()
-        self._run = run
-
-    def read(self, window: LogWindow, into: Callable[[LogEntry], None], stop: Stop) -> Coverage:
-        self._run.stop("SIGINT")
-        stop.wait(30.0)
-        return super().read(window, into, stop)
-
-
-def test_a_signal_after_the_run_is_green_changes_nothing(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-
-    def at(event: Event) -> None:
-        end = event.payload
-        if isinstance(end, StageFinished) and end.to is State.GREEN:
-            loop.stop.stop("SIGINT")
-
-    loop.at = at
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.GREEN, 0)
-    assert ended.left[0].verified
-
-
-def test_a_restore_that_fails_after_a_signal_is_not_told_as_an_interruption(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.when_entered(State.CONFIRM, lambda: loop.stop.stop("SIGINT"))
-    loop.platform.fails["route chat chat-old"] = PlatformError("the door is stuck")
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.exit_code, ended.stop_reason) == (5, StopReason.RESTORE_FAILED)
-
-
-def test_a_deadline_amid_a_suite_is_unproven_and_restored(tmp_path: Path) -> None:
-    loop = Loop(tmp_path, deadline_s=0.3)
-    loop.suite.hooks["run"] = lambda: wait_for_the_deadline(loop)
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.UNPROVEN, 3)
-    assert ended.stop_reason is StopReason.DEADLINE
-    spared(loop)
-
-
-def wait_for_the_deadline(loop: Loop) -> None:
-    while loop.stop.reason is None:
-        loop.stop.wait(1.0)
-
-
-@pytest.mark.parametrize("state", [*AFTER_PREFLIGHT, State.COLLECT, State.SETTLE])
-def test_after_the_lease_is_lost_nothing_is_touched(tmp_path: Path, state: State) -> None:
-    loop = Loop(tmp_path)
-    if state in (State.COLLECT, State.SETTLE):
-        loop.suite.cases["p1"] = [a_case(status=CaseStatus.FAILED)]
-    before: list[str] = []
-
-    def lose() -> None:
-        loop.stop.stop("lease lost")
-        before.extend(loop.platform.effects(*EFFECTS))
-
-    loop.when_entered(state, lose)
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.UNPROVEN, 3)
-    assert ended.stop_reason is StopReason.ENVIRONMENT_MOVED
-    if state is not State.SETTLE:
-        assert loop.platform.effects(*EFFECTS) == before
-
-
-def test_a_lease_lost_as_the_last_check_passes_is_no_green(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.logs.hooks["read"] = lambda: loop.stop.stop("lease lost")
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.exit_code, ended.stop_reason) == (3, StopReason.ENVIRONMENT_MOVED)
 
 
 def test_when_the_second_promotion_fails_both_services_go_back_in_reverse(tmp_path: Path) -> None:
@@ -365,152 +210,6 @@ def test_if_one_of_two_services_has_moved_neither_is_promoted(tmp_path: Path) ->
     assert not loop.platform.effects("route")
 
 
-@pytest.mark.parametrize("state", [*AFTER_PREFLIGHT, State.COLLECT])
-def test_a_fault_of_loopctl_in_any_stage_puts_traffic_back(tmp_path: Path, state: State) -> None:
-    loop = Loop(tmp_path)
-    fault = KeyError("what nobody thought of")
-    scripts: dict[State, Callable[[], None]] = {
-        State.BUILD: lambda: loop.builder.fails.update({"build": fault}),
-        State.DEPLOY: lambda: loop.platform.fails.update({"deploy": fault}),
-        State.HEALTH: lambda: loop.prober.fails.update({"get": fault}),
-        State.VERIFY: lambda: loop.suite.fails.update({"run": fault}),
-        State.PROMOTE: lambda: loop.platform.fails.update({"route chat chat-new": fault}),
-        State.CONFIRM: lambda: loop.prober.fails.update({"get http://127": fault}),
-        State.COLLECT: lambda: loop.logs.fails.update({"read": fault}),
-    }
-    scripts[state]()
-    if state is State.COLLECT:
-        loop.suite.cases["p1"] = [a_case(status=CaseStatus.FAILED)]
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.INTERNAL, 70)
-    assert ended.stop_reason is StopReason.FATAL
-    assert "KeyError" in ended.detail
-    assert loop.crashes == [fault]
-    spared(loop)
-
-
-def test_logs_that_cannot_be_kept_do_not_keep_traffic_from_going_back(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.suite.cases["p1"] = [a_case(status=CaseStatus.FAILED)]
-    loop.logs.fails["read"] = LogError("gone")
-    ended = loop.run().ended
-    assert ended is not None
-    assert ended.exit_code == 1
-    spared(loop)
-
-
-def test_a_disk_that_is_full_at_any_event_is_no_green_and_users_are_spared(tmp_path: Path) -> None:
-    whole = Loop(tmp_path)
-    whole.run()
-    confirmed = len(whole.events) - 2
-    for number in range(1, len(whole.events)):
-        loop, ended = run_with_a_disk_full_after(number, tmp_path / str(number))
-        assert ended.exit_code != 0, number
-        assert ended.verdict is not Verdict.GREEN, number
-        if number < confirmed:
-            spared(loop)
-        else:
-            assert loop.platform.traffic("chat") == NEW
-
-
-def run_with_a_disk_full_after(number: int, folder: Path) -> tuple[Loop, RunEnded]:
-    folder.mkdir()
-    loop = Loop(folder)
-    with a_disk_that_can_fill_up() as fill:
-
-        def at(event: Event) -> None:
-            if event.seq == number:
-                fill(folder / "journal.jsonl")
-
-        loop.at = at
-        ended = loop.run().ended
-    assert ended is not None
-    return loop, ended
-
-
-def test_a_disk_that_fills_up_amid_the_restore_does_not_stop_it(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.platform.hooks["route chat chat-new"] = lambda: setattr(loop.platform, "content", "stale")
-    with a_disk_that_can_fill_up() as fill:
-        loop.when_entered(State.SETTLE, lambda: fill(tmp_path / "journal.jsonl"))
-        ended = loop.run().ended
-    assert ended is not None
-    assert ended.exit_code == 3
-    assert ended.restored == "done"
-    spared(loop)
-
-
-def test_a_crash_that_cannot_be_written_down_does_not_keep_traffic_from_going_back(
-    tmp_path: Path,
-) -> None:
-    loop = Loop(tmp_path)
-    loop.suite.fails["run"] = KeyError("x")
-    with a_disk_that_can_fill_up() as fill:
-        loop.when_entered(State.VERIFY, lambda: fill(tmp_path / "journal.jsonl"))
-        ended = loop.run().ended
-    assert ended is not None
-    assert ended.exit_code != 0
-    spared(loop)
-
-
-def test_a_target_that_is_held_ends_the_run_locked_with_who_holds_it(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.leases.fails["acquire"] = HeldByOther("chat is held by run 7", hint="wait for it")
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.LOCKED, 6)
-    assert ended.problems == ("chat is held by run 7", "wait for it")
-    assert not loop.platform.calls
-
-
-def test_a_lease_that_cannot_be_taken_at_all_is_a_failed_preflight(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.leases.fails["acquire"] = LeaseError("no permission", hint="mend it")
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.exit_code, ended.problems) == (4, ("no permission", "mend it"))
-    assert not loop.platform.calls
-
-
-def test_a_signal_while_the_run_waits_for_its_lease_interrupts_it(tmp_path: Path) -> None:
-    loop = Loop(tmp_path)
-    loop.leases.fails["acquire"] = Stopped("SIGTERM")
-    ended = loop.run().ended
-    assert ended is not None
-    assert (ended.verdict, ended.exit_code) == (Verdict.INTERRUPTED, 143)
-
-
-@pytest.mark.parametrize("error", [LeaseError("disk full"), LeaseLost("taken")])
-def test_a_lease_that_cannot_be_let_go_of_does_not_hide_how_the_run_ended(
-    tmp_path: Path, error: Exception
-) -> None:
-    loop = Loop(tmp_path)
-    loop.leases.fails["release"] = error
-    ended = loop.run().ended
-    assert ended is not None
-    assert ended.verdict is Verdict.GREEN
-
-
-@pytest.mark.parametrize("error", [PlatformError("silent"), Stopped("deadline")])
-def test_a_last_look_that_fails_is_told_and_does_not_hide_the_verdict(
-    tmp_path: Path, error: BaseException
-) -> None:
-    loop = Loop(tmp_path)
-
-    def at(event: Event) -> None:
-        end = event.payload
-        if isinstance(end, StageFinished) and end.to is State.GREEN:
-            loop.platform.fails["observe"] = error
-
-    loop.at = at
-    worklog = loop.run()
-    assert worklog.ended is not None
-    assert worklog.ended.verdict is Verdict.GREEN
-    assert worklog.ended.left == ()
-    assert [n.what for n in worklog.not_checked] == ["who serves chat now"]
-
-
 def test_services_in_two_waves_are_deployed_in_the_order_of_their_needs(tmp_path: Path) -> None:
     loop = two_services(tmp_path)
     worklog = loop.run()
@@ -547,3 +246,15 @@ def test_a_candidate_is_known_by_its_key(tmp_path: Path) -> None:
     revision = worklog.last.services["chat"].revision
     assert isinstance(revision, Revision)
     assert revision.key == f"{worklog.run.run_id}/1/chat/{revision.digest}"
+
+
+@pytest.mark.parametrize("word", ["confirm", "settle", "failed", "revision", "traffic"])
+def test_a_secret_that_reads_like_a_word_of_ours_cannot_break_a_run(
+    tmp_path: Path, word: str
+) -> None:
+    loop = Loop(tmp_path, secrets={"MODE": word})
+    loop.platform.hooks["route"] = lambda: setattr(loop.platform, "content", "main.py differs")
+    ended = loop.run().ended
+    assert ended is not None
+    assert (ended.exit_code, ended.restored) == (3, "done")
+    spared(loop)

@@ -42,9 +42,15 @@ def test_off_asks_for_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [RemediationMode.PROPOSE, RemediationMode.AUTO])
 def test_the_best_finding_with_a_remedy_is_proposed(tmp_path: Path, mode: RemediationMode) -> None:
-    remedy = decided(tmp_path, mode, found(None), found(ProposedRemedy("rollback", "it served")))
-    assert (remedy.action, remedy.result) == ("rollback", "proposed")
-    assert (remedy.detail, remedy.command) == ("rollback: it served", COMMAND)
+    remedy = decided(tmp_path, mode, found(None), found(ProposedRemedy("rebuild", "it is stale")))
+    assert (remedy.action, remedy.result) == ("rebuild", "proposed")
+    assert (remedy.detail, remedy.command) == ("rebuild: it is stale", COMMAND)
+
+
+def test_no_rollback_is_proposed_where_traffic_was_put_back_already(tmp_path: Path) -> None:
+    remedy = decided(tmp_path, RemediationMode.PROPOSE, found(ProposedRemedy("rollback")))
+    assert (remedy.action, remedy.result) == ("person", "proposed")
+    assert "now there serves what served before this run" in remedy.detail
 
 
 def test_where_no_remedy_is_known_a_person_is_told_what_to_type(tmp_path: Path) -> None:

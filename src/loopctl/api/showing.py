@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from loopctl.console.view import View
 
 
-def view(*, live: bool, verbose: bool) -> View:
-    """A view of a run on stderr: subscribe it, and close it at the end."""
-    if live:
+def view(*, verbose: bool, color: bool) -> View:
+    """A view of a run on stderr: subscribe it, and close it at the end.
+
+    It is animated on a terminal that can, unless every step is asked for or colour is refused.
+    """
+    from loopctl.console.output import wants_colour
+
+    if wants_colour(sys.stderr, no_color=not color) and not verbose:
         from loopctl.console.live import LiveView
 
         return LiveView(sys.stderr)
@@ -28,9 +33,14 @@ def view(*, live: bool, verbose: bool) -> View:
 def print_brief(worklog: Worklog, folder: Path, *, color: bool) -> None:
     """The fifteen lines, on stdout."""
     from loopctl.console.brief_view import print_brief as show
+    from loopctl.console.output import wants_colour
     from loopctl.journal.brief import brief
 
-    show(brief(worklog, _short(folder)), sys.stdout, colour=color and sys.stdout.isatty())
+    show(
+        brief(worklog, _short(folder)),
+        sys.stdout,
+        colour=wants_colour(sys.stdout, no_color=not color),
+    )
 
 
 def result_document(worklog: Worklog) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ import typer
 
 from loopctl import __version__
 from loopctl.cli import author, look_back, loop
-from loopctl.cli.settings import Settings, no_color_asked
+from loopctl.cli.settings import Settings
 
 P = ParamSpec("P")
 
@@ -65,7 +65,7 @@ def global_options(
     context.obj = Settings(
         json=json,
         events=events,
-        color=not (no_color or no_color_asked()),
+        color=not no_color,
         quiet=quiet,
         verbose=verbose,
         runs_dir=runs_dir,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +20,6 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     runs_dir: Path | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether to animate: only on a terminal, and only where nobody asked for silence."""
-        return sys.stderr.isatty() and self.color and not (self.quiet or self.verbose)
-
-
-def no_color_asked() -> bool:
-    """Whether the environment forbids colour (https://no-color.org)."""
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:

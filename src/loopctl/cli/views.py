@@ -19,7 +19,7 @@ def watching(settings: Settings) -> Iterator[Sequence[api.Subscriber]]:
         subscribers.append(lambda event: output.line(api.event_document(event)))
     with contextlib.ExitStack() as open_views:
         if not settings.quiet:
-            view = api.view(live=settings.live, verbose=settings.verbose)
+            view = api.view(verbose=settings.verbose, color=settings.color)
             open_views.callback(view.close)
             subscribers.append(view)
         yield subscribers

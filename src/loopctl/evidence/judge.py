@@ -23,8 +23,13 @@ from loopctl.model.plan import Limit, SuiteSpec
 _NAMED = 3
 
 
-def judge(spec: SuiteSpec, cases: Iterable[GradedCase], end: SuiteEnd) -> SuiteJudgement:
-    """What the suite comes to. Needs every case once, with its last status."""
+def judge(
+    spec: SuiteSpec, cases: Iterable[GradedCase], end: SuiteEnd, expected: int | None = None
+) -> SuiteJudgement:
+    """What the suite comes to. Needs every case once, with its last status.
+
+    `expected` were collected before anything was deployed (None: nobody looked).
+    """
     all_cases = tuple(cases)
     collected = len(all_cases) if end.collected is None else end.collected
     quarantined = {entry.case for entry in spec.quarantine}
@@ -32,7 +37,7 @@ def judge(spec: SuiteSpec, cases: Iterable[GradedCase], end: SuiteEnd) -> SuiteJ
     red = _red(spec, counted, collected)
     unproven = [
         *_process(end),
-        *_collection(spec, end, collected),
+        *_collection(spec, end, collected, expected or 0),
         *_beyond(counted, (CaseStatus.SKIPPED,), spec.tolerance.skipped, collected),
         *_beyond(counted, (CaseStatus.BROKEN,), spec.tolerance.broken, collected),
         *_beyond(all_cases, (CaseStatus.LOST,), Limit(), collected),
@@ -84,11 +89,13 @@ def _process(end: SuiteEnd) -> list[str]:
     return reasons
 
 
-def _collection(spec: SuiteSpec, end: SuiteEnd, collected: int) -> list[str]:
+def _collection(spec: SuiteSpec, end: SuiteEnd, collected: int, expected: int) -> list[str]:
     if collected == 0:
         return [] if end.usage_error else ["nothing was collected"]
     if collected < spec.collect_min:
         return [f"{collected} collected, at least {spec.collect_min} are required"]
+    if collected < expected:
+        return [f"{collected} collected, and {expected} before the deployment"]
     return []
 
 

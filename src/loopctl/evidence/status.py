@@ -4,6 +4,7 @@
 |---|---|
 | set-up, call or tear-down raised, the service is at fault (`blame`) | failed |
 | set-up, call or tear-down raised, the test is at fault | broken |
+| a phase raised, and a hook of the suite reported it as passed | failed or broken, as above |
 | passes though marked `xfail(strict=True)` | failed |
 | skipped, or failed as `xfail` expects | skipped |
 | an attempt failed, the last one passed (a rerun inside pytest) | flaky |
@@ -81,7 +82,14 @@ def _ending_of(phases: Sequence[PhaseRecord], *, met_before: bool) -> Ending:
 
 
 def _first_failed(phases: Sequence[PhaseRecord]) -> PhaseRecord | None:
-    return next((phase for phase in phases if phase.outcome == "failed"), None)
+    return next(
+        (phase for phase in phases if phase.outcome == "failed" or _is_renamed(phase)), None
+    )
+
+
+def _is_renamed(phase: PhaseRecord) -> bool:
+    """Whether the phase raised and is said to have passed: pytest itself never says so."""
+    return phase.outcome == "passed" and phase.raised is not None
 
 
 def _failed(phase: PhaseRecord, *, met_before: bool) -> Ending:
@@ -100,7 +108,10 @@ def _failed(phase: PhaseRecord, *, met_before: bool) -> Ending:
     status = CaseStatus.BROKEN if who is Blame.TEST else CaseStatus.FAILED
     lookup = _NO_FIXTURE.search(phase.longrepr or "")
     said = lookup[0] if lookup else first_line(phase.raised.message)
-    return Ending(status, f"{why}{place[phase.phase]}: {said}" if said else why, phase)
+    message = f"{why}{place[phase.phase]}: {said}" if said else why
+    if _is_renamed(phase):
+        message += " (a hook of the suite, as in a conftest.py, reported it as passed)"
+    return Ending(status, message, phase)
 
 
 def _skip_reason(phase: PhaseRecord) -> str:

@@ -77,7 +77,12 @@ def _decode(path: Path, data: bytes) -> Source:
         )
     source = Source(path, tuple(_LINE_END.split(text)), digest)
     if not text.strip():
-        refuse(start_of(source), "the file is empty", "the README has an example to begin with", quotes=False)
+        refuse(
+            start_of(source),
+            "the file is empty",
+            "the README has an example to begin with",
+            quotes=False,
+        )
     return source
 
 

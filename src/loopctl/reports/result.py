@@ -56,14 +56,6 @@ def result_document(worklog: Worklog) -> Document:
     }
 
 
-def cycle_document(worklog: Worklog, number: int) -> Document:
-    """One cycle's part of the document; raises `KeyError` when the run had no such cycle."""
-    for index, cycle in enumerate(worklog.cycles):
-        if cycle.number == number:
-            return _cycle(worklog, index)
-    raise KeyError(number)
-
-
 def _cycle(worklog: Worklog, index: int) -> Document:
     cycle = worklog.cycles[index]
     known = {f.fingerprint for f in worklog.cycles[index - 1].findings} if index else set()

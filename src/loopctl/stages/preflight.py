@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loopctl.errors import Problem
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
+from loopctl.model.events import NotChecked
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec, SuiteKind, SuiteSpec
@@ -21,6 +22,8 @@ from loopctl.stages.health_check import Asked, check_answer
 
 Checker = Callable[[Stop], Sequence[Fault]]
 
+_TOO_COMMON = "it is too short or too common a word to be told from others: give it a longer one"
+
 _GO = {
     State.BUILD: OutcomeKind.GO_BUILD,
     State.DEPLOY: OutcomeKind.GO_DEPLOY,
@@ -33,7 +36,8 @@ _GO = {
 class Needs:
     """What the run needs. `missing` are required variables that are not set, by name.
 
-    `refuse_new`: a service that does not exist yet must not be made (protected, no `--create`).
+    `unprotected` are secrets whose values are too common to be hidden, by name. `refuse_new`: a
+    service that does not exist yet must not be made (protected, no `--create`).
     """
 
     deployed: tuple[ServiceSpec, ...]
@@ -41,6 +45,7 @@ class Needs:
     suites: tuple[SuiteSpec, ...]
     missing: tuple[str, ...]
     refuse_new: bool = False
+    unprotected: tuple[str, ...] = ()
 
 
 class Preflight:
@@ -64,6 +69,8 @@ class Preflight:
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK (or GO to where the run starts), or FAILED with every fault."""
+        for name in self._needs.unprotected:
+            journal.append(NotChecked(f"that the value of {name} is hidden", _TOO_COMMON))
         checks: dict[str, Checker] = {
             "builder": lambda s: _faults(self._builder.check(self._needs.deployed, s)),
             "platform": lambda s: _faults(self._platform.check(self._needs.deployed, s)),

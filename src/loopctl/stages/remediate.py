@@ -26,15 +26,21 @@ class Remediate:
             journal.append(RemedyDecided("none", self._mode.value, "remediation is off"))
             return Outcome(OutcomeKind.FAILED, "remediation is off")
         best = next((f for f in cycle.findings if f.remedy is not None), None)
-        decided = self._proposal(best)
+        decided = self._proposal(best, cycle)
         journal.append(decided, service=best.service if best else None)
         return Outcome(OutcomeKind.FAILED, f"a person is needed: {decided.detail}")
 
-    def _proposal(self, finding: Finding | None) -> RemedyDecided:
+    def _proposal(self, finding: Finding | None, cycle: CycleRecord) -> RemedyDecided:
         again = f"loopctl run {self._loop} --env {self._environment}"
         if finding is None or finding.remedy is None:
             detail = "no remedy is known; read the findings, mend the cause, and run again"
             return RemedyDecided("person", self._mode.value, detail, again, "proposed")
         remedy = finding.remedy
+        if remedy.action == "rollback":
+            # SETTLE has put the traffic back already, and an older revision mends no source.
+            new = any(service.first for service in cycle.services.values())
+            serves = "a first revision, unverified" if new else "what served before this run"
+            detail = f"mend the cause and run again; now there serves {serves}"
+            return RemedyDecided("person", self._mode.value, detail, again, "proposed")
         detail = f"{remedy.action}: {remedy.detail or finding.title}"
         return RemedyDecided(remedy.action, self._mode.value, detail, again, "proposed")

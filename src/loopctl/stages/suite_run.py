@@ -105,7 +105,7 @@ class SuiteRunner:
                 detail=error.what,
                 usage_error=error.what,
             )
-        judgement = judge(spec, grader.graded, end)
+        judgement = judge(spec, grader.graded, end, expected)
         journal.append(SuiteFinished(judgement, end), suite=spec.id)
         return Ran(judgement, grader.nobody_met())
 
