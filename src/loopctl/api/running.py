@@ -77,11 +77,12 @@ def run(
     _check_options(plan, options)
     chosen = select(plan, options)
     catalogue = catalogue_of(plan)
+    redactor = redactor_of(plan)
+    _check_names(plan, redactor)
     place = runs_dir_of(plan, runs_dir)
     run_id, folder = new_run(place, plan.loop)
     world = world_of(plan, place)
     composition = Composition(chosen, plan, options, run_id, place, world, catalogue)
-    redactor = redactor_of(plan)
     try:
         worklog = _conducted(composition, folder, redactor, subscribers, stop or Stop())
     except StorageError as error:
@@ -181,6 +182,18 @@ def _check_options(plan: Plan, options: RunOptions) -> None:
             )
         )
     if problems:
+        raise UsageError("nothing was changed", problems)
+
+
+def _check_names(plan: Plan, redactor: Redactor) -> None:
+    """Refuse a secret that is part of a name: what is hidden everywhere cannot be acted upon."""
+    names = [plan.loop, plan.environment.name, *(suite.id for suite in plan.suites)]
+    names += [f"{spec.name}-00001-x7k" for spec in plan.services]
+    hidden = [name for name in names if redactor.text(name) != name]
+    if hidden:
+        what = "the value of a secret is part of a name of this loop"
+        hint = "give the secret another value: one that everybody can read is none"
+        problems = [Problem(what, where=redactor.text(name), hint=hint) for name in hidden]
         raise UsageError("nothing was changed", problems)
 
 

@@ -2,15 +2,20 @@
 
 Only the call phase counts; what a fixture did proves nothing. The rules are asked in this order:
 
-1. No answer of the target but 5xx → contradicted.
+1. No answer of the target but 5xx, health paths aside → contradicted.
 2. Network code was mocked: without contact → contradicted, with contact → suspect.
 3. Only health paths were asked → suspect.
-4. The target's own record holds the test's trace on the revision under test → proven; on another
-   revision only → contradicted.
-5. Bytes went both ways → observed; one way only inwards, or uncounted → plausible.
-6. Connections to others only → contradicted.
-7. A child process ran, whose traffic nobody saw → plausible.
-8. Nothing came back, or nothing was asked → unproven.
+4. The target only redirected, and others were met → suspect.
+5. 1, 3 or 4 would hold, but a child process ran whose traffic nobody saw → plausible.
+6. The target's own record holds an answer to the test's trace on the revision under test →
+   proven; on another revision only → contradicted.
+7. Bytes went both ways → observed; one way only inwards, or uncounted → plausible.
+8. Connections to others only → contradicted.
+9. A child process ran, whose traffic nobody saw → plausible.
+10. Nothing came back, or nothing was asked → unproven.
+
+A record without a trace id is the test's own when it came from a port of the test's, or while a
+child process of the test's ran, within its call phase. It never proves: it is observed.
 """
 
 from __future__ import annotations
@@ -28,6 +33,10 @@ from loopctl.model.evidence import (
     PhaseRecord,
     Receipt,
 )
+
+
+# 304 answers the question; the others send the client somewhere else.
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def grade(
@@ -49,11 +58,13 @@ def grade(
     call = case.call
     if call is None:
         return Grading(Grade.UNPROVEN, "the test has no call phase")
-    seen = _Seen.of(call, receipts, revisions)
+    seen = _Seen.of(call, receipts, revisions, frozenset(health_paths))
     return (
         _only_errors(seen)
         or _mocked(call, seen)
-        or _only_health(seen, frozenset(health_paths))
+        or _only_health(seen)
+        or _only_redirects(seen)
+        or _hidden(call, seen)
         or _received(seen)
         or _exchanged(seen, receipts_available=receipts_available)
         or _elsewhere(seen, loopback_is_target=loopback_is_target)
@@ -69,6 +80,16 @@ def met_target(case: Case, targets: Collection[str]) -> bool:
     )
 
 
+def is_of(receipt: Receipt, phase: PhaseRecord) -> bool:
+    """Whether the request was made by this phase: by its trace id, else by port and time."""
+    if receipt.trace:
+        return receipt.trace in phase.traces
+    if phase.began is None or phase.ended is None:
+        return False
+    own = any(receipt.port in contact.local_ports for contact in phase.contacts)
+    return phase.began <= receipt.at <= phase.ended and (own or bool(phase.children))
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What the call phase shows, sorted by whom it concerns."""
@@ -82,12 +103,16 @@ class _Seen:
     foreign_receipts: tuple[Receipt, ...]
     under_test: Mapping[str, str | None]
     may_hide: bool
+    health_paths: frozenset[str]
 
     @staticmethod
     def of(
-        call: PhaseRecord, receipts: Sequence[Receipt], revisions: Mapping[str, str | None]
+        call: PhaseRecord,
+        receipts: Sequence[Receipt],
+        revisions: Mapping[str, str | None],
+        health_paths: frozenset[str],
     ) -> _Seen:
-        mine = [r for r in receipts if r.trace in call.traces and r.service in revisions]
+        mine = [r for r in receipts if r.service in revisions and is_of(r, call)]
         right = tuple(r for r in mine if revisions[r.service] in (None, r.revision))
         made = [c for c in call.contacts if c.failed is None and not _is_idle(c)]
         return _Seen(
@@ -100,17 +125,28 @@ class _Seen:
             foreign_receipts=tuple(r for r in mine if r not in right),
             under_test=revisions,
             may_hide=bool(call.children),
+            health_paths=health_paths,
         )
 
     @property
-    def statuses(self) -> frozenset[int]:
-        known: Sequence[HttpExchange | Receipt] = (*self.exchanges, *self.receipts)
-        return frozenset(each.status for each in known if each.status is not None)
+    def known(self) -> Sequence[HttpExchange | Receipt]:
+        """The requests that somebody saw, on either side."""
+        return (*self.exchanges, *self.receipts)
 
     @property
     def paths(self) -> frozenset[str]:
-        known: Sequence[HttpExchange | Receipt] = (*self.exchanges, *self.receipts)
-        return frozenset(each.path.partition("?")[0] for each in known)
+        return frozenset(_path(each) for each in self.known)
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """Of all answers but those on health paths; of those when there are no others."""
+        beyond = [each for each in self.known if _path(each) not in self.health_paths]
+        return frozenset(e.status for e in beyond or self.known if e.status is not None)
+
+    def shows(self, each: HttpExchange | Receipt) -> bool:
+        """Whether the service answered it, and not about its health alone."""
+        healthy = each.status is not None and each.status < 500
+        return healthy and _path(each) not in self.health_paths
 
     @property
     def sent(self) -> int:
@@ -132,6 +168,10 @@ class _Seen:
     @property
     def bytes(self) -> str:
         return f"{self.sent} B out, {self.got} B in"
+
+
+def _path(request: HttpExchange | Receipt) -> str:
+    return request.path.partition("?")[0]
 
 
 def _is_idle(contact: Contact) -> bool:
@@ -156,27 +196,41 @@ def _mocked(call: PhaseRecord, seen: _Seen) -> Grading | None:
     return Grading(Grade.CONTRADICTED, f"mocked {what}, no contact with {seen.names}")
 
 
-def _only_health(seen: _Seen, health_paths: frozenset[str]) -> Grading | None:
-    if seen.may_hide or not seen.met or not seen.paths or not seen.paths <= health_paths:
+def _only_health(seen: _Seen) -> Grading | None:
+    if seen.may_hide or not seen.met or not seen.paths or not seen.paths <= seen.health_paths:
         return None
     return Grading(Grade.SUSPECT, f"only health paths ({', '.join(sorted(seen.paths))})")
 
 
+def _only_redirects(seen: _Seen) -> Grading | None:
+    if not seen.elsewhere or not seen.statuses or not seen.statuses <= _REDIRECTS:
+        return None
+    if seen.may_hide:
+        return None
+    other = seen.elsewhere[0]
+    listed = ", ".join(map(str, sorted(seen.statuses)))
+    return Grading(
+        Grade.SUSPECT, f"{seen.names} only redirected ({listed}), {_name(other)} was met instead"
+    )
+
+
+def _hidden(call: PhaseRecord, seen: _Seen) -> Grading | None:
+    if not seen.may_hide or not seen.known or any(map(seen.shows, seen.known)):
+        return None
+    what = ", ".join(f"{e.method} {_path(e)} {e.status or ''}".strip() for e in seen.known[:2])
+    return Grading(
+        Grade.PLAUSIBLE, f"{what}; a child process ran ({call.children[0]}), its bytes unseen"
+    )
+
+
 def _received(seen: _Seen) -> Grading | None:
-    traced = [r for r in seen.receipts if r.by == "trace"]
-    if traced:
-        first = next((r for r in traced if r.status is None or r.status < 500), traced[0])
-        status = "" if first.status is None else f" {first.status}"
-        return Grading(
-            Grade.PROVEN, f"receipt: {first.method} {first.path}{status} on {first.revision}"
-        )
-    if seen.receipts:
-        first = seen.receipts[0]
-        return Grading(
-            Grade.OBSERVED,
-            f"a request like this test's, without its trace id: {first.method} {first.path}"
-            f" on {first.revision}",
-        )
+    answered = [r for r in seen.receipts if r.status is not None]
+    # Every error that an answer stands beside was retried, or expected: the answer is shown.
+    for receipt in sorted(answered, key=lambda r: (r.by != "trace", not seen.shows(r))):
+        said = f"{receipt.method} {receipt.path} {receipt.status} on {receipt.revision}"
+        if receipt.by == "trace":
+            return Grading(Grade.PROVEN, f"receipt: {said}")
+        return Grading(Grade.OBSERVED, f"a request like this test's, without its trace id: {said}")
     if seen.foreign_receipts:
         wrong = seen.foreign_receipts[0]
         want = seen.under_test[wrong.service]
@@ -206,9 +260,12 @@ def _elsewhere(seen: _Seen, *, loopback_is_target: bool) -> Grading | None:
     # This machine is the likeliest place of a stand-in: named first where the target is remote.
     local = [c for c in seen.elsewhere if c.loopback and not loopback_is_target]
     other = (local or seen.elsewhere)[0]
-    name = other.target or f"{other.host}:{other.port}"
-    why = f"only {name}, which is not {seen.names}"
+    why = f"only {_name(other)}, which is not {seen.names}"
     return Grading(Grade.CONTRADICTED, f"{why} but this machine" if local else why)
+
+
+def _name(contact: Contact) -> str:
+    return contact.target or f"{contact.host}:{contact.port}"
 
 
 def _child(call: PhaseRecord) -> Grading | None:

@@ -53,6 +53,7 @@ class Contact:
 
     `target` is the service's name, None for anywhere else. Bytes are None where the channel
     cannot count them. `failed` is the errno's name when the connection was not made.
+    `local_ports` are this end's, of the connections to a target that moved bytes.
     """
 
     host: str
@@ -63,6 +64,7 @@ class Contact:
     received: int | None = None
     reused: bool = False
     failed: str | None = None
+    local_ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRecord:
-    """What one phase of a test did."""
+    """What one phase of a test did. `began` and `ended` by the test process's own clock."""
 
     phase: TestPhase
     outcome: Literal["passed", "failed", "skipped"]
@@ -118,6 +120,8 @@ class PhaseRecord:
     exchanges: tuple[HttpExchange, ...] = ()
     mocks: tuple[MockUse, ...] = ()
     children: tuple[str, ...] = ()
+    began: datetime | None = None
+    ended: datetime | None = None
 
     @property
     def traces(self) -> frozenset[str]:
@@ -157,7 +161,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The target's own record of a request that carried a test's trace id."""
+    """The target's own record of a request.
+
+    `by` is `trace` when it carried a test's trace id; `request` when it carried none, and `trace`
+    is empty: it is told whose it is by its time and by `port`, the client's.
+    """
 
     trace: str
     at: datetime
@@ -167,6 +175,7 @@ class Receipt:
     path: str
     status: int | None
     by: Literal["trace", "request"] = "trace"
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
