@@ -34,7 +34,6 @@ from loopctl.model.evidence import (
     Receipt,
 )
 
-
 # 304 answers the question; the others send the client somewhere else.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -86,8 +85,9 @@ def is_of(receipt: Receipt, phase: PhaseRecord) -> bool:
         return receipt.trace in phase.traces
     if phase.began is None or phase.ended is None:
         return False
-    own = any(receipt.port in contact.local_ports for contact in phase.contacts)
-    return phase.began <= receipt.at <= phase.ended and (own or bool(phase.children))
+    if not phase.began <= receipt.at <= phase.ended:
+        return False
+    return bool(phase.children) or any(receipt.port in c.local_ports for c in phase.contacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +234,9 @@ def _received(seen: _Seen) -> Grading | None:
     if seen.foreign_receipts:
         wrong = seen.foreign_receipts[0]
         want = seen.under_test[wrong.service]
+        whose = wrong.revision or f"the front door itself ({wrong.status})"
         return Grading(
-            Grade.CONTRADICTED,
-            f"receipt from {wrong.revision}, not the revision under test, {want}",
+            Grade.CONTRADICTED, f"receipt from {whose}, not the revision under test, {want}"
         )
     return None
 

@@ -38,6 +38,8 @@ _SAYS = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
 }
+# It is what it should be and too little of it: saying what it is would explain nothing.
+_OF_THE_RIGHT_KIND = frozenset({"string_too_short", "too_short"})
 _BOUNDS = {
     "greater_than_equal": ("ge", "must be at least {}"),
     "less_than_equal": ("le", "must be at most {}"),
@@ -121,7 +123,7 @@ def _note(document: Table, fault: ErrorDetails, problems: Problems) -> None:
         problems.add(node.mark, f"{name} is missing", _description(loc))
     elif loc and loc[-1] == "[key]":
         problems.add(key_mark, f"the name {quoted(str(loc[-2]))} {_said(fault)}")
-    elif complete:
+    elif complete and kind not in _OF_THE_RIGHT_KIND:
         hint = _hint(node, fault)
         problems.add(node.mark, f"{_subject(loc)} {_said(fault)}{_instead(node, problems)}", hint)
     else:

@@ -44,6 +44,7 @@ class RequestEntry:
     """One request in the target's own request log; `path` has no query.
 
     `event` is `open` for a WebSocket handshake, `close` for its end, `request` for all else.
+    `remote_port` is the client's.
     """
 
     at: datetime
@@ -60,3 +61,4 @@ class RequestEntry:
     closed_by: Literal["client", "service"] | None = None
     age_s: float | None = None
     error: str | None = None
+    remote_port: int | None = None

@@ -41,7 +41,10 @@ class Receipts(Protocol):
     """The target's own request log."""
 
     def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
-        """The requests in the window that carried one of these trace ids to this revision."""
+        """The requests in the window that carried one of these trace ids to this revision.
+
+        Those that carried none come too, when the record tells from which port they came.
+        """
         ...
 
     def requests(

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from loopctl.errors import Stopped
 from loopctl.evidence.blame import where_of
-from loopctl.evidence.grade import grade, met_target
+from loopctl.evidence.grade import grade, is_of, met_target
 from loopctl.evidence.judge import judge
 from loopctl.journal.store import Journal
 from loopctl.model.artifact import Revision
@@ -196,7 +196,7 @@ class _Grader:
         return bool(ran) and not any(case.met_target for case in ran)
 
     def _receipts_of(self, batch: Sequence[Case]) -> tuple[Mapping[str, list[Receipt]], bool]:
-        """Receipts by trace id, and whether the logs they come from are complete."""
+        """Receipts by trace id, which may be empty, and whether their logs are complete."""
         found: dict[str, list[Receipt]] = {}
         traces = frozenset(t for case in batch for phase in case.phases for t in phase.traces)
         if not self.spec.evidence.receipts or not traces:
@@ -221,7 +221,11 @@ class _Grader:
         self, case: Case, receipts: Mapping[str, list[Receipt]], complete: bool
     ) -> GradedCase:
         mine = [
-            r for phase in case.phases for trace in phase.traces for r in receipts.get(trace, ())
+            receipt
+            for phase in case.phases
+            for trace in (*phase.traces, "")
+            for receipt in receipts.get(trace, ())
+            if is_of(receipt, phase)
         ]
         grading = None
         if case.status is CaseStatus.PASSED:

@@ -13,6 +13,7 @@ from loopctl.evidence.status import described
 from loopctl.model.evidence import Case, CaseStatus, Raised
 from loopctl.redact import Redactor
 from loopctl.suites.event_redaction import EventRedaction
+from loopctl.suites.numbering import Lines
 from loopctl.suites.pytest_events import Roots, contact_of, outcome_of, phase_of, raised_of
 from loopctl.suites.running import Running
 from loopctl.suites.spool import Event
@@ -46,16 +47,19 @@ class Progress:
         self._cutoff: float | None = None
         self._late: set[str] = set()
         self._is_later_process = False
+        self._lines: dict[int, Lines] = {}
         self.collected_count: int | None = None
         self.ended_count = 0
         self.deselected: int | None = None
         self.session_ended = False
         self.plugin_seen = False
         self.internal_error: str | None = None
+        self.resumes: Sequence[str] = ()
 
     def take(self, events: Iterable[Event]) -> None:
         """Work through what the test process has told since the last call."""
         for event in events:
+            self._number(event)
             raw = event.get("id")
             clean = self._redaction.event(event)
             name = self.name_of(raw) if isinstance(raw, str) else None
@@ -63,6 +67,16 @@ class Progress:
                 clean["id"] = name
             self._keep(clean)
             self._dispatch(event, clean)
+
+    def _number(self, event: Event) -> None:
+        pid, seq = event.get("pid"), event.get("seq")
+        if isinstance(pid, int) and isinstance(seq, int):
+            self._lines.setdefault(pid, Lines()).add(seq, event["e"])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every line that a session wrote came once, and nobody else's among them."""
+        return all(lines.are_whole for lines in self._lines.values())
 
     def _dispatch(self, raw: Event, clean: Event) -> None:
         kind = raw["e"]
@@ -96,6 +110,8 @@ class Progress:
         root = raw.get("rootdir")
         if isinstance(root, str):
             self._roots = tuple(dict.fromkeys((root, self._cwd)))
+        options = raw.get("resumes")
+        self.resumes = [str(each) for each in options] if isinstance(options, list) else ()
 
     def _collects(self, raw: Event) -> None:
         if self._is_later_process:

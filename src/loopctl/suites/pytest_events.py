@@ -6,7 +6,9 @@ nothing here raises: the events come from another process, which a test may have
 
 from __future__ import annotations
 
+import contextlib
 import math
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -53,6 +55,8 @@ def phase_of(event: Event, roots: Roots) -> PhaseRecord | None:
             MockUse(_text(m.get("what")), _text(m.get("how"))) for m in _dicts(event, "mocks")
         ),
         children=tuple(_text(c.get("name")) for c in _dicts(event, "children")),
+        began=moment_of(event.get("began")),
+        ended=moment_of(event.get("t")),
     )
 
 
@@ -86,6 +90,7 @@ def contact_of(value: Event) -> Contact:
         received=_count(value.get("received")),
         reused=value.get("reused") is True,
         failed=_text_or_none(value.get("failed")),
+        local_ports=tuple(p for p in _list(value, "local_ports") if isinstance(p, int)),
     )
 
 
@@ -95,6 +100,14 @@ def output_of(event: Event) -> str:
     if not isinstance(sections, dict):
         return ""
     return "".join(f"--- {name} ---\n{_text(text)}\n" for name, text in sections.items() if text)
+
+
+def moment_of(told_at: object) -> datetime | None:
+    """Seconds since the epoch as UTC; None for what is no such number."""
+    if isinstance(told_at, int | float):
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(told_at, UTC)
+    return None
 
 
 def _exchange_of(value: Event) -> HttpExchange:

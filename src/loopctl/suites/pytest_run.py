@@ -100,6 +100,8 @@ class PytestRun:
             and not progress.not_started
             and limit.reason is None
             and usage_error is None
+            and progress.is_whole
+            and not progress.resumes
             and (ended.code in _NOT_FATAL or ended.stopped is not None),
             exit_code=ended.code,
             duration_s=duration_s,
@@ -132,6 +134,11 @@ class PytestRun:
             names = ", ".join(progress.name_of(test) for test in left[:_NAMED])
             more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
             details.append(f"{len(left)} collected but never started: {names}{more}")
+        if not progress.is_whole:
+            details.append("its event stream has lines missing, or some that pytest did not write")
+        if progress.resumes:
+            options = ", ".join(f"--{name}" for name in progress.resumes)
+            details.append(f"{options} runs what is left of an earlier run, not the whole suite")
         for name, capture in (("stdout", self.watch.stdout), ("stderr", self.watch.stderr)):
             if capture.error is not None:
                 details.append(f"{name}.txt is cut off: {capture.error.strerror}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Literal
 
 from loopctl.evidence.status import last_attempt, met_in, status_of
 from loopctl.model.evidence import Case, CaseStatus, Contact, PhaseRecord, Raised, TestPhase
 from loopctl.process import utc_now
-from loopctl.suites.pytest_events import output_of
+from loopctl.suites.pytest_events import moment_of, output_of
 from loopctl.suites.spool import Event
 
 _LONGEST_OUTPUT = 16_000
@@ -23,7 +22,8 @@ class Running:
     def __init__(self, name: str, told_at: object) -> None:
         self.name = name
         self._began = time.monotonic()
-        self._started_at = _time_of(told_at)
+        # A number no clock shows: the test corrupted its own event.
+        self._started_at = moment_of(told_at) or utc_now()
         self._phases: list[PhaseRecord] = []
         self._subtests: list[PhaseRecord] = []
         self._children: dict[str, list[Contact]] = {}
@@ -100,12 +100,3 @@ class Running:
             output=self._output,
             phases=tuple(last_attempt(self._phases)),
         )
-
-
-def _time_of(told_at: object) -> datetime:
-    if isinstance(told_at, int | float):
-        try:
-            return datetime.fromtimestamp(told_at, UTC)
-        except (ValueError, OverflowError, OSError):
-            pass  # a number no clock shows: the test corrupted its own event
-    return utc_now()

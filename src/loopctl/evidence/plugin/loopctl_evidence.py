@@ -47,6 +47,8 @@ _MOST_PROBLEMS = 20
 _MOST_FRAMES = 40
 _MOST_CHAINED = 6
 _TCP_INFO_BYTES = 256
+# Options that run what failed the last time, so that what passes is not the whole suite.
+_RESUMING = ("lf", "stepwise")
 _LOOPBACK = "loopback"
 _OWN_NAMES = {"localhost", "::1", "0.0.0.0", "::", ""}  # noqa: S104 - recognised, never bound
 _UNFINISHED_CONNECT = {"EINPROGRESS", "EWOULDBLOCK", "EAGAIN", "EALREADY", "EISCONN"}
@@ -92,11 +94,11 @@ class _Spool:
         self._seq = itertools.count(1)
         self._problems = itertools.count(1)
         # Bound now, on an instance: tests freeze clocks and mock os by their module attributes.
-        self._now, self._write, self._fstat, self._open = time.time, os.write, os.fstat, os.open
+        self.now, self._write, self._fstat, self._open = time.time, os.write, os.fstat, os.open
         self._dumps, self._getpid = json.dumps, os.getpid
 
     def emit(self, event: str, **fields: object) -> None:
-        line: dict[str, object] = {"e": event, "t": self._now(), "seq": next(self._seq)}
+        line: dict[str, object] = {"e": event, "t": self.now(), "seq": next(self._seq)}
         line.update(pid=self._getpid(), worker=self.worker, **fields)
         data = memoryview(self._dumps(line, default=repr).encode("ascii") + b"\n")
         fd = self._descriptor()
@@ -253,6 +255,8 @@ class _Phase:
         self, test: str, name: str, attempt: int, trace: str, mocks: Iterable[dict[str, str]]
     ) -> None:
         self.test, self.name, self.attempt, self.trace = test, name, attempt, trace
+        self.began = 0.0
+        self.raised: BaseException | None = None
         self.running = True
         self.mocks = list(mocks)
         self.own_traces: list[str] = []
@@ -276,6 +280,7 @@ class _Phase:
     def seen(self) -> dict[str, object]:
         names = ("method", "target", "host", "port", "path", "status", "health")
         return {
+            "began": self.began,
             "trace": self.trace,
             "own_traces": self.own_traces,
             "contacts": self.contacts,
@@ -292,6 +297,7 @@ class _Counters(NamedTuple):
     established: bool
     sent: int
     received: int
+    local_port: int
 
 
 def _counter_reader() -> Callable[[int], _Counters | None]:
@@ -304,7 +310,7 @@ def _counter_reader() -> Callable[[int], _Counters | None]:
     try:
         import ctypes  # noqa: PLC0415 - some builds of Python have none
 
-        getsockopt = ctypes.CDLL(None).getsockopt
+        getsockopt, getsockname = ctypes.CDLL(None).getsockopt, ctypes.CDLL(None).getsockname
         option = socket.TCP_INFO
     except (ImportError, OSError, AttributeError):
         return lambda _fd: None
@@ -321,7 +327,11 @@ def _counter_reader() -> Callable[[int], _Counters | None]:
         sent = struct.unpack_from("=Q", buffer, 200)[0] if size.value >= 208 else max(acked - 1, 0)
         # TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING: the peer's FIN has been counted.
         fin = buffer.raw[0] in (6, 7, 8, 9, 11) and received > 0
-        return _Counters(acked > 0 or buffer.raw[0] == 1, sent, received - fin)
+        # sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)): the port is bytes 2 and 3, big endian.
+        name, size = ctypes.create_string_buffer(28), ctypes.c_uint32(28)
+        named = getsockname(fd, name, ctypes.byref(size)) == 0
+        port = struct.unpack_from("!H", name, 2)[0] if named else 0
+        return _Counters(acked > 0 or buffer.raw[0] == 1, sent, received - fin, port)
 
     return read
 
@@ -357,6 +367,7 @@ class _Connection:
             "failed": self.failed or ("not-established" if never else None),
             "sent": sent,
             "received": received,
+            "local_port": self.last.local_port if self.last is not None else 0,
         }
 
 
@@ -432,11 +443,14 @@ class _Connections:
         contact = connection.contact(self._phase) if self._phase is not None else None
         if contact is None:
             return
-        sent, received = contact.pop("sent"), contact.pop("received")
+        sent, received, port = (contact.pop(n) for n in ("sent", "received", "local_port"))
         # Silent and one-way connections stay apart, so that a sum never looks like an exchange.
         key = (*contact.values(), not sent, not received)
-        total = self._contacts.setdefault(key, dict(contact, sent=None, received=None, count=0))
+        fresh = dict(contact, sent=None, received=None, count=0, local_ports=[])
+        total = self._contacts.setdefault(key, fresh)
         total["count"] += 1
+        if contact["target"] and port and received and total["count"] <= _MOST_ENTRIES:
+            total["local_ports"].append(port)
         for name, value in (("sent", sent), ("received", received)):
             if value is not None:
                 total[name] = (total[name] or 0) + value
@@ -628,27 +642,27 @@ class _Traffic:
         if asked is not None:
             self.answered(asked, response.status)
 
-    # httpx, one hop at a time, so that a redirect to another host takes no trace id along
+    # httpx, one hop at a time, so that a redirect to another host takes no trace id along; at the
+    # transport that has a network below it, as a client's own may wrap a fake one
 
     @_guarded
-    def httpx_sends(self, client: Any, request: Any, *_: object, **__: object) -> None:
+    def httpx_asks(self, client: Any, request: Any, *_: object, **__: object) -> None:
         transport = client._transport_for_url(request.url)
         if type(transport).__name__ in _IN_PROCESS_TRANSPORTS:
             what = f"{type(transport).__module__}.{type(transport).__name__}"
             self._recorder.mocks.note(what, "transport")
-            return
+
+    @_guarded
+    def httpx_sends(self, _transport: object, request: Any) -> None:
         self._take_back(request)
         host, port = self._httpx_address(request)
         request._loopctl_put = self._put_into(request.headers, host, port)
 
     @_guarded
-    def httpx_answered(
-        self, response: Any, client: Any, request: Any, *_: object, **__: object
-    ) -> None:
+    def httpx_answered(self, response: Any, _transport: object, request: Any) -> None:
         self._take_back(request)
-        if type(client._transport_for_url(request.url)).__name__ not in _IN_PROCESS_TRANSPORTS:
-            host, port = self._httpx_address(request)
-            self.answered((request.method, host, port, request.url.path), response.status_code)
+        host, port = self._httpx_address(request)
+        self.answered((request.method, host, port, request.url.path), response.status_code)
 
     def _take_back(self, request: Any) -> None:
         # httpx copies the headers of a redirected request, also when the next hop is another host.
@@ -704,13 +718,15 @@ class _Traffic:
 def _client_hooks(traffic: _Traffic) -> list[tuple[str, _Wrapper]]:
     """Where the common clients send a request and learn its answer, as `module:attribute`."""
     legacy = "websockets.legacy.client:WebSocketClientProtocol"
-    both = _around(traffic.httpx_sends, traffic.httpx_answered)
+    httpx = _around(traffic.httpx_sends, traffic.httpx_answered)
     return [
         ("http.client:HTTPConnection.endheaders", _around(traffic.http_client_sends)),
         ("http.client:HTTPConnection.getresponse", _around(after=traffic.http_client_answered)),
-        ("httpx:Client._send_single_request", both),
-        ("httpx:AsyncClient._send_single_request", _around(traffic.httpx_sends)),
-        ("httpx:AsyncClient._send_single_request", _awaiting(traffic.httpx_answered)),
+        ("httpx:Client._send_single_request", _around(traffic.httpx_asks)),
+        ("httpx:AsyncClient._send_single_request", _around(traffic.httpx_asks)),
+        ("httpx:HTTPTransport.handle_request", httpx),
+        ("httpx:AsyncHTTPTransport.handle_async_request", _around(traffic.httpx_sends)),
+        ("httpx:AsyncHTTPTransport.handle_async_request", _awaiting(traffic.httpx_answered)),
         ("aiohttp:ClientRequest.send", _around(traffic.aiohttp_sends)),
         ("aiohttp:ClientResponse.start", _awaiting(traffic.aiohttp_answered)),
         ("websockets.client:ClientProtocol.send_request", _around(traffic.websocket_sends)),
@@ -736,6 +752,11 @@ def _mock_hooks(mocks: _Mocks) -> list[tuple[str, _Wrapper]]:
     ]
 
 
+def _child_hooks(recorder: _Recorder) -> list[tuple[str, _Wrapper]]:
+    """Ways to start a process of which no audit event tells."""
+    return [("multiprocessing.util:spawnv_passfds", _around(recorder.spawns))]
+
+
 class _Hooks:
     """Installs what watches a module as soon as that module has been imported, and not before."""
 
@@ -743,7 +764,8 @@ class _Hooks:
         self.patches = _Patches()
         self._recorder = recorder
         self._waiting: dict[str, list[tuple[str, _Wrapper]]] = {}
-        for path, make in (*_client_hooks(traffic), *_mock_hooks(recorder.mocks)):
+        watched = (*_client_hooks(traffic), *_mock_hooks(recorder.mocks), *_child_hooks(recorder))
+        for path, make in watched:
             module, _, attribute = path.partition(":")
             self._waiting.setdefault(module, []).append((attribute, make))
         self._install_own()
@@ -858,6 +880,22 @@ def _frame(frame: FrameType, line: int) -> dict[str, object]:
     return {"file": _clean(file, 500), "line": line, "function": name, "text": _clean(text, 200)}
 
 
+class _Innermost:
+    """Stands between a test and all other wrappers of its call, which may swallow what it raises.
+
+    A plugin of its own: the recorder is the outermost already, to see a phase's whole traffic.
+    """
+
+    def __init__(self, recorder: _Recorder) -> None:
+        self._recorder = recorder
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, None]:
+        outcome = yield
+        if outcome.excinfo is not None:
+            self._recorder.raised_in_call(outcome.excinfo[1])
+
+
 class _Recorder:
     """What a session writes to the spool: pytest's hooks, joined with what was watched."""
 
@@ -870,6 +908,7 @@ class _Recorder:
         self._seed = (environ.get("LOOPCTL_TRACE_SEED") or os.urandom(16).hex()).encode()
         self._attempts: dict[str, int] = {}
         self._outcomes: dict[tuple[str, str], str] = {}
+        self._found = 0
         self._deselected = 0
         self._controls = False
         receipts = environ.get("LOOPCTL_RECEIPTS", "on") != "off"
@@ -919,6 +958,10 @@ class _Recorder:
             self.phase.keep("children", child)
 
     @_guarded
+    def spawns(self, path: Any, args: Any, *_: object, **__: object) -> None:
+        self._child("spawn", args, path)
+
+    @_guarded
     def resolved(self, answers: Any, host: Any, *_: object, **__: object) -> None:
         self.targets.remember(host, answers)
 
@@ -934,6 +977,7 @@ class _Recorder:
             pytest=pytest.__version__,
             xdist="worker" if self.spool.worker else "controller" if self._controls else None,
             rootdir=_clean(config.rootpath, 1000),
+            resumes=[name for name in _RESUMING if config.getoption(name, None)],
             plugins=sorted({f"{each.project_name}-{each.version}" for each in found}),
         )
 
@@ -942,12 +986,20 @@ class _Recorder:
         self._session_starts(session.config)
 
     @_guarded
+    def pytest_itemcollected(self) -> None:
+        self._found += 1
+
+    @_guarded
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self._deselected += len(list(items))
 
     @pytest.hookimpl(trylast=True)
     @_guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        # Registered last, once every conftest file is loaded, it is called innermost.
+        session.config.pluginmanager.register(_Innermost(self), "loopctl-evidence-innermost")
+        # Items that a hook took out of the list, as many do, without telling pytest.
+        self._deselected = max(self._deselected, self._found - len(session.items))
         ids = [_clean(item.nodeid, 4000) for item in session.items]
         # All workers of xdist collect the same: the first speaks for them.
         listed = ids if self.spool.worker in (None, "gw0") else []
@@ -1035,12 +1087,19 @@ class _Recorder:
         self._end()
 
     @_guarded
+    def raised_in_call(self, problem: BaseException) -> None:
+        """Keep what the test itself raised, before any hook can make it go away."""
+        if self.phase is not None:
+            self.phase.raised = problem
+
+    @_guarded
     def _begin(self, item: pytest.Item, name: str) -> None:
         test = _clean(item.nodeid, 4000)
         attempt = self._attempts[test] = self._attempts.get(test, 0) + (name == "setup")
         unique = "\0".join((test, name, str(attempt))).encode()
         trace = hashlib.sha256(self._seed + b"\0" + unique).hexdigest()[:32]
         self.phase = _Phase(test, name, attempt, trace, self.mocks.active.values())
+        self.phase.began = self.spool.now()
         self.connections.begin(self.phase)
 
     @_guarded
@@ -1064,6 +1123,9 @@ class _Recorder:
         strict = report.outcome == "failed" and call.excinfo is None
         # A report that comes while the test still runs is that of a subtest.
         whole = phase is not None and not phase.running
+        problem = call.excinfo.value if call.excinfo is not None else None
+        if problem is None and phase is not None and whole:
+            problem = phase.raised
         self.spool.emit(
             "phase" if whole else "subtest",
             id=test,
@@ -1073,7 +1135,7 @@ class _Recorder:
             duration_s=report.duration,
             wasxfail=_xfail_reason(report),
             xpass_strict=strict and text.startswith("[XPASS(strict)]"),
-            exc=_exception(call.excinfo.value) if call.excinfo is not None else None,
+            exc=_exception(problem) if problem is not None else None,
             longrepr=_long(text),
             sections=_sections(report),
             **(phase.seen() if phase is not None and whole else {}),

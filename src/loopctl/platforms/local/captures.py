@@ -115,6 +115,7 @@ def _request_line(fields: Fields) -> RequestEntry | Mark:
         closed_by=None if close is None else _side(close.text("by")),
         age_s=fields.number("duration_s") if event == "close" else None,
         error=fields.text_or_none("error"),
+        remote_port=fields.whole("remote_port"),
     )
 
 

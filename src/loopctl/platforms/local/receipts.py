@@ -28,16 +28,17 @@ class LocalReceipts:
         self._host = HostClient(place)
 
     def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
-        """The requests in the window that carried one of the traces to this revision.
+        """The requests in the window that carried one of the traces, or none, to this revision.
 
-        A WebSocket counts once, by its handshake.
+        A WebSocket counts once, by its handshake. What the front door answered itself, before it
+        chose a revision, bears an empty one.
         """
         found: list[Receipt] = []
 
         def take(entry: RequestEntry) -> None:
-            met = entry.revision == revision.name and entry.event != "close"
-            if met and entry.trace is not None and entry.trace in traces:
-                found.append(_receipt(entry, entry.trace))
+            met = entry.revision in (revision.name, "") and entry.event != "close"
+            if met and (entry.trace is None or entry.trace in traces):
+                found.append(_receipt(entry))
 
         coverage = self.requests(window, take, stop)
         return Met(tuple(found), coverage)
@@ -106,13 +107,15 @@ def _wanted(entry: RequestEntry, window: LogWindow) -> bool:
     return window.revision is None or entry.revision == window.revision
 
 
-def _receipt(entry: RequestEntry, trace: str) -> Receipt:
+def _receipt(entry: RequestEntry) -> Receipt:
     return Receipt(
-        trace=trace,
+        trace=entry.trace or "",
         at=entry.at,
         service=entry.service,
         revision=entry.revision,
         method=entry.method,
         path=entry.path,
         status=entry.status,
+        by="trace" if entry.trace else "request",
+        port=entry.remote_port,
     )
