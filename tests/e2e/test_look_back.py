@@ -201,3 +201,17 @@ def test_a_run_by_options_of_the_environment_is_the_same_run(project: Project) -
     assert told.code == 0, str(told)
     assert told.document() == told.result
     assert told.err == ""
+
+
+@pytest.mark.parametrize("command", [("run", "web", "--events"), ("schema",)])
+def test_a_reader_that_goes_away_ends_neither_the_run_nor_its_good_exit_code(
+    project: Project, command: tuple[str, ...]
+) -> None:
+    tiny_loop(project)
+    going = project.start(*command)
+    assert going.process.stdout is not None
+    going.process.stdout.close()
+    ended = going.end()
+    assert ended.code == 0, str(ended)
+    if command[0] == "run":
+        assert ended.result["verdict"] == "green"

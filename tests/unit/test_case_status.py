@@ -168,3 +168,14 @@ def test_where_is_the_innermost_frame_of_the_suites_own_code() -> None:
     assert where_of(Raised("X", "", (OWN, CLIENT))) == "tests/test_a.py:7 in test_x"
     assert where_of(Raised("X", "", (CLIENT,))) == f"{CLIENT.file}:99 in send"
     assert where_of(None) is None
+
+
+@pytest.mark.parametrize("which", list(TestPhase))
+def test_what_raised_has_not_passed_whatever_a_hook_of_the_suite_reports(which: TestPhase) -> None:
+    phases = [phase(each) for each in TestPhase if each is not which]
+    said = status_of([*phases, phase(which, "AssertionError", "no", met=True, outcome="passed")])
+    assert said.status is CaseStatus.FAILED
+    assert said.message is not None
+    assert said.message.endswith(
+        "(a hook of the suite, as in a conftest.py, reported it as passed)"
+    )

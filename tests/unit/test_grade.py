@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -27,9 +27,22 @@ UNDER_TEST = "chat-00002-k7q"
 MOCK = MockUse("requests.sessions.Session.send", "mock.patch")
 
 
-def chat(sent: int | None = 12, received: int | None = 84, *, failed: str | None = None) -> Contact:
+def chat(
+    sent: int | None = 12,
+    received: int | None = 84,
+    *,
+    failed: str | None = None,
+    ports: tuple[int, ...] = (),
+) -> Contact:
     return Contact(
-        "127.0.0.1", 8080, "chat", loopback=True, sent=sent, received=received, failed=failed
+        "127.0.0.1",
+        8080,
+        "chat",
+        loopback=True,
+        sent=sent,
+        received=received,
+        failed=failed,
+        local_ports=ports,
     )
 
 
@@ -70,6 +83,8 @@ def case(
             exchanges=tuple(exchanges),
             mocks=tuple(mocks),
             children=tuple(children),
+            began=NOW,
+            ended=NOW + timedelta(seconds=1),
         ),
     )
     return Case("tests/t.py::test", CaseStatus.PASSED, 0.2, NOW, phases=phases)
@@ -251,3 +266,55 @@ def test_a_case_without_a_call_phase_is_unproven() -> None:
 def test_meeting_the_target_counts_in_any_phase_but_not_when_it_was_refused() -> None:
     assert met_target(case(setup=[chat()]), {"chat"})
     assert not met_target(case(chat(failed="ECONNREFUSED"), other()), {"chat"})
+
+
+def untraced(port: int, after_s: float = 0.5, status: int = 200, path: str = "/say") -> Receipt:
+    at = NOW + timedelta(seconds=after_s)
+    return Receipt("", at, "chat", UNDER_TEST, "GET", path, status, "request", port)
+
+
+def test_a_request_without_a_trace_is_the_tests_own_by_port_and_time() -> None:
+    mine = case(chat(ports=(4711,)))
+    assert "GET /say 200 on chat-00002-k7q" in graded(mine, untraced(4711)).reason
+    assert graded(mine, untraced(4711, status=500)).grade is Grade.CONTRADICTED
+    assert graded(mine, untraced(4711, path="/health")).grade is Grade.SUSPECT
+    for strange in (untraced(4712, status=500), untraced(4711, 1.5, status=500)):
+        assert graded(mine, strange).reason.endswith("no receipt of it")
+
+
+def test_a_childs_request_is_observed_by_the_targets_record_of_the_call() -> None:
+    curl = case(children=["curl"])
+    assert graded(curl, untraced(4711)).grade is Grade.OBSERVED
+    assert graded(curl, untraced(4711, 1.5)).grade is Grade.PLAUSIBLE
+    assert graded(curl, untraced(4711, status=500)).grade is Grade.PLAUSIBLE
+
+
+def test_a_child_process_does_not_make_errors_or_health_a_proof() -> None:
+    for shown in (receipt(status=500), receipt(path="/health")):
+        found = graded(case(chat(), children=["true"]), shown)
+        assert found.grade is Grade.PLAUSIBLE
+        assert "its bytes unseen" in found.reason
+
+
+def test_a_health_path_does_not_clear_what_only_ever_failed() -> None:
+    found = graded(case(chat()), receipt(status=500), receipt(path="/health"))
+    assert found == Grading(Grade.CONTRADICTED, "only 500 answers")
+
+
+def test_a_redirect_to_somebody_else_is_suspect_and_one_that_is_not_followed_is_not() -> None:
+    found = graded(case(chat(), other()), receipt(status=307))
+    assert found.grade is Grade.SUSPECT
+    assert found.reason == "chat only redirected (307), 127.0.0.1:9999 was met instead"
+    assert graded(case(chat()), receipt(status=307)).grade is Grade.PROVEN
+    assert graded(case(chat(), other()), receipt(status=307), receipt()).grade is Grade.PROVEN
+
+
+def test_a_request_whose_answer_nobody_took_proves_nothing() -> None:
+    assert graded(case(chat(12, 0)), receipt()) == Grading(Grade.UNPROVEN, "12 B out, 0 B in")
+    assert graded(case(chat(12, 0)), receipt(status=None)).grade is Grade.UNPROVEN
+
+
+def test_what_the_front_door_answers_itself_is_no_answer_of_the_revision() -> None:
+    found = graded(case(chat()), receipt(revision="", status=431))
+    assert found.grade is Grade.CONTRADICTED
+    assert "the front door itself (431)" in found.reason

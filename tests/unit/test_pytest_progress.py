@@ -74,3 +74,25 @@ def test_ids_that_redaction_makes_equal_stay_two_and_no_event_keeps_the_value() 
     names = [watched.name_of(test) for test in watched.not_started]
     assert names == ["t[[redacted:TOKEN]]", "t[[redacted:TOKEN]]#2"]
     assert "s3cr3t" not in repr(kept)
+
+
+def line(event: str, seq: int, pid: int = 7) -> dict[str, Any]:
+    return {"e": event, "seq": seq, "pid": pid}
+
+
+def test_a_stream_is_whole_when_every_line_of_a_session_came_once() -> None:
+    session = [line("session-start", 1), line("collection-end", 2), line("session-end", 3)]
+    child = [line("child-contact", 3, pid=8), line("child-contact", 4, pid=8)]
+    for told, whole in (
+        (session, True),
+        ([session[0], session[2], session[1]], True),
+        ([*session, *child], True),
+        (session[:2], True),
+        ([session[0], session[2]], False),
+        ([*session, line("test-end", 1)], False),
+        ([*session, line("test-end", 9)], False),
+        ([*session, line("test-end", 1, pid=8)], False),
+    ):
+        found = progress([], [])
+        found.take(told)
+        assert found.is_whole is whole, told

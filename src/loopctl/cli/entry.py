@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from loopctl.cli import output
@@ -13,7 +12,12 @@ from loopctl.errors import ExitCode, LoopctlError, Stopped
 
 def entry(arguments: Sequence[str]) -> int:
     """Run one command; the exit code of the contract."""
-    hoisted = hoist(arguments)
+    code = _run(hoist(arguments))
+    output.flush()
+    return code
+
+
+def _run(hoisted: Sequence[str]) -> int:
     try:
         app(hoisted)
     except SystemExit as end:
@@ -23,9 +27,6 @@ def entry(arguments: Sequence[str]) -> int:
     except Stopped as stopped:
         output.warn(f"loopctl: stopped: {stopped.reason}")
         return int(ExitCode.SIGTERM if stopped.reason == "SIGTERM" else ExitCode.SIGINT)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; nothing is wrong.
-        sys.stderr.close()
     except Exception as error:  # noqa: BLE001 - a fault of ours is never told as a red run
         return output.crashed(error)
     return int(ExitCode.GREEN)

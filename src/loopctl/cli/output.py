@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping
+from typing import TextIO
 
 from loopctl.errors import ExitCode, LoopctlError, ManyProblems, Problem
 from loopctl.inert import for_terminal
@@ -21,23 +23,28 @@ _VERDICTS = {
 
 def say(text: str) -> None:
     """A line of the result."""
-    sys.stdout.write(for_terminal(text, keep_newlines=True) + "\n")
+    _write(sys.stdout, for_terminal(text, keep_newlines=True) + "\n")
 
 
 def warn(text: str) -> None:
     """A line for the person at the terminal."""
-    sys.stderr.write(for_terminal(text, keep_newlines=True) + "\n")
+    _write(sys.stderr, for_terminal(text, keep_newlines=True) + "\n")
 
 
 def document(value: object) -> None:
     """The final document of `--json`. ASCII only, so that it is inert on any terminal."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=True, default=str) + "\n")
+    _write(sys.stdout, json.dumps(value, indent=1, ensure_ascii=True, default=str) + "\n")
 
 
 def line(value: Mapping[str, object]) -> None:
     """One event of `--events`, at once."""
-    sys.stdout.write(json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n")
-    sys.stdout.flush()
+    _write(sys.stdout, json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n")
+    flush()
+
+
+def flush() -> None:
+    """Hand over what waits to be written, before the process ends at the latest."""
+    _write(sys.stdout, "", at_once=True)
 
 
 def failed(error: LoopctlError, *, as_json: bool) -> int:
@@ -67,6 +74,19 @@ def crashed(error: Exception) -> int:
         "    hint: nothing is known to be wrong with your service; please report this"
     )
     return int(ExitCode.INTERNAL)
+
+
+def _write(stream: TextIO, text: str, *, at_once: bool = False) -> None:
+    """A reader that went away (`| head`) ends the output: neither the run nor its exit code."""
+    try:
+        stream.write(text)
+        if at_once:
+            stream.flush()
+    except BrokenPipeError:
+        # What is buffered would be tried again at exit, and end in Python's exit code 120.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def _problems(error: LoopctlError) -> list[Problem]:

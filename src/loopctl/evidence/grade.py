@@ -163,7 +163,16 @@ class _Seen:
     @property
     def met(self) -> bool:
         """Whether something came back from the target, or may have."""
-        return bool(self.receipts) or self.got > 0 or self.uncounted
+        return bool(self.receipts) or self.met_bytes
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the test asked, and did not wait for a single byte of the answer."""
+        return bool(self.target) and not (self.met_bytes or self.may_hide or self.exchanges)
+
+    @property
+    def met_bytes(self) -> bool:
+        return self.got > 0 or self.uncounted
 
     @property
     def bytes(self) -> str:
@@ -217,14 +226,15 @@ def _only_redirects(seen: _Seen) -> Grading | None:
 def _hidden(call: PhaseRecord, seen: _Seen) -> Grading | None:
     if not seen.may_hide or not seen.known or any(map(seen.shows, seen.known)):
         return None
-    what = ", ".join(f"{e.method} {_path(e)} {e.status or ''}".strip() for e in seen.known[:2])
+    asked = dict.fromkeys(f"{e.method} {_path(e)} {e.status}" for e in seen.known)
+    what = ", ".join(list(asked)[:2])
     return Grading(
         Grade.PLAUSIBLE, f"{what}; a child process ran ({call.children[0]}), its bytes unseen"
     )
 
 
 def _received(seen: _Seen) -> Grading | None:
-    answered = [r for r in seen.receipts if r.status is not None]
+    answered = [r for r in seen.receipts if r.status is not None and not seen.unheard]
     # Every error that an answer stands beside was retried, or expected: the answer is shown.
     for receipt in sorted(answered, key=lambda r: (r.by != "trace", not seen.shows(r))):
         said = f"{receipt.method} {receipt.path} {receipt.status} on {receipt.revision}"

@@ -21,6 +21,8 @@ def requests(path: Path) -> Iterator[RequestEntry]:
     """The requests of a kept file; nothing when it is not there."""
     for _, document in _documents(path):
         document["at"] = datetime.fromisoformat(str(document["at"]))
+        # Left out, as empty fields are, when the client went away before there was an answer.
+        document.setdefault("status", None)
         yield RequestEntry(**document)  # type: ignore[arg-type]
 
 

@@ -18,6 +18,9 @@ from loopctl.suites.pytest_events import Roots, contact_of, outcome_of, phase_of
 from loopctl.suites.running import Running
 from loopctl.suites.spool import Event
 
+# pytest's options that run only what an earlier run left over.
+_RESUMING = ("lf", "stepwise")
+
 
 class Progress:
     """The state of one suite over all pytest processes that it takes.
@@ -111,7 +114,7 @@ class Progress:
         if isinstance(root, str):
             self._roots = tuple(dict.fromkeys((root, self._cwd)))
         options = raw.get("resumes")
-        self.resumes = [str(each) for each in options] if isinstance(options, list) else ()
+        self.resumes = [name for name in _RESUMING if isinstance(options, list) and name in options]
 
     def _collects(self, raw: Event) -> None:
         if self._is_later_process:

@@ -49,8 +49,7 @@ _MOST_CHAINED = 6
 _TCP_INFO_BYTES = 256
 # Options that run what failed the last time, so that what passes is not the whole suite.
 _RESUMING = ("lf", "stepwise")
-_LOOPBACK = "loopback"
-_OWN_NAMES = {"localhost", "::1", "0.0.0.0", "::", ""}  # noqa: S104 - recognised, never bound
+_OWN_NAMES = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never bound
 _UNFINISHED_CONNECT = {"EINPROGRESS", "EWOULDBLOCK", "EAGAIN", "EALREADY", "EISCONN"}
 _C_CLIENTS = ("grpc", "uvloop", "pycurl", "curl_cffi")
 _IN_PROCESS_TRANSPORTS = {"MockTransport", "ASGITransport", "WSGITransport", "_TestClientTransport"}
@@ -211,10 +210,15 @@ def _awaiting(after: Callable[..., object]) -> _Wrapper:
 
 
 def _canonical(host: str) -> str:
-    """A host name in one spelling, all of this machine's own addresses as one."""
+    """A host name in one spelling, whatever means this machine's own address as one."""
     name = host.strip("[]").partition("%")[0].rstrip(".").lower()
     name = name[7:] if name.startswith("::ffff:") else name
-    return _LOOPBACK if name in _OWN_NAMES or name.startswith("127.") else name
+    return _OWN_NAMES.get(name, name)
+
+
+def _is_loopback(host: str) -> bool:
+    name = _canonical(host)
+    return name == "::1" or name.startswith("127.")
 
 
 class _Targets:
@@ -227,7 +231,10 @@ class _Targets:
             for url in target.get("urls", ()):
                 parts = urlsplit(url)
                 port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
-                self._names[_canonical(parts.hostname or ""), port] = name
+                host = parts.hostname or ""
+                self._names[_canonical(host), port] = name
+                if host == "localhost":
+                    self._names["::1", port] = name
 
     def remember(self, host: object, answers: Iterable[Any]) -> None:
         """Keep the name last asked for an address: many services of one cloud share an address."""
@@ -361,7 +368,7 @@ class _Connection:
             "target": self.target,
             "host": self.host,
             "port": self.address[1],
-            "loopback": _canonical(self.host) == _LOOPBACK,
+            "loopback": _is_loopback(self.host),
             "connected_in": self.phase.name if self.phase is not None and here else "earlier",
             "reused": self.phase is not phase,
             "failed": self.failed or ("not-established" if never else None),
@@ -410,7 +417,9 @@ class _Connections:
             self._finish(known)
         connection = self._live[fd] = _Connection(fd, inode, (ip, port), self._phase)
         connection.host = _clean(self._targets.host_of(ip, port), 300)
-        connection.target = self._targets.name_of(connection.host, ip, port=port)
+        # `localhost` is two addresses, and a stand-in may listen on the other one.
+        names = (ip,) if _is_loopback(connection.host) else (connection.host, ip)
+        connection.target = self._targets.name_of(*names, port=port)
         return connection
 
     @_guarded
