@@ -113,8 +113,9 @@ class TaskScope:
     def start(self, name: str, work: Callable[[Stop], None]) -> None:
         """Run `work` in a thread of its own."""
         thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        # Only now: one that could not be started cannot be joined.
+        self._threads.append(thread)
 
     def _run(self, work: Callable[[Stop], None]) -> None:
         try:
@@ -186,6 +187,14 @@ def identify(pid: int) -> ProcessId | None:
 def is_alive(process: ProcessId) -> bool:
     """Whether that very process still runs."""
     return identify(process.pid) == process
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV` for 11, `signal 35` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 OnBytes = Callable[[bytes], None]

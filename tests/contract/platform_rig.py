@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loopctl.evidence.blobs import read_tree, tree_digest
 from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, SecretSpec, ServiceSpec
@@ -117,7 +118,7 @@ class LocalRig:
         folder.mkdir()
         (folder / "web.py").write_text(textwrap.dedent(SERVER))
         (folder / "main.py").write_text(textwrap.dedent(main))
-        digest = f"sha256:{self.cycle:064x}"
+        digest = tree_digest(read_tree(folder))
         return Artifact("chat", ArtifactKind.FOLDER, digest, str(folder), digest, STARTED)
 
     def deploy(

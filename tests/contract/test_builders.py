@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from loopctl.builders.blobs import blob_of, read_tree, tree_digest
 from loopctl.builders.git_source import GitSources
 from loopctl.builders.local import LocalBuilder
 from loopctl.errors import Stopped
+from loopctl.evidence.blobs import blob_of, read_tree, tree_digest
 from loopctl.model.artifact import Artifact, SourceTree
 from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, ServiceSpec
 from loopctl.ports.builder import BuildError, Progress
@@ -289,7 +289,7 @@ def test_a_failing_step_is_quoted_with_its_code_and_place(
     error = raised.value
     assert (error.step_exit, error.step) == (7, step)
     said = [quote.quote for quote in error.quotes]
-    assert said == ["line 5", "line 6", "line 7", "went wrong", "[exit code 7]"]
+    assert said == ["line 4", "line 5", "line 6", "line 7", "went wrong"]
     for quote in error.quotes:
         number = int(quote.source.removeprefix("build/1/chat.log#"))
         assert workshop.log.read_text().splitlines()[number - 1] == quote.quote
@@ -413,14 +413,63 @@ def test_images_that_cannot_be_kept_are_named(repository: Path, tmp_path: Path) 
         workshop.build(read(repository))
 
 
-def test_only_the_newest_images_are_kept(repository: Path, workshop: Workshop) -> None:
+def test_only_the_newest_images_of_earlier_runs_are_kept(repository: Path, tmp_path: Path) -> None:
     newest = ""
     for number in range(7):
         (repository / "version").write_text(str(number))
-        newest = workshop.build(read(repository)).location
-    kept = list(workshop.images.iterdir())
+        newest = Workshop(tmp_path).build(read(repository)).location
+    kept = list((tmp_path / "images").iterdir())
     assert len(kept) == 5
     assert Path(newest) in kept
+
+
+def test_no_image_of_this_run_is_pruned_before_it_is_deployed(
+    repository: Path, workshop: Workshop
+) -> None:
+    built = []
+    for service in range(7):
+        (repository / "version").write_text(str(service))
+        source = read(repository)
+        built.append((source, workshop.build(source)))
+    for source, artifact in built:
+        assert workshop.builder.prove(artifact, source, spec(), Stop(30)).holds
+
+
+def test_a_second_service_of_the_same_source_leaves_the_firsts_image_alone(
+    repository: Path, workshop: Workshop
+) -> None:
+    source = read(repository)
+    first = Path(workshop.build(source).location).stat().st_ino
+    assert Path(workshop.build(source).location).stat().st_ino == first
+    assert not workshop.left_over()
+
+
+def test_an_image_that_was_changed_since_is_not_taken_for_the_same(
+    repository: Path, workshop: Workshop
+) -> None:
+    source = read(repository)
+    (Path(workshop.build(source).location) / "app" / "main.py").write_text("stale")
+    assert workshop.builder.prove(workshop.build(source), source, spec(), Stop(30)).holds
+
+
+def test_lines_of_a_build_log_are_counted_as_editors_count_them(
+    repository: Path, workshop: Workshop
+) -> None:
+    step = "printf '10%%\\r50%%\\r100%%\\n'; echo went wrong; exit 1"
+    with pytest.raises(BuildError) as raised:
+        workshop.build(read(repository), step)
+    wrong = next(quote for quote in raised.value.quotes if quote.quote == "went wrong")
+    number = int(wrong.source.rpartition("#")[2])
+    assert workshop.log.read_bytes().split(b"\n")[number - 1] == b"went wrong"
+
+
+def test_of_an_endless_line_the_end_is_quoted(repository: Path, workshop: Workshop) -> None:
+    step = "head -c 200000 /dev/zero | tr '\\0' x; echo; echo went wrong; exit 1"
+    with pytest.raises(BuildError) as raised:
+        workshop.build(read(repository), step)
+    places = [quote.source for quote in raised.value.quotes]
+    assert len(places) == len(set(places))
+    assert "went wrong" in [quote.quote for quote in raised.value.quotes]
 
 
 def test_no_step_needs_no_shell(workshop: Workshop) -> None:

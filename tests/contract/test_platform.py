@@ -383,11 +383,23 @@ def test_what_the_running_revision_holds_is_compared_with_the_artifact(rig: Loca
     revision = rig.deploy_artifact(artifact, held)
     rig.ready(revision)
     assert rig.platform.serves_content(revision, artifact, rig.stop) is None
-    (Path(artifact.location) / "web.py").write_text("# another\n")
-    (Path(artifact.location) / "new.py").write_text("")
-    (Path(artifact.location) / "main.py").chmod(0o755)
+    running = rig.place.state / "revisions" / revision.name
+    (running / "web.py").write_text("# another\n")
+    (running / "cache.bin").write_text("its own business")
+    (running / "main.py").chmod(0o755)
     told = rig.platform.serves_content(revision, artifact, rig.stop)
-    assert told == "main.py has another mode, new.py is missing, web.py has other content"
+    assert told == "main.py has another mode, web.py has other content"
+
+
+def test_a_stored_image_that_was_edited_with_its_revision_is_told(rig: LocalRig) -> None:
+    held = rig.hold()
+    artifact = rig.artifact(SERVE)
+    revision = rig.deploy_artifact(artifact, held)
+    rig.ready(revision)
+    for folder in (Path(artifact.location), rig.place.state / "revisions" / revision.name):
+        (folder / "web.py").write_text("# another\n")
+    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    assert told == f"the stored image is not {artifact.digest} any more"
 
 
 def test_every_request_has_its_receipt_when_its_answer_is_there(rig: LocalRig) -> None:

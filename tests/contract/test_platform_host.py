@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,9 @@ from pathlib import Path
 import pytest
 from platform_rig import SERVE, STARTED, LocalRig, local_rig, wait_for
 
-from loopctl.model.artifact import ServiceState
+from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.logs import LogEntry, LogWindow
-from loopctl.platforms.host.client import HostClient
+from loopctl.platforms.host.client import HostAbsentError, HostClient
 from loopctl.platforms.host.control import ProtocolError
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.local.leases import FileLeases
@@ -201,3 +203,39 @@ def _command_line(process: Path) -> bytes:
         return (process / "cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_services_whose_folder_somebody_deleted_can_still_be_stopped(rig: LocalRig) -> None:
+    held = rig.hold()
+    rig.ready(rig.deploy(SERVE, held, share="all"))
+    shutil.rmtree(rig.place.state)
+    rig.platform.down("chat", held, rig.stop)
+    assert rig.platform.observe("chat", rig.stop) == Absent()
+    rig.ready(rig.deploy(SERVE, held, share="all"))
+
+
+ODD_ANSWERS = [b'{"v": 1, "ok": {"state": "odd"}}', b'{"v": 99, "ok": {}}', b"not JSON"]
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_a_host_that_speaks_otherwise_is_the_platforms_error(rig: LocalRig, answer: bytes) -> None:
+    """A host of another version may go on living when loopctl is updated."""
+    rig.place.prepare()
+    revision = Revision("chat", "chat-00001-abc", "sha256:0", STARTED, "key")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(rig.place.socket))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer + b"\n")
+
+        host = threading.Thread(target=serve)
+        host.start()
+        with pytest.raises(PlatformError) as raised:
+            rig.platform.status(revision, rig.stop)
+        host.join(5)
+    rig.place.socket.unlink()
+    assert not isinstance(raised.value, HostAbsentError)

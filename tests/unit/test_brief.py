@@ -12,6 +12,8 @@ import worklogs
 from loopctl.journal.brief import MOST_LINES, Role, brief
 from loopctl.journal.fold import fold
 from loopctl.model.events import CommitChanged, Left
+from loopctl.model.evidence import CaseStatus
+from loopctl.model.finding import Quote, Why
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
 
@@ -176,3 +178,35 @@ def test_nothing_hostile_reaches_the_terminal(long: str) -> None:
     for char in told.replace("\n", ""):
         assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), hex(ord(char))
     assert len(told.splitlines()) <= MOST_LINES
+
+
+def test_where_a_whole_tail_was_kept_the_last_words_are_quoted() -> None:
+    script = worklogs.red()
+    tail = tuple(
+        Quote("log", f"logs/1/chat.jsonl#{number}", text)
+        for number, text in enumerate(("GET /a 200", "GET /b 200", "FATAL: giving up"), start=19)
+    )
+    said = Quote("condition", "stage/verify", "chat exited with 3")
+    seen = Why("Why is it not serving?", "chat exited with 3", "observed", 3)
+    worklog = script.worklog()
+    cycle = worklog.cycles[-1]
+    finding = replace(cycle.findings[0], evidence=(*tail, said), whys=(seen,))
+    worklog = replace(worklog, cycles=(replace(cycle, findings=(finding,)),))
+
+    assert brief(worklog).of(Role.QUOTE) == ('"FATAL: giving up" at logs/1/chat.jsonl#21',)
+
+    pointed = replace(finding, whys=(replace(seen, evidence=0),))
+    worklog = replace(worklog, cycles=(replace(cycle, findings=(pointed,)),))
+    assert brief(worklog).of(Role.QUOTE) == ('"GET /a 200" at logs/1/chat.jsonl#19',)
+
+
+def test_a_green_that_stands_on_a_tolerance_says_so_on_the_first_screen() -> None:
+    worklog = worklogs.green().worklog()
+    cycle = worklog.cycles[-1]
+    name, suite = next(iter(cycle.suites.items()))
+    failed = worklogs.case("test_tolerated", CaseStatus.FAILED)
+    suites = {**cycle.suites, name: replace(suite, cases=(*suite.cases, failed))}
+    worklog = replace(worklog, cycles=(replace(cycle, suites=suites),))
+
+    (verdict,) = brief(worklog).of(Role.VERDICT)
+    assert verdict.startswith("green with 1 case tolerated that did not pass, golden-path")

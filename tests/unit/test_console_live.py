@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import threading
@@ -93,7 +94,7 @@ def test_the_cursor_is_given_back_after_an_error() -> None:
     terminal = _Terminal()
 
     def fail() -> None:
-        with LiveView(terminal, colour=False) as view:
+        with contextlib.closing(LiveView(terminal, colour=False)) as view:
             for event in worklogs.green().events:
                 view(event)
             assert terminal.drawn.wait(10)
@@ -110,7 +111,7 @@ def test_the_cursor_is_given_back_after_an_error() -> None:
 
 def test_a_terminal_that_went_away_does_not_stop_the_run() -> None:
     terminal = _Terminal()
-    with LiveView(terminal) as view:
+    with contextlib.closing(LiveView(terminal)) as view:
         view(worklogs.green().events[0])
         assert terminal.drawn.wait(10)
         terminal.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import threading
@@ -18,7 +19,7 @@ from loopctl.model.events import StageEntered, StageFinished
 
 def _said(script: worklogs.Script, *, verbose: bool = False) -> list[str]:
     stream = io.StringIO()
-    with PlainView(stream, verbose=verbose) as view:
+    with contextlib.closing(PlainView(stream, verbose=verbose)) as view:
         for event in script.events:
             view(event)
     return stream.getvalue().splitlines()
@@ -76,7 +77,7 @@ class _Waiting(io.StringIO):
 
 def test_a_silent_stage_gives_a_sign_of_life() -> None:
     stream = _Waiting()
-    with PlainView(stream, heartbeat_s=0.05) as view:
+    with contextlib.closing(PlainView(stream, heartbeat_s=0.05)) as view:
         for event in worklogs.green().events[:2]:
             view(event)
         assert stream.beat.wait(10)
@@ -103,7 +104,7 @@ class _Broken(io.StringIO):
 
 
 def test_a_reader_that_went_away_does_not_stop_the_run() -> None:
-    with PlainView(_Broken()) as view:
+    with contextlib.closing(PlainView(_Broken())) as view:
         for event in worklogs.green().events:
             view(event)
 

@@ -60,11 +60,12 @@ def test_it_is_renewed_in_the_background_and_the_newest_is_let_go_of() -> None:
 
 def test_a_lease_that_is_lost_stops_the_run_and_is_not_handed_out_again() -> None:
     leases, stop = Renewing(), Stop()
-    leases.fails["renew"] = LeaseLost("taken by run 8")
+    leases.fails["renew"] = LeaseLost("taken by run 8", where="chat", hint="see run 8")
     with holding(leases, TARGETS, "run-1", stop, QUICK) as lease:
         assert stopped(stop) == LEASE_LOST
-        with pytest.raises(LeaseLost, match="run 8"):
+        with pytest.raises(LeaseLost) as lost:
             lease.held()
+    assert lost.value.what == "taken by run 8", "place and hint are not part of what happened"
     assert leases.released == [], "what is another's is not let go of"
 
 

@@ -72,6 +72,10 @@ class Rig:
         finished = [e.payload for e in self.events if isinstance(e.payload, StageFinished)]
         return {end.stage: end.kind for end in finished}
 
+    def details(self) -> dict[State, str]:
+        finished = [e.payload for e in self.events if isinstance(e.payload, StageFinished)]
+        return {end.stage: end.detail for end in finished}
+
 
 def ends(kind: OutcomeKind) -> Do:
     return lambda _cycle, _stop: kind
@@ -144,8 +148,9 @@ def test_a_crash_that_cannot_be_kept_does_not_keep_settle_from_running(tmp_path:
 
 @pytest.mark.parametrize("state", GREEN_PATH)
 def test_a_lost_lease_ends_the_walk_at_once(tmp_path: Path, state: State) -> None:
-    rig = Rig(tmp_path, {state: raises(LeaseLost("taken"))})
+    rig = Rig(tmp_path, {state: raises(LeaseLost("taken", hint="see run 8"))})
     assert rig.walk().end is State.STOPPED
+    assert rig.details()[state] == "taken"
     assert rig.seen[-1] is state
     assert rig.kinds()[state] is OutcomeKind.MOVED
 

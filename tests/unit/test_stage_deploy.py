@@ -18,12 +18,12 @@ from loopctl.model.events import (
     Routed,
     ServiceObserved,
 )
-from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import RunSpec, ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held, LeaseLost
-from loopctl.ports.platform import PlatformError
+from loopctl.ports.platform import Dead, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import Deploy, ToDeploy
 
@@ -158,6 +158,24 @@ def test_a_reference_to_what_is_not_needed_is_told_with_what_to_do(tmp_path: Pat
     assert outcome.kind is OutcomeKind.ERRORED
     assert outcome.faults[0].hint == "add chat to the needs of worker"
     assert dock.platform.effects("deploy") == []
+
+
+def test_nothing_is_deployed_behind_a_service_whose_serving_revision_is_dead(
+    tmp_path: Path,
+) -> None:
+    dock = Dock(tmp_path, (a_service("chat"),), (a_service("worker", needs=("chat",)),))
+    last_words = (Quote("log", "chat/chat-old#7", "FATAL: giving up"),)
+    fault = Fault(FaultKind.EXIT_CODE, "chat exited with 3", "chat", "3", last_words)
+    dock.platform.statuses["chat-old"] = [Dead(fault)]
+
+    assert dock.deploy(wave=0).kind is OutcomeKind.OK, "what replaces it needs it not"
+    outcome = dock.deploy(wave=1)
+
+    assert outcome.kind is OutcomeKind.ERRORED
+    assert outcome.detail == "chat-old serves chat and is dead: chat exited with 3"
+    assert outcome.faults[0].quotes == last_words
+    assert "loopctl down" in (outcome.faults[0].hint or "")
+    assert "worker" not in dock.platform.environments
 
 
 def test_without_the_lease_nothing_is_deployed(tmp_path: Path) -> None:

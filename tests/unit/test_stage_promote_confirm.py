@@ -109,7 +109,7 @@ def test_traffic_that_does_not_go_is_an_error(tmp_path: Path) -> None:
     stand.platform.stubborn.add("chat")
     outcome = stand.promote()
     assert outcome.kind is OutcomeKind.ERRORED
-    assert "chat-old 100%, not chat-new 100%" in outcome.detail
+    assert "chat-old 100 %, not chat-new 100 %" in outcome.detail
 
 
 def test_after_one_promotion_failed_the_next_is_not_tried(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_if_any_service_has_moved_no_traffic_is_sent(tmp_path: Path, service: st
     stand.platform.move(service, {"stranger": 100})
     outcome = stand.promote()
     assert outcome.kind is OutcomeKind.MOVED
-    assert "is stranger 100% now" in outcome.detail
+    assert "is stranger 100 % now" in outcome.detail
     assert stand.platform.effects("route") == []
 
 

@@ -122,7 +122,7 @@ def test_traffic_that_does_not_go_back_is_a_failed_restore(tmp_path: Path) -> No
     after.platform.stubborn.add("chat")
     outcome = after.settle()
     assert outcome.kind is OutcomeKind.ERRORED
-    assert "chat-new 100%, not chat-old 100%" in outcome.detail
+    assert "chat-new 100 %, not chat-old 100 %" in outcome.detail
     assert after.platform.effects("discard") == []
 
 

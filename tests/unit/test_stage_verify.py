@@ -141,7 +141,7 @@ def is_silent(trial: Trial) -> None:
     ("event", "kind", "said_of_it"),
     [
         (dies, OutcomeKind.FAILED, "SIGSEGV"),
-        (moves, OutcomeKind.MOVED, "is stranger 100% now"),
+        (moves, OutcomeKind.MOVED, "is stranger 100 % now"),
         (vanishes, OutcomeKind.MOVED, "chat-new is gone"),
         (is_taken_down, OutcomeKind.MOVED, "chat-new is gone"),
         (changes, OutcomeKind.UNPROVEN, "main.py differs"),

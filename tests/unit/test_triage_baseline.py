@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from triage_fixtures import entries
 
 from loopctl.triage.assemble import assemble
-from loopctl.triage.baseline import Baseline, BaselineError, Novelty, Window, learn
+from loopctl.triage.baseline import Baseline, Novelty, Window, learn
 
 GREEN = ["INFO request 1", "INFO request 2", "WARNING retrying 3", "INFO stopped"]
 
@@ -56,18 +55,6 @@ def test_two_green_windows_know_more_than_one_and_keep_who_was_first() -> None:
     assert merged.templates["chat"]["INFO request <n>"].first_seen == "chat-00001-old"
     assert merged.templates["chat"]["INFO other"].first_seen == "chat-00002-new"
     assert merged.lines == {"chat": 6}
-
-
-def test_a_baseline_survives_being_written_and_read() -> None:
-    assert Baseline.from_json(baseline().to_json()) == baseline()
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "services": {"a": 3}}', "[" * 99999]
-)
-def test_what_is_no_baseline_is_refused(text: str) -> None:
-    with pytest.raises(BaselineError):
-        Baseline.from_json(text)
 
 
 def test_a_log_in_which_every_line_differs_does_not_fill_the_memory() -> None:

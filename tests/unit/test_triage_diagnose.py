@@ -56,7 +56,7 @@ def test_forty_tests_that_fail_for_one_reason_are_one_finding() -> None:
 
 def test_a_service_that_dies_at_start_is_found_by_its_last_words() -> None:
     finding = first("exit-3.jsonl")
-    assert finding.title == "The process ended at start with exit code 3"
+    assert finding.title == "The process ended with exit code 3"
     assert finding.evidence[0].source == "logs/1/chat.jsonl#2"
     assert finding.evidence[0].quote.startswith("ERROR Application startup failed")
 

@@ -171,3 +171,15 @@ def test_a_run_that_was_killed_anywhere_has_a_worklog(name: str) -> None:
 
     for end in range(1, len(events), 3):
         assert "not ended" in worklog_markdown(fold(events[:end])).splitlines()[0]
+
+
+def test_a_new_revision_that_no_grade_rests_on_is_not_checked() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    elsewhere = worklogs.case("test_other", reason="receipt: GET / 200 on files-00001-abc")
+    script.verify([elsewhere], SuiteOutcome.PASSED)
+
+    text = worklog_markdown(script.worklog())
+    listed = text[text.index("## Not checked") : text.index("## Timeline")]
+
+    assert f"what {worklogs.NEW} does: no pass rests on a receipt from it; who called" in listed
+    assert "no pass rests on" not in worklog_markdown(worklogs.green().worklog())

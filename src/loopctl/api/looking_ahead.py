@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
     from loopctl.bootstrap import world_of
     from loopctl.ports.platform import Absent
     from loopctl.ports.source import SourceError
+    from loopctl.reports.facts import one_tree
 
     place = runs_dir_of(plan, runs_dir)
     world, stop = world_of(plan, place), stop or Stop(60.0)
@@ -42,8 +44,13 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
         except SourceError as error:
             missing.append(error.what)
         verified = green is not None and green.verified.get(spec.name) in serving
-        same = verified and green is not None and green.tree == tree
-        services.append(ServiceOutlook(spec.name, wave_of(plan, spec), serving, tree, dirty, same))
+        services.append(
+            ServiceOutlook(spec.name, wave_of(plan, spec), serving, tree, dirty, verified)
+        )
+    # A run keeps one hash for all of its services: which of them differs it does not tell.
+    trees = {service.name: service.tree for service in services if service.tree is not None}
+    unchanged = green is not None and bool(trees) and green.tree == one_tree(trees)
+    services = [replace(service, same=service.same and unchanged) for service in services]
     past = past_durations(place, plan.loop, plan.environment.name)
     asks = questions(plan, services)
     return Outlook(plan, tuple(services), past, asks, tuple(missing))
@@ -85,6 +92,8 @@ def doctor(
 
 
 def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
+    from loopctl.bootstrap import missing_variables
+
     found = [
         *world.builder.check(plan.deployed, stop),
         *world.platform.check(plan.deployed, stop),
@@ -93,7 +102,6 @@ def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
         found += world.suites[suite.kind].check(suite, stop)
     found += [
         Problem(f"the environment variable {name} is not set", hint=f"export {name}=…")
-        for name in plan.environment.require_env
-        if name not in (plan.secrets or {})
+        for name in missing_variables(plan)
     ]
     return list(dict.fromkeys(found))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from loopctl.errors import NotFoundError, StorageError
 from loopctl.journal.fold import fold
 from loopctl.journal.history import RunSummary, find_run, read_summaries
 from loopctl.journal.store import JOURNAL_NAME, read
+from loopctl.journal.wording import iso
 from loopctl.journal.worklog import Worklog
 
 
@@ -61,12 +63,13 @@ def log_line(text: str) -> str:
     """One kept line as people read it: time, revision, stream, what was said."""
     try:
         entry = json.loads(text)
-    except ValueError:
+        at = iso(datetime.fromisoformat(entry["at"]))
+    except (ValueError, TypeError, KeyError):
         return text.rstrip("\n")
     if "text" in entry:
-        return f"{entry['at'][:23]}Z {entry['revision']} {entry['stream']:6} {entry['text']}"
+        return f"{at} {entry['revision']} {entry['stream']:6} {entry['text']}"
     fields = " ".join(f"{k}={v}" for k, v in entry.items() if k not in ("at", "service"))
-    return f"{entry.get('at', '')[:23]}Z {fields}"
+    return f"{at} {fields}"
 
 
 def _number(path: Path) -> int:

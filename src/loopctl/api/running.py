@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from loopctl import __version__
 from loopctl.api.places import new_run, runs_dir_of
-from loopctl.errors import LoopctlError, PreflightError, Problem, StorageError, UsageError
+from loopctl.errors import (
+    LoopctlError,
+    PreflightError,
+    Problem,
+    Stopped,
+    StorageError,
+    UsageError,
+)
 from loopctl.journal.history import changed_files, files_of, last_green, read_summaries
 from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.worklog import Worklog
@@ -29,10 +37,12 @@ Subscriber = Callable[[Event], None]
 
 CLOSING_S = 5.0
 
+_NOT_TOLD = "the platform was not told that the run is over"
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run that has ended. `problems` are reports that could not be written."""
+    """A run that has ended. `problems` are what could not be done after that: a report, tidying."""
 
     run_id: str
     folder: Path
@@ -90,8 +100,12 @@ def run(
             "the run could not begin; nothing was changed",
             [Problem(error.what, error.where, hint=error.hint)],
         ) from error
-    problems = write_reports(worklog, folder, redactor)
-    _prune(place, chosen)
+    # None of this changes how the run ended, so none of it may hide that.
+    problems = (
+        *_close(composition, worklog),
+        *write_reports(worklog, folder, redactor),
+        *_prune(place, chosen),
+    )
     return RunResult(run_id, folder, worklog, problems)
 
 
@@ -122,12 +136,11 @@ def _conducted(
                     on_crash=keep_crash,
                 )
             )
-        if worklog.ended is not None and worklog.ended.verdict is not Verdict.LOCKED:
-            world.platform.close(composition.options.keep, Stop(CLOSING_S))
     except LoopctlError:
         raise
     except Exception as error:
-        keep_crash(error)
+        with contextlib.suppress(StorageError):
+            keep_crash(error)
         raise LoopctlError(
             redactor.text(f"a fault of loopctl itself: {type(error).__name__}: {error}"),
             where=str(folder / JOURNAL_NAME),
@@ -265,18 +278,37 @@ def _said(options: RunOptions) -> Mapping[str, str | int | bool | None]:
     return {name: value for name, value in given.items() if value}
 
 
-def _prune(runs_dir: Path, plan: Plan) -> None:
+def _close(composition: Composition, worklog: Worklog) -> Sequence[str]:
+    """Tell the platform that the run is over; what went wrong with that, in words."""
+    if worklog.ended is None or worklog.ended.verdict is Verdict.LOCKED:
+        return ()
+    try:
+        composition.world.platform.close(composition.options.keep, Stop(CLOSING_S))
+    except LoopctlError as error:
+        return (f"{_NOT_TOLD}: {error.what}",)
+    except Stopped:
+        return (f"{_NOT_TOLD}: it did not answer within {CLOSING_S:g} s",)
+    return ()
+
+
+def _prune(runs_dir: Path, plan: Plan) -> Sequence[str]:
     """Keep the newest `worklog.keep` runs of this loop, and the last green one of each environment.
 
-    A run that goes on is never touched.
+    A run that goes on is never touched. Returns what could not be removed, in words.
     """
     from loopctl.files import remove_tree
 
     mine = [r for r in read_summaries(runs_dir) if r.loop == plan.loop and r.state != "running"]
     greens = {r.environment: r.run_id for r in reversed(mine) if r.is_verified_green}
+    problems = []
     for old in mine[plan.worklog.keep :]:
-        if old.run_id not in greens.values():
+        if old.run_id in greens.values():
+            continue
+        try:
             remove_tree(runs_dir / "runs" / old.run_id)
+        except StorageError as error:
+            problems.append(f"the old run {old.run_id} is still there: {error.what}")
+    return problems
 
 
 def _keys(number: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loopctl.journal.history import PastDurations
+from loopctl.journal.wording import traffic
 from loopctl.model.plan import Plan, ServiceSpec
 
 
@@ -101,8 +102,8 @@ class Outlook:
         return said
 
     def _service(self, service: ServiceOutlook) -> str:
-        serving = ", ".join(f"{name} {share}%" for name, share in service.serving.items() if share)
-        now = f"serves {serving} now" if serving else "does not exist yet"
+        serves = any(service.serving.values())
+        now = f"serves {traffic(service.serving)} now" if serves else "does not exist yet"
         if service.same:
             what = "was verified from this very source"
         else:

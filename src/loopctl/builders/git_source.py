@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from loopctl.builders.blobs import blob_of, tree_digest, walk
+from loopctl.evidence.blobs import blob_of, tree_digest, walk
 from loopctl.inert import one_line
 from loopctl.model.artifact import SourceFile, SourceTree
 from loopctl.ports.source import CommitLine, SourceError, Sources

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from loopctl.builders.blobs import EXECUTABLE, LINK, blob_of, read_tree, tree_digest
 from loopctl.errors import Problem, StorageError
+from loopctl.evidence.blobs import EXECUTABLE, LINK, blob_of, read_tree, tree_digest
+from loopctl.evidence.provenance import compare
 from loopctl.files import ensure_private_dir, remove_tree
 from loopctl.inert import decode, one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceFile, SourceTree
@@ -23,7 +26,9 @@ from loopctl.ports.builder import Builder, BuildError, Progress
 from loopctl.process import Child, Exit, Stop, utc_now
 from loopctl.redact import Redactor
 
+_BEYOND = "the interpreter and the packages of this machine are not part of the image"
 _TAIL_LINES = 5
+_LONGEST_LINE = 64 * 1024
 _KEPT_IMAGES = 5
 
 
@@ -36,6 +41,8 @@ class LocalBuilder(Builder):
         self._images = images
         self._redactor = redactor
         self._environ = environ
+        self._ours: set[Path] = set()
+        self._keeping = threading.Lock()
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         """A shell, where steps are to be run."""
@@ -74,7 +81,7 @@ class LocalBuilder(Builder):
             inside = {file.path: file for file in read_tree(Path(artifact.location))}
         except OSError as error:
             raise _unwritable(Path(artifact.location), error) from error
-        return compare(spec, source, inside)
+        return compare(spec.name, source, inside, steps=len(spec.build.steps), beyond=_BEYOND)
 
     def _made(
         self,
@@ -129,51 +136,26 @@ class LocalBuilder(Builder):
         return end.duration_s
 
     def _kept(self, work: Path, digest: str) -> Path:
-        """Move the folder to its name; one that is there already is replaced, not trusted."""
+        """Move the folder to its name; one of an earlier run is replaced, not trusted."""
         place = self._images / digest.partition(":")[2]
-        if place.exists():
-            remove_tree(place)
-        work.rename(place)
-        self._prune(place)
+        with self._keeping:
+            if place in self._ours and tree_digest(read_tree(place)) == digest:
+                # Two services of one source: the other's build may be reading it now.
+                return place
+            if place.exists():
+                remove_tree(place)
+            work.rename(place)
+            self._ours.add(place)
+            self._prune()
         return place
 
-    def _prune(self, newest: Path) -> None:
-        """Revisions run from copies of their own, so an old image is only history."""
+    def _prune(self) -> None:
+        """Revisions run from copies of their own, so an image of an earlier run is only history."""
         images = [p for p in self._images.iterdir() if not p.name.startswith(".")]
         images.sort(key=lambda p: p.stat().st_mtime, reverse=True)
         for old in images[_KEPT_IMAGES:]:
-            if old != newest:
+            if old not in self._ours:
                 remove_tree(old)
-
-
-def compare(
-    spec: ServiceSpec, source: SourceTree, inside: Mapping[str, SourceFile]
-) -> ContentProof:
-    """What the image holds, against what the source holds. Pure."""
-    present = [f for f in source.files if f.path in inside]
-    known = {f.path for f in source.files}
-    extra = tuple(sorted(path for path in inside if path not in known))
-    covered = [inside[f.path] for f in present]
-    return ContentProof(
-        service=spec.name,
-        source_tree=source.digest,
-        image_tree=tree_digest(covered),
-        stale=tuple(f.path for f in present if inside[f.path].blob != f.blob),
-        missing=tuple(f.path for f in source.files if f.path not in inside),
-        extra=extra,
-        mode_differs=tuple(f.path for f in present if inside[f.path].mode != f.mode),
-        not_covered=_not_covered(spec, extra),
-    )
-
-
-def _not_covered(spec: ServiceSpec, extra: tuple[str, ...]) -> tuple[str, ...]:
-    said = ["the interpreter and the packages of this machine are not part of the image"]
-    if extra:
-        steps = len(spec.build.steps)
-        said.append(
-            f"{len(extra)} files made by {steps} build steps have no source to compare with"
-        )
-    return tuple(said)
 
 
 def _copy(source: SourceTree, file: SourceFile, work: Path) -> None:
@@ -203,15 +185,12 @@ def _changed(file: SourceFile) -> BuildError:
 
 def _step_failed(step: str, end: Exit, log: Path, write: Callable[[bytes], object]) -> BuildError:
     why = f"stopped: {end.stopped}" if end.stopped else f"exit code {end.code}"
-    write(f"[{why}]\n".encode())
-    with log.open("rb") as kept:
-        lines = decode(kept.read()).splitlines()
-    first = max(1, len(lines) - _TAIL_LINES + 1)
     quotes = tuple(
         Quote("build", f"build/{log.parent.name}/{log.name}#{number}", one_line(line, limit=400))
-        for number, line in enumerate(lines[first - 1 :], start=first)
+        for number, line in _last_lines(log)
         if line.strip()
     )
+    write(f"[{why}]\n".encode())
     return BuildError(
         f"the build step `{one_line(step, limit=120)}` failed: {why}",
         step=one_line(step, limit=120),
@@ -219,6 +198,20 @@ def _step_failed(step: str, end: Exit, log: Path, write: Callable[[bytes], objec
         quotes=quotes,
         hint=f"its whole output is in {log}",
     )
+
+
+def _last_lines(log: Path) -> list[tuple[int, str]]:
+    """The last lines with their numbers, counted as editors do; of a very long one the end."""
+    last: deque[tuple[int, bytes]] = deque(maxlen=_TAIL_LINES)
+    number = 1
+    with log.open("rb") as kept:
+        # Piece by piece: a step may have printed more than there is memory.
+        while piece := kept.readline(_LONGEST_LINE):
+            if last and last[-1][0] == number:
+                last.pop()
+            last.append((number, piece))
+            number += piece.endswith(b"\n")
+    return [(number, decode(piece)) for number, piece in last]
 
 
 def _unwritable(place: Path, error: OSError | StorageError) -> BuildError:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
 
 from loopctl import api
 from loopctl.cli import output, views
+from loopctl.cli.options import (
+    AllowDirty,
+    Confirm,
+    Create,
+    Deadline,
+    Env,
+    Keep,
+    Loop,
+    MaxCycles,
+    Mode,
+    Priorities,
+    Remediate,
+    Services,
+    Stage,
+    Start,
+    Suites,
+)
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
 from loopctl.errors import ExitCode
@@ -16,70 +32,22 @@ from loopctl.model.options import RunOptions
 from loopctl.model.state import State
 from loopctl.process import Stop
 
-Loop = Annotated[str, typer.Argument(help="A loop's name (loops/NAME.yaml) or its path.")]
-Env = Annotated[str | None, typer.Option("--env", envvar="LOOPCTL_ENV", help="The environment.")]
-
-
-class Stage(StrEnum):
-    """Where a run may enter."""
-
-    PREFLIGHT = "preflight"
-    BUILD = "build"
-    VERIFY = "verify"
-
-
-class Mode(StrEnum):
-    """How far remedies may go."""
-
-    OFF = "off"
-    PROPOSE = "propose"
-    AUTO = "auto"
-
 
 def run(
     context: typer.Context,
     loop: Loop,
     env: Env = None,
-    suite: Annotated[
-        list[str] | None, typer.Option(envvar="LOOPCTL_SUITE", help="Only this suite; repeatable.")
-    ] = None,
-    service: Annotated[
-        list[str] | None,
-        typer.Option(envvar="LOOPCTL_SERVICE", help="Only this service; repeatable."),
-    ] = None,
-    priority: Annotated[
-        list[str] | None,
-        typer.Option(envvar="LOOPCTL_PRIORITY", help="Only suites of this priority; repeatable."),
-    ] = None,
-    start: Annotated[
-        Stage,
-        typer.Option("--from", envvar="LOOPCTL_FROM", help="Enter here; verify tests what serves."),
-    ] = Stage.PREFLIGHT,
-    max_cycles: Annotated[
-        int | None,
-        typer.Option(min=1, envvar="LOOPCTL_MAX_CYCLES", help="At most so many times round."),
-    ] = None,
-    deadline: Annotated[
-        str | None, typer.Option(envvar="LOOPCTL_DEADLINE", help="Stop after this long: 90s, 1h.")
-    ] = None,
-    remediate: Annotated[
-        Mode | None, typer.Option(envvar="LOOPCTL_REMEDIATE", help="How far remedies may go.")
-    ] = None,
-    confirm: Annotated[
-        str | None, typer.Option(metavar="ENV", help="Name the protected environment you mean.")
-    ] = None,
-    allow_dirty: Annotated[
-        bool, typer.Option("--allow-dirty", envvar="LOOPCTL_ALLOW_DIRTY", help="Where refused.")
-    ] = False,
-    create: Annotated[
-        bool, typer.Option("--create", envvar="LOOPCTL_CREATE", help="New services on protected.")
-    ] = False,
-    keep: Annotated[
-        bool,
-        typer.Option(
-            "--keep/--no-keep", envvar="LOOPCTL_KEEP", help="Put nothing back; services stay up."
-        ),
-    ] = False,
+    suite: Suites = None,
+    service: Services = None,
+    priority: Priorities = None,
+    start: Start = Stage.PREFLIGHT,
+    max_cycles: MaxCycles = None,
+    deadline: Deadline = None,
+    remediate: Remediate = None,
+    confirm: Confirm = None,
+    allow_dirty: AllowDirty = False,
+    create: Create = False,
+    keep: Keep = False,
 ) -> int:
     """Rebuild, deploy, test and prove, until green or a reason to stop."""
     settings: Settings = context.obj

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console
@@ -87,14 +86,3 @@ class LiveView:
                 self._closed = True
                 with contextlib.suppress(OSError, ValueError):
                     self._live.stop()
-
-    def __enter__(self) -> LiveView:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from types import TracebackType
 from typing import TextIO
 
 from loopctl.console.output import Output
@@ -52,14 +51,3 @@ class PlainView:
     def close(self) -> None:
         """Stop the heartbeat."""
         self._ticker.close()
-
-    def __enter__(self) -> PlainView:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()

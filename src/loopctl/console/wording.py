@@ -78,10 +78,11 @@ def _stage_finished(end: StageFinished) -> Iterator[str]:
     if end.kind in (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL):
         return
     for fault in end.faults:
-        service = f"{one_line(fault.service, 63)}: " if fault.service else ""
+        named = fault.service is None or fault.service in fault.summary
+        service = "" if named else f"{one_line(fault.service or '', 63)}: "
         hint = f" (do: {one_line(fault.hint, _LINE)})" if fault.hint else ""
         yield f"  {service}{one_line(fault.summary, _LINE)}{hint}"
-        for quote in fault.quotes[:3]:
+        for quote in fault.quotes[-3:]:
             yield f'  "{one_line(quote.quote, _LINE)}" at {one_line(quote.source, 200)}'
 
 

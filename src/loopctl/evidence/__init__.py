@@ -1,1 +1,1 @@
-"""What a test proves: the rules that grade it, and the plugin that watches the user's pytest."""
+"""What tests and images prove: pure rules, names for content, the plugin in the user's pytest."""

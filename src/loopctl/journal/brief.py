@@ -16,7 +16,7 @@ from loopctl.journal.brief_cause import cause_lines, changes_text, tried_text, w
 from loopctl.journal.brief_failed import failed_texts
 from loopctl.journal.brief_next import DEFAULT_RUNS_DIR, next_commands
 from loopctl.journal.brief_users import users_text
-from loopctl.journal.wording import seconds
+from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Worklog
 from loopctl.model.state import Verdict
 
@@ -136,9 +136,15 @@ def _verdict(worklog: Worklog) -> str:
         return f"none, the run has not ended: {where}, {cycle}, in {stage}, {name}"
     took = seconds(ended.duration_s)
     return (
-        f"{ended.verdict.value}, {where}, {cycle}, exit code {ended.exit_code}"
-        f" ({ended.stop_reason.value}), {name}, {took}"
+        f"{ended.verdict.value}{_tolerated(worklog)}, {where}, {cycle}, exit code"
+        f" {ended.exit_code} ({ended.stop_reason.value}), {name}, {took}"
     )
+
+
+def _tolerated(worklog: Worklog) -> str:
+    """A green that stands on tolerances says so: nobody may take it for all passed."""
+    failed = worklog.last.failed_cases() if worklog.last and is_green(worklog) else {}
+    return f" with {count(len(failed), 'case')} tolerated that did not pass" if failed else ""
 
 
 def _restore(worklog: Worklog) -> str:

@@ -50,11 +50,35 @@ def cause_lines(worklog: Worklog) -> CauseLines:
         # A missing tool or a signal is its own explanation.
         told = ended.verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED)
         return CauseLines("" if told else "no known cause", _seen(cycle), _novel(novel))
-    quote = finding.evidence[0] if finding.evidence else None
+    quote = _telling(finding)
     others = (q for q in finding.evidence[1:] if q.kind == "log" and q != quote)
     second = next(others, None)
     log = _quoted(second) if second else _novel(novel)
     return CauseLines(_cause(finding), _quoted(quote) if quote else "", log)
+
+
+def _telling(finding: Finding) -> Quote | None:
+    """The quote that a person should see: the first, or the last words where a tail was quoted.
+
+    A tail that no why points into was kept whole, oldest line first; what ended it stands last.
+    """
+    evidence = finding.evidence
+    if not evidence or any(why.evidence == 0 for why in finding.whys):
+        return evidence[0] if evidence else None
+    last = evidence[0]
+    for quote in evidence[1:]:
+        if quote.kind not in ("log", "build") or not _follows(quote, last):
+            break
+        last = quote
+    return last
+
+
+def _follows(quote: Quote, before: Quote) -> bool:
+    place, _, number = quote.source.rpartition("#")
+    earlier, _, line = before.source.rpartition("#")
+    if place != earlier or not (number.isdecimal() and line.isdecimal()):
+        return False
+    return int(number) == int(line) + 1
 
 
 def _unquoted(cycle: CycleRecord, finding: Finding | None) -> NovelLine | None:
@@ -67,7 +91,8 @@ def _cause(finding: Finding) -> str:
     service = f"{one_line(finding.service, 63)}: " if finding.service else ""
     title = one_line(finding.title, 200)
     if finding.signature is None:
-        return f"{service}no known cause; {title}"
+        said = "" if title.lower() == "no known cause" else f"; {title}"
+        return f"{service}no known cause{said}"
     signature = one_line(finding.signature, 80)
     return f"{service}{title} ({signature}, confidence {finding.confidence:.2f})"
 

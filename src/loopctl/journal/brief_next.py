@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.brief_cause import blamed
-from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
+from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
 from loopctl.model.state import State
 
 DEFAULT_RUNS_DIR = ".loopctl"
@@ -54,8 +54,9 @@ def _without(worklog: Worklog, folder: Path) -> str:
         if output:
             return f"less {_path(folder / output)}"
     service = _service(cycle)
-    if failed.stage is State.BUILD and service is not None and service.build_log:
-        return f"tail -n 50 {_path(folder / service.build_log)}"
+    build_log = _build_log(failed) if failed.stage is State.BUILD else None
+    if build_log:
+        return f"tail -n 50 {_path(folder / build_log)}"
     if service is not None and service.logs is not None:
         return f"tail -n 50 {_path(folder / service.logs.path)}"
     return f"less {_path(folder / 'worklog.md')}"
@@ -73,6 +74,12 @@ def _curl(worklog: Worklog) -> str:
 
 def _service(cycle: CycleRecord | None) -> ServiceRecord | None:
     return blamed(cycle) if cycle else None
+
+
+def _build_log(failed: StageRecord) -> str | None:
+    """The log that a failed step was quoted from."""
+    quotes = [quote for fault in failed.faults for quote in fault.quotes if quote.kind == "build"]
+    return quotes[0].source.partition("#")[0] if quotes else None
 
 
 def _suite_output(cycle: CycleRecord) -> Path | None:

@@ -13,7 +13,8 @@ _NAMED = 3
 def users_text(worklog: Worklog) -> str:
     """What serves what share, since when, verified or not, changed by this run or not."""
     reason = worklog.run.partial
-    partial = f"PARTIAL ({one_line(reason, 120)}; nothing is promoted): " if reason else ""
+    told = one_line(reason or "", 120).removeprefix("partial, ")
+    partial = f"PARTIAL ({told}; nothing is promoted): " if reason else ""
     return partial + _services(worklog)
 
 

@@ -103,6 +103,11 @@ class CycleRecord:
         """The stage that sent this cycle off the green path, None while all is well."""
         return next((s for s in self.stages if s.kind in _OFF_THE_PATH), None)
 
+    @property
+    def settled(self) -> StageRecord | None:
+        """How SETTLE went, None when the cycle never came to it."""
+        return next((s for s in self.stages if s.stage is State.SETTLE), None)
+
     def failed_cases(self) -> Mapping[str, GradedCase]:
         """Every case that did not pass or skip, by `suite::id`."""
         return {

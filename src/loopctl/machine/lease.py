@@ -15,7 +15,6 @@ from loopctl.process import Stop, TaskScope
 
 LEASE_LOST = "lease lost"
 
-
 TTL_S = 90.0
 
 
@@ -61,7 +60,7 @@ class Lease:
             fresh = leases.renew(self.held(), stop)
         except LeaseLost as error:
             with self._lock:
-                self._lost = str(error)
+                self._lost = error.what
             raise
         with self._lock:
             self._held, self._renewed = fresh, asked

@@ -31,7 +31,8 @@ _EXIT = {
     Verdict.INTERNAL: ExitCode.INTERNAL,
 }
 
-_SIGNALS = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
+SIGNAL_EXITS = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
+"""The reasons by which a run is told to stop from outside, with the exit code of each."""
 
 
 def judge(worklog: Worklog, stopped: str | None, internal: str | None) -> Judgement:
@@ -43,13 +44,13 @@ def judge(worklog: Worklog, stopped: str | None, internal: str | None) -> Judgem
     if internal is not None:
         return Judgement(Verdict.INTERNAL, ExitCode.INTERNAL, StopReason.FATAL, internal)
     cycle = worklog.last
-    settle = _record(cycle, State.SETTLE) if cycle else None
+    settle = cycle.settled if cycle else None
     if settle is not None and settle.kind is OutcomeKind.ERRORED:
         # Also after a signal: users may be met by a revision that nobody has verified.
         return _ended(Verdict.UNDELIVERED, StopReason.RESTORE_FAILED, settle.detail)
-    if stopped in _SIGNALS:
+    if stopped in SIGNAL_EXITS:
         return Judgement(
-            Verdict.INTERRUPTED, _SIGNALS[stopped], StopReason.INTERRUPTED, f"by {stopped}"
+            Verdict.INTERRUPTED, SIGNAL_EXITS[stopped], StopReason.INTERRUPTED, f"by {stopped}"
         )
     if cycle is None:
         return Judgement(Verdict.INTERNAL, ExitCode.INTERNAL, StopReason.FATAL, "no cycle began")
@@ -110,7 +111,3 @@ def _confirm_verdict(failed: StageRecord, cycle: CycleRecord) -> Verdict:
         for suite in cycle.suites.values()
     )
     return Verdict.RED if red else Verdict.UNDELIVERED
-
-
-def _record(cycle: CycleRecord, state: State) -> StageRecord | None:
-    return next((record for record in cycle.stages if record.stage is state), None)

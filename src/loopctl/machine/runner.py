@@ -12,6 +12,7 @@ from loopctl.errors import LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.machine.lease import LEASE_LOST
+from loopctl.machine.policy import SIGNAL_EXITS
 from loopctl.machine.transitions import NoTransition, after
 from loopctl.model.events import StageEntered, StageFinished
 from loopctl.model.finding import Fault, FaultKind
@@ -44,8 +45,6 @@ _AFTER_SIGNAL: Mapping[State, float] = {
     State.REMEDIATE: 2.0,
 }
 """Seconds for the same stages once somebody has asked the run to stop."""
-
-_SIGNALS = ("SIGINT", "SIGTERM")
 
 _LOST = "the lease was lost to another run"
 
@@ -127,7 +126,7 @@ class Runner:
             self._journal.detach()
             outcome = _errored(FaultKind.STORAGE, error)
         except LeaseLost as error:
-            outcome = Outcome(OutcomeKind.MOVED, str(error), (_fault(FaultKind.MOVED, error),))
+            outcome = Outcome(OutcomeKind.MOVED, error.what, (_fault(FaultKind.MOVED, error),))
         except LoopctlError as error:
             outcome = _errored(FaultKind.CONTROL_PLANE, error)
         except Exception as error:  # noqa: BLE001 - traffic is put back whatever broke
@@ -170,12 +169,13 @@ class Runner:
             return outcome
         if self._stop.reason == LEASE_LOST:
             return Outcome(OutcomeKind.MOVED, _LOST, outcome.faults)
-        if self._stop.reason in _SIGNALS and (outcome.kind not in _BAD or state not in _OWN_TIME):
+        signalled = self._stop.reason in SIGNAL_EXITS
+        if signalled and (outcome.kind not in _BAD or state not in _OWN_TIME):
             return Outcome(OutcomeKind.INTERRUPTED, outcome.detail)
         return outcome
 
     def _stopped(self, state: State, reason: str) -> Outcome:
-        if reason in _SIGNALS:
+        if reason in SIGNAL_EXITS:
             return Outcome(OutcomeKind.INTERRUPTED, f"stopped by {reason}")
         if reason == LEASE_LOST:
             return Outcome(OutcomeKind.MOVED, _LOST)
@@ -188,7 +188,7 @@ class Runner:
         if state not in _OWN_TIME:
             self._stop.remaining(0)
             yield self._stop
-        elif self._stop.reason in _SIGNALS:
+        elif self._stop.reason in SIGNAL_EXITS:
             yield Stop(_AFTER_SIGNAL[state])
         elif state is State.SETTLE:
             # A restore that has begun is not given up for a signal.

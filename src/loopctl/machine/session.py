@@ -9,12 +9,13 @@ from typing import Literal
 
 from loopctl.errors import ExitCode, LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
-from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
+from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.machine.lease import Lease, holding
 from loopctl.machine.policy import Judgement, judge
 from loopctl.machine.runner import Runner, Stage, Walk
 from loopctl.model.artifact import Target
 from loopctl.model.events import Left, RunEnded, RunStarted
+from loopctl.model.outcome import LEFT_AS_IT_IS
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 from loopctl.ports.leases import HeldByOther, LeaseError, Leases
 from loopctl.process import Stop
@@ -118,26 +119,21 @@ def _left(session: Session, ended: RunEnded) -> tuple[Left, ...]:
         return ()
 
 
-def _settle(cycle: CycleRecord | None) -> StageRecord | None:
-    stages = cycle.stages if cycle else ()
-    return next((stage for stage in stages if stage.stage is State.SETTLE), None)
-
-
 def _restored(
     cycle: CycleRecord | None,
 ) -> Literal["done", "failed", "not-needed", "kept"]:
-    settle = _settle(cycle)
+    settle = cycle.settled if cycle else None
     if cycle is None or settle is None:
         return "not-needed"
     if settle.kind is OutcomeKind.ERRORED:
         return "failed"
-    if settle.detail.startswith("left as it is"):
+    if settle.detail == LEFT_AS_IT_IS:
         return "kept"
     return "done" if any(s.restored for s in cycle.services.values()) else "not-needed"
 
 
 def _mend(cycle: CycleRecord | None) -> str | None:
-    settle = _settle(cycle)
+    settle = cycle.settled if cycle else None
     if settle is None or settle.kind is not OutcomeKind.ERRORED:
         return None
     return next((fault.hint for fault in settle.faults if fault.hint), None)

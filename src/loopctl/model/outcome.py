@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from loopctl.model.finding import Fault
 from loopctl.model.state import OutcomeKind
 
+LEFT_AS_IT_IS = "left as it is (--keep)"
+"""The detail by which SETTLE, told to put nothing back, is known later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -35,11 +35,12 @@ def source_of(cycle: CycleRecord | None) -> SourceFacts:
     return SourceFacts(
         commit=commits.pop() if len(commits) == 1 else None,
         dirty=any(source.dirty for source in read.values()),
-        tree=_one_tree({name: source.tree for name, source in read.items()}),
+        tree=one_tree({name: source.tree for name, source in read.items()}),
     )
 
 
-def _one_tree(trees: Mapping[str, str]) -> str:
+def one_tree(trees: Mapping[str, str]) -> str:
+    """The hash that stands for these services' trees; a single tree stands for itself."""
     if len(trees) == 1:
         return next(iter(trees.values()))
     text = "\n".join(f"{name} {tree}" for name, tree in sorted(trees.items()))

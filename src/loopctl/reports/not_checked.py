@@ -24,6 +24,7 @@ def not_checked(worklog: Worklog) -> tuple[NotChecked, ...]:
         for suite in by_priority(cycle.suites.values()):
             computed.extend(_suite(suite))
         computed.extend(_chain(cycle))
+        computed.extend(_unmet(cycle))
     return tuple(dict.fromkeys((*worklog.not_checked, *computed)))
 
 
@@ -66,6 +67,26 @@ def _suite(suite: SuiteRecord) -> Iterator[NotChecked]:
     if without:
         why = "no receipt from the target itself: not proven"
         yield NotChecked(f"{without} of {count(len(passed), 'pass', 'passes')} of {name}", why)
+
+
+def _unmet(cycle: CycleRecord) -> Iterator[NotChecked]:
+    """Revisions that no grade rests on.
+
+    A service reaches another at its stable address, and while the suites run that address leads
+    to what served before: a suite that meets one candidate says nothing of those behind it.
+    """
+    receipts = [
+        case.reason
+        for suite in cycle.suites.values()
+        for case in suite.cases
+        if case.grade is Grade.PROVEN and case.reason
+    ]
+    for service in cycle.services.values():
+        new = service.revision
+        if receipts and new and not any(new.name in reason for reason in receipts):
+            why = "no pass rests on a receipt from it"
+            behind = f"; who called {service.name} by its stable address met what served before"
+            yield NotChecked(f"what {new.name} does", why if service.first else why + behind)
 
 
 def _chain(cycle: CycleRecord) -> Iterator[NotChecked]:

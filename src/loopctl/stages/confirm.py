@@ -18,11 +18,10 @@ from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer
 from loopctl.stages.keep_logs import LogKeeper
+from loopctl.stages.probing import ask
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
 from loopctl.stages.traffic import said, traffic_moved
-
-PROBE_TIMEOUT_S = 10.0
 
 
 class Confirm:
@@ -96,8 +95,7 @@ class Confirm:
         return self._healthy(spec, state.url, stop)
 
     def _healthy(self, spec: ServiceSpec, url: str, stop: Stop) -> Outcome:
-        follow = spec.health.redirects == "follow"
-        answer = self._prober.get(url + spec.health.path, PROBE_TIMEOUT_S, follow, stop)
+        answer = ask(self._prober, url, spec.health, stop)
         fault = check_answer(answer, Asked(spec.name, spec.health, cold=True))
         if fault is None:
             return Outcome(OutcomeKind.OK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from loopctl.journal.store import Journal
@@ -16,7 +16,7 @@ from loopctl.model.plan import ServiceSpec
 from loopctl.model.references import Endpoint, fill
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
-from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.ports.platform import Absent, Dead, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.traffic import shares
 
@@ -100,6 +100,7 @@ class Deploy:
         for need in spec.needs:
             state = None if need in endpoints else self._platform.observe(need, stop)
             if isinstance(state, ServiceState):
+                self._refuse_dead(state, stop)
                 endpoints[need] = Endpoint(state.url, state.ws_url)
         given = spec.run.env or {}
         try:
@@ -110,6 +111,17 @@ class Deploy:
                 where=spec.name,
                 hint=f"add {error.args[0]} to the needs of {spec.name}",
             ) from error
+
+    def _refuse_dead(self, state: ServiceState, stop: Stop) -> None:
+        """Tests of a service that calls a dead one would blame whoever was deployed now."""
+        for name in shares(state):
+            revision = state.revision(name)
+            status = self._platform.status(revision, stop) if revision else None
+            if isinstance(status, Dead):
+                what = f"{name} serves {state.service} and is dead: {status.fault.summary}"
+                hint = "stop the environment with loopctl down, then run: the new revision serves"
+                fault = replace(status.fault, summary=what, hint=hint)
+                raise PlatformError(what, fault=fault, where=state.service, hint=hint)
 
 
 def as_fault(service: str, error: PlatformError) -> Fault:

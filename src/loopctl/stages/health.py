@@ -22,6 +22,7 @@ from loopctl.ports.probe import Answer, Prober, Unreachable
 from loopctl.process import Stop, in_parallel
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer, quoted
+from loopctl.stages.probing import ask
 
 FIRST_POLL_S = 0.02
 LAST_POLL_S = 0.25
@@ -36,8 +37,6 @@ _CERTAIN = (FaultKind.REDIRECT,)
 
 SETTLED_S = 3.0
 """A service that answers, but wrongly in the same way, for that long will not heal by itself."""
-
-PROBE_TIMEOUT_S = 10.0
 
 
 class Health:
@@ -138,9 +137,7 @@ class _Waiting:
     def _probe(self, ready: Ready, stop: Stop) -> tuple[bool, Fault | None]:
         """Whether it is certain now, and the fault if it is certain to be one."""
         health = self.spec.health
-        follow = health.redirects == "follow"
-        timeout = stop.remaining(PROBE_TIMEOUT_S)
-        answer = self.stage.prober.get(ready.url + health.path, timeout, follow, stop)
+        answer = ask(self.stage.prober, ready.url, health, stop)
         self.probes += 1
         cold = self.first_healthy is None
         fault = check_answer(answer, Asked(self.spec.name, health, cold))

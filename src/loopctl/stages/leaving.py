@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
-from loopctl.journal.worklog import CycleRecord, ServiceRecord
+from loopctl.journal.worklog import ServiceRecord
 from loopctl.model.artifact import ServiceState
 from loopctl.model.events import Left, NotChecked, ServiceObserved
 from loopctl.model.plan import ServiceSpec
@@ -41,13 +41,9 @@ def look_around(
         found = None if isinstance(state, Absent) else state
         journal.append(ServiceObserved("end", found), service=spec.name)
         if found is not None:
-            record = _record(journal.fold.cycle(), spec.name)
+            record = journal.fold.cycle().services[spec.name]
             left.append(_left(found, record, verified.get(spec.name, frozenset()), green))
     return tuple(left)
-
-
-def _record(cycle: CycleRecord, service: str) -> ServiceRecord:
-    return cycle.services[service]
 
 
 def _left(

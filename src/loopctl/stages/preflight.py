@@ -19,6 +19,7 @@ from loopctl.ports.probe import Prober
 from loopctl.ports.suite import Suite
 from loopctl.process import Stop, in_parallel
 from loopctl.stages.health_check import Asked, check_answer
+from loopctl.stages.probing import ask
 
 Checker = Callable[[Stop], Sequence[Fault]]
 
@@ -127,8 +128,7 @@ class Preflight:
 def gate_faults(spec: ServiceSpec, prober: Prober, stop: Stop) -> Sequence[Fault]:
     """Whether a service that is only gated on is healthy now; one fault if it is not."""
     assert spec.url is not None
-    follow = spec.health.redirects == "follow"
-    answer = prober.get(spec.url.rstrip("/") + spec.health.path, 10.0, follow, stop)
+    answer = ask(prober, spec.url, spec.health, stop)
     fault = check_answer(answer, Asked(spec.name, spec.health, cold=False))
     if fault is None:
         return []

@@ -42,5 +42,7 @@ class Remediate:
             serves = "a first revision, unverified" if new else "what served before this run"
             detail = f"mend the cause and run again; now there serves {serves}"
             return RemedyDecided("person", self._mode.value, detail, again, "proposed")
-        detail = f"{remedy.action}: {remedy.detail or finding.title}"
+        asked = remedy.detail or finding.title
+        # What a person is to do needs no name of an action before it.
+        detail = asked if remedy.action == "person" else f"{remedy.action}: {asked}"
         return RemedyDecided(remedy.action, self._mode.value, detail, again, "proposed")

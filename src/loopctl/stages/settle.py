@@ -10,7 +10,7 @@ from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.events import Intent, Note, Routed
 from loopctl.model.finding import Fault, FaultKind
-from loopctl.model.outcome import Outcome
+from loopctl.model.outcome import LEFT_AS_IT_IS, Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
@@ -46,7 +46,7 @@ class Settle:
         good = OutcomeKind.PARTIAL if partial else OutcomeKind.OK
         if self._keep:
             journal.append(Note("--keep: nothing was put back, the candidates are left running"))
-            return Outcome(good, "left as it is (--keep)")
+            return Outcome(good, LEFT_AS_IT_IS)
         faults: list[Fault] = []
         found = self._look(cycle, journal.cycle, faults, stop)
         moved = [fault for service in found if (fault := _moved(service)) is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loopctl.journal import wording
 from loopctl.journal.worklog import ServiceRecord
 from loopctl.model.artifact import ServiceState
 
@@ -26,6 +27,5 @@ def shares(state: ServiceState | None) -> dict[str, int]:
 
 
 def said(traffic: Mapping[str, int]) -> str:
-    """Traffic in words: `chat-00001-abc 100%`."""
-    shares = [f"{name} {percent}%" for name, percent in sorted(traffic.items()) if percent]
-    return ", ".join(shares) or "nobody's"
+    """Traffic in words, within a sentence: `chat-00001-abc 100 %`, `nobody's`."""
+    return wording.traffic(traffic) if any(traffic.values()) else "nobody's"

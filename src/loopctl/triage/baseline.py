@@ -6,26 +6,19 @@ and rarity without a baseline twice (facts/log-triage.md).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final
 
-from loopctl.errors import LoopctlError
 from loopctl.triage.assemble import LogEvent
 from loopctl.triage.fingerprint import stack_fingerprint
 from loopctl.triage.severity import Severity, severity_of
 from loopctl.triage.templates import Masker
 
-SCHEMA: Final = 1
 _MOST_TEMPLATES: Final = 20_000
 _OVERFLOW: Final = "<more templates than are kept>"
 _RATE_CHANGED: Final = 3.0
-
-
-class BaselineError(LoopctlError):
-    """A stored baseline that cannot be read; say so and go on without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +47,6 @@ class Baseline:
                 ours[template] = Seen(before.count + seen.count, before.first_seen)
             lines[service] = lines.get(service, 0) + other.lines.get(service, 0)
         return Baseline(templates, lines)
-
-    def to_json(self) -> str:
-        """One JSON document, keys sorted."""
-        services = {
-            service: {
-                "lines": self.lines.get(service, 0),
-                "templates": {t: [s.count, s.first_seen] for t, s in templates.items()},
-            }
-            for service, templates in self.templates.items()
-        }
-        return json.dumps({"schema": SCHEMA, "services": services}, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """What `to_json` wrote; raises BaselineError for anything else."""
-        try:
-            document = json.loads(text)
-            if document["schema"] != SCHEMA:
-                raise BaselineError(f"a baseline of schema {document['schema']!r}, not {SCHEMA}")
-            services = document["services"]
-            templates = {
-                str(service): {
-                    str(t): Seen(int(count), str(first))
-                    for t, (count, first) in known["templates"].items()
-                }
-                for service, known in services.items()
-            }
-            return cls(templates, {str(s): int(known["lines"]) for s, known in services.items()})
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BaselineError(f"this is not a baseline: {error!r}") from error
 
 
 class Novelty(IntEnum):

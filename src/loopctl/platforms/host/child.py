@@ -21,6 +21,7 @@ from loopctl.platforms.host.limits import grace_s
 from loopctl.platforms.host.log_file import LogFile
 from loopctl.platforms.host.tcp_ports import accepts, listening_ports
 from loopctl.ports.platform import PlatformError
+from loopctl.process import signal_name
 from loopctl.redact import Redactor
 
 _DRAIN_S: Final = 1.0
@@ -184,14 +185,6 @@ def _start(launch: Launch, port: int) -> tuple[subprocess.Popen[bytes], int, int
 
 def _how(code: int) -> str:
     return f"exited with {code}" if code >= 0 else f"ended by {signal_name(-code)}"
-
-
-def signal_name(number: int) -> str:
-    """`SIGSEGV` for 11; the number itself for one without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def sentence(service: str, ended: Ended) -> str:

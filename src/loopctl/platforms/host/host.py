@@ -163,6 +163,7 @@ class Host:
     def _open_requests(self, name: str) -> RequestFile:
         path = self._place.state / "requests" / f"{name}.jsonl"
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return RequestFile(path)
         except OSError as error:
             raise PlatformError(

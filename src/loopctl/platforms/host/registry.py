@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopctl.errors import StorageError
+from loopctl.files import ensure_private_dir
 from loopctl.platforms.host.control import ProtocolError
 from loopctl.platforms.host.durable import read_json, write_json
 from loopctl.ports.platform import PlatformError
@@ -68,6 +69,8 @@ class Registry:
             for name, each in {**self._past, service: past}.items()
         }
         try:
+            # Whoever cleans up by hand deletes the folder: the services must still be stoppable.
+            ensure_private_dir(self._file.parent)
             write_json(self._file, {"v": 1, "services": services})
         except StorageError as error:
             raise PlatformError(error.what, where=error.where, hint=error.hint) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from datetime import datetime
 
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.platforms.host.control import Fields, ProtocolError
 from loopctl.ports.platform import Dead, Ready, Starting
+from loopctl.process import signal_name
 
 
 def revision(fields: Fields) -> Revision:
@@ -69,13 +69,6 @@ def _fault(fields: Fields, of: Revision) -> Fault:
         kind=FaultKind.EXIT_CODE if code >= 0 else FaultKind.SIGNAL,
         summary=fields.text("summary") + stopped,
         service=of.service,
-        value=str(code) if code >= 0 else _signal(-code),
+        value=str(code) if code >= 0 else signal_name(-code),
         quotes=tuple(Quote("log", each.text("source"), each.text("quote")) for each in quotes),
     )
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)

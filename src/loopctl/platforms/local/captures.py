@@ -127,13 +127,17 @@ def state_folder(host: HostClient, stop: Stop) -> Path:
         raise LogError(error.what, where=error.where, hint=error.hint) from None
 
 
-def host_is_alive(state: Path) -> int | None:
-    """The process of the host that owns a state folder, None when it has ended."""
+def living_host(state: Path) -> int | None:
+    """The process of the host that owns a state folder, None when it has ended.
+
+    Raises `OSError` when the record of it cannot be read.
+    """
     fields = read_json(state / "host.json")
-    if fields is None:
-        return None
-    host = ProcessId(fields.whole("pid"), fields.whole("started"))
-    return host.pid if is_alive(host) else None
+    with contextlib.suppress(ProtocolError):
+        if fields is not None:
+            host = ProcessId(fields.whole("pid"), fields.whole("started"))
+            return host.pid if is_alive(host) else None
+    return None
 
 
 def _stream(text: str) -> Literal["stdout", "stderr", "system"]:

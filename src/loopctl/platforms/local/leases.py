@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -128,15 +129,14 @@ class FileLeases:
 
 
 def _lock(guard: int, folder: Path, stop: Stop) -> None:
-    waited = 0.0
+    deadline = time.monotonic() + _GUARD_LIMIT_S
     while True:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if waited > _GUARD_LIMIT_S:
+            if time.monotonic() > deadline:
                 raise _unusable("another process keeps them locked", folder) from None
             stop.wait(0.02)
-            waited += 0.02
         else:
             return
 

@@ -40,7 +40,7 @@ class LocalLogs:
             for entry in heapq.merge(*readers, key=lambda each: each.at):
                 stop.remaining(0)
                 into(entry)
-            host = captures.host_is_alive(state)
+            host = captures.living_host(state)
         except OSError as error:
             raise _unreadable(error, state) from None
         gaps = [gap for reader in readers if (gap := reader.gap(host)) is not None]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from loopctl.errors import Problem, StorageError
+from loopctl.evidence.blobs import read_tree, tree_digest
 from loopctl.files import ensure_private_dir
 from loopctl.model.artifact import (
     Artifact,
@@ -40,6 +41,15 @@ from loopctl.redact import Secret
 _DEPLOY_S: Final = 120.0
 _ROUTE_S: Final = 60.0
 _STOP_S: Final = 30.0
+
+
+@contextlib.contextmanager
+def _only_port_errors() -> Iterator[None]:
+    """An answer that is none of the protocol, or not whole, is the platform's error."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise PlatformError(error.what, where=error.where, hint=error.hint) from None
 
 
 class LocalPlatform:
@@ -82,6 +92,7 @@ class LocalPlatform:
         """The identity that is locked: real project root, environment and service."""
         return self._place.target(service)
 
+    @_only_port_errors()
     def observe(self, service: str, stop: Stop) -> ServiceState | Absent:
         """Who serves the service now; without a host nobody does."""
         try:
@@ -90,6 +101,7 @@ class LocalPlatform:
             return Absent()
         return Absent() if state is None else answers.service_state(state)
 
+    @_only_port_errors()
     def find(self, key: DeployKey, stop: Stop) -> Present | Absent | Unknown:
         """Whether this deployment was made and its host still has it."""
         try:
@@ -103,6 +115,7 @@ class LocalPlatform:
             return Present(answers.revision(found))
         return Unknown("it is being deployed") if answer.flag("deploying") else Absent()
 
+    @_only_port_errors()
     def deploy(
         self,
         spec: ServiceSpec,
@@ -137,6 +150,7 @@ class LocalPlatform:
             answer = self._call("deploy", args, stop, _DEPLOY_S)
         return answers.revision(answer.part("revision"))
 
+    @_only_port_errors()
     def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
         """How far a revision is; with its host it is dead."""
         args = {"service": revision.service, "revision": revision.name}
@@ -145,16 +159,21 @@ class LocalPlatform:
         except HostAbsentError:
             return answers.gone(revision)
 
+    @_only_port_errors()
     def serves_content(self, revision: Revision, artifact: Artifact, stop: Stop) -> str | None:
         """None while the revision's own folder holds the artifact's files, else what differs."""
         try:
+            stored = Path(artifact.location)
+            if tree_digest(read_tree(stored)) != artifact.digest:
+                return f"the stored image is not {artifact.digest} any more"
             running = self._host.state(stop) / "revisions" / revision.name
-            return content.difference(Path(artifact.location), running, stop)
+            return content.difference(stored, running, stop)
         except OSError as error:
             raise PlatformError(
                 f"the artifact cannot be read: {error.strerror}", where=artifact.location
             ) from None
 
+    @_only_port_errors()
     def route(self, service: str, want: Traffic, held: Held, stop: Stop) -> ServiceState:
         """Send the service's traffic there; a revision that was stopped is started again first."""
         args = {"service": service, "traffic": dict(want), "fence": held.fence}
@@ -191,11 +210,3 @@ class LocalPlatform:
     ) -> Fields:
         with _only_port_errors():
             return self._host.call(verb, args, stop, timeout_s)
-
-
-@contextlib.contextmanager
-def _only_port_errors() -> Iterator[None]:
-    try:
-        yield
-    except ProtocolError as error:
-        raise PlatformError(error.what, where=error.where, hint=error.hint) from None

@@ -60,7 +60,7 @@ class LocalReceipts:
                     gaps.see(item, inside=window.since <= item.at <= until)
                 elif window.since <= item.at <= until and _wanted(item, window):
                     into(item)
-            gaps.end(alive=captures.host_is_alive(state) is not None)
+            gaps.end(alive=captures.living_host(state) is not None)
         except OSError as error:
             raise LogError(
                 f"the request log cannot be read: {error.strerror}", where=str(state)
