@@ -143,3 +143,38 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine() -> None:
         answer = HttpProber().get(url, 5, False, Stop(10))
     assert isinstance(answer, Answer)
     assert answer.body == "direct"
+
+
+def test_a_silent_service_does_not_hold_up_whoever_stops() -> None:
+    asked, stop = threading.Event(), Stop()
+
+    def say_nothing(connection: socket.socket) -> None:
+        asked.set()
+        connection.recv(1)
+
+    def interrupt() -> None:
+        asked.wait(5)
+        stop.stop("SIGINT")
+
+    with server(say_nothing) as url:
+        stopper = threading.Thread(target=interrupt)
+        stopper.start()
+        with pytest.raises(Stopped, match="SIGINT"):
+            PROBER.get(url, 60, False, stop)
+        stopper.join()
+
+
+def test_a_head_that_trickles_is_late_as_a_whole() -> None:
+    def trickle(connection: socket.socket) -> None:
+        connection.settimeout(0.05)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X-More: 1\r\n")
+            try:
+                if not connection.recv(1):
+                    return
+            except TimeoutError:
+                continue
+
+    with server(trickle) as url:
+        assert probe(url, 0.4) == Unreachable("no whole answer within 0.4 s")

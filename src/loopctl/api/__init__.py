@@ -21,17 +21,21 @@ from loopctl.api.looking_back import find, kept_logs, log_line, report, runs, wo
 from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.api.running import RunResult, Subscriber, down, refuse_later, run
 from loopctl.api.showing import event_document, print_brief, result_document, view
+from loopctl.console.view import View
 from loopctl.journal.history import RunSummary
 from loopctl.journal.worklog import Worklog
+from loopctl.model.events import Event
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 
 __all__ = [
+    "Event",
     "Plan",
     "RunOptions",
     "RunResult",
     "RunSummary",
     "Subscriber",
+    "View",
     "Worklog",
     "doctor",
     "down",

@@ -44,7 +44,11 @@ Start = Annotated[
 ]
 MaxCycles = Annotated[
     int | None,
-    typer.Option(min=1, envvar="LOOPCTL_MAX_CYCLES", help="At most so many times round."),
+    typer.Option(
+        min=1,
+        envvar="LOOPCTL_MAX_CYCLES",
+        help="At most so many times round; this version goes once.",
+    ),
 ]
 Deadline = Annotated[
     str | None, typer.Option(envvar="LOOPCTL_DEADLINE", help="Stop after this long: 90s, 1h.")
@@ -56,7 +60,12 @@ Confirm = Annotated[
     str | None, typer.Option(metavar="ENV", help="Name the protected environment you mean.")
 ]
 AllowDirty = Annotated[
-    bool, typer.Option("--allow-dirty", envvar="LOOPCTL_ALLOW_DIRTY", help="Where refused.")
+    bool,
+    typer.Option(
+        "--allow-dirty",
+        envvar="LOOPCTL_ALLOW_DIRTY",
+        help="Where a platform refuses a dirty tree; local never does.",
+    ),
 ]
 Create = Annotated[
     bool, typer.Option("--create", envvar="LOOPCTL_CREATE", help="New services on protected.")

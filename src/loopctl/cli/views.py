@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from loopctl import api
@@ -19,10 +19,35 @@ def watching(settings: Settings) -> Iterator[Sequence[api.Subscriber]]:
         subscribers.append(lambda event: output.line(api.event_document(event)))
     with contextlib.ExitStack() as open_views:
         if not settings.quiet:
-            view = api.view(verbose=settings.verbose, color=settings.color)
-            open_views.callback(view.close)
-            subscribers.append(view)
+            guarded = Guarded(api.view(verbose=settings.verbose, color=settings.color))
+            open_views.callback(guarded.close)
+            subscribers.append(guarded)
         yield subscribers
+
+
+class Guarded:
+    """A view whose faults are told once and harm no run: it only looks on."""
+
+    def __init__(self, view: api.View) -> None:
+        self._view = view
+        self._failed = False
+
+    def __call__(self, event: api.Event) -> None:
+        """Hand the event on, unless the view has failed before."""
+        if not self._failed:
+            self._try(lambda: self._view(event))
+
+    def close(self) -> None:
+        """Close the view."""
+        self._try(self._view.close)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the run is worth more than its picture
+            if not self._failed:
+                output.warn(f"loopctl: the view has failed, the run goes on: {error!r}")
+            self._failed = True
 
 
 def result(worklog: api.Worklog, folder: Path, settings: Settings) -> None:

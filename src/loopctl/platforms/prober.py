@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import socket
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from loopctl.errors import Stopped
 from loopctl.platforms.host.proxy_headers import OWN_ANSWER
 from loopctl.ports.probe import Answer, Unreachable
-from loopctl.process import Stop
+from loopctl.process import Stop, TaskScope
 
 if TYPE_CHECKING:
     import httpx
 
+_LOOKS_EVERY_S: Final = 0.05
 _LONGEST_BODY: Final = 64 * 1024
 _OWN_ANSWER: Final = OWN_ANSWER.decode("ascii")
 
@@ -32,14 +37,23 @@ class HttpProber:
         limit = stop.remaining(timeout_s)
         began = time.monotonic()
         try:
-            with self._client.stream(
-                "GET", url, timeout=limit, follow_redirects=follow_redirects
-            ) as response:
-                body = _read(response, began + limit, stop)
+            with (
+                _Watched(stop, limit) as watched,
+                self._client.stream(
+                    "GET",
+                    url,
+                    timeout=limit,
+                    follow_redirects=follow_redirects,
+                    extensions={"trace": watched.see},
+                ) as response,
+            ):
+                body = _read(response, began + limit)
         except httpx.TimeoutException:
-            return Unreachable(f"no whole answer within {limit:.3g} s")
+            return _late(limit)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Unreachable(_one_line(error))
+            stop.remaining(0)
+            late = time.monotonic() >= began + limit
+            return _late(limit) if late else Unreachable(_one_line(error))
         return Answer(
             status=response.status_code,
             latency_s=time.monotonic() - began,
@@ -61,14 +75,64 @@ class HttpProber:
         )
 
 
-def _read(response: httpx.Response, deadline: float, stop: Stop) -> bytes:
+class _Watched:
+    """Cuts the connections of one probe when it is stopped, or when its time is up.
+
+    httpx's own limits are for each operation: a chain of redirects, or a head that comes byte by
+    byte, would outlast them all, and a blocked read hears of no signal.
+    """
+
+    def __init__(self, stop: Stop, limit: float) -> None:
+        self._stop = stop
+        self._deadline = time.monotonic() + limit
+        self._over = Stop()
+        self._scope = TaskScope(Stop())
+        self._sockets: list[socket.socket] = []
+
+    def see(self, name: str, info: Mapping[str, Any]) -> None:
+        """Told by httpcore of every step; a connection that was made is one to cut."""
+        if name.endswith(("connect_tcp.complete", "start_tls.complete")):
+            made = info["return_value"].get_extra_info("socket")
+            if made is not None:
+                self._sockets.append(made)
+            if self._is_up():
+                self._cut()
+
+    def __enter__(self) -> Self:
+        self._scope.__enter__()
+        self._scope.start("probe", self._watch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.stop("the probe has ended")
+        self._scope.__exit__(None, None, None)
+
+    def _watch(self, _: Stop) -> None:
+        with contextlib.suppress(Stopped):
+            while not self._is_up():
+                self._over.wait(_LOOKS_EVERY_S)
+            self._cut()
+
+    def _is_up(self) -> bool:
+        return self._stop.reason is not None or time.monotonic() >= self._deadline
+
+    def _cut(self) -> None:
+        for each in list(self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+def _late(limit: float) -> Unreachable:
+    return Unreachable(f"no whole answer within {limit:.3g} s")
+
+
+def _read(response: httpx.Response, deadline: float) -> bytes:
     """The body, cut; an answer that trickles on beyond the deadline is none."""
     import httpx  # noqa: PLC0415
 
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk[: _LONGEST_BODY - len(body)]
-        stop.remaining(0)
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("the answer goes on and on")
     return bytes(body)

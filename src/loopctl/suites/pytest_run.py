@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from loopctl.model.evidence import CaseStatus, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.ports.suite import SuiteContext
-from loopctl.process import Exit, Stop
+from loopctl.process import Exit, Stop, signal_name
 from loopctl.suites.progress import Progress
 from loopctl.suites.pytest_command import pytest_command
 from loopctl.suites.pytest_process import TEST_TIMEOUT, Watch, run_pytest
@@ -149,7 +148,4 @@ def _manner(ended: Exit) -> str:
     """How a process ended, in words."""
     if ended.code >= 0:
         return f"ended with exit code {ended.code}"
-    try:
-        return f"was killed by {signal.Signals(-ended.code).name}"
-    except ValueError:
-        return f"was killed by signal {-ended.code}"
+    return f"was killed by {signal_name(-ended.code)}"
