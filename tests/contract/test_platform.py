@@ -391,6 +391,32 @@ def test_what_the_running_revision_holds_is_compared_with_the_artifact(rig: Loca
     assert told == "main.py has another mode, web.py has other content"
 
 
+def test_the_address_of_a_retired_revision_leads_to_what_serves(rig: LocalRig) -> None:
+    held = rig.hold()
+    first = rig.deploy(SERVE, held, share="all")
+    told = rig.ready(first).url
+    newest = first
+    for _ in range(6):
+        newest = rig.deploy(SERVE, held)
+        rig.ready(newest)
+        rig.platform.route("chat", {newest.name: 100}, held, rig.stop)
+        assert get(told)[0] == 200, "whoever was told the address goes on being answered"
+    wait_for(lambda: state_of(rig).revision(first.name) is None)
+    assert get(told) == (200, newest.name)
+    rig.platform.down("chat", held, rig.stop)
+    assert not listens(told)
+
+
+def test_the_address_of_a_revision_that_died_leads_to_nobody(rig: LocalRig) -> None:
+    held = rig.hold()
+    rig.ready(rig.deploy(SERVE, held, share="all"))
+    mortal = "import os, threading\nthreading.Timer(1, os._exit, [3]).start()\n" + SERVE
+    candidate = rig.deploy(mortal, held)
+    own = rig.ready(candidate).url
+    rig.dead(candidate)
+    assert get(own)[0] == 503
+
+
 def test_a_stored_image_that_was_edited_with_its_revision_is_told(rig: LocalRig) -> None:
     held = rig.hold()
     artifact = rig.artifact(SERVE)

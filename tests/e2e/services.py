@@ -17,12 +17,17 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 65536  # one write an answer, or delayed acknowledgements cost 40 ms each
 
     def do_GET(self):
-        body = json.dumps({"status": "healthy", "revision": os.environ["K_REVISION"]}).encode()
+        body = self.answer() if self.path == "/through" else self.own()
         self.send_response(STATUS)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def own(self):
+        return json.dumps({"status": "healthy", "revision": os.environ["K_REVISION"]}).encode()
+
+    answer = own
 
     def log_message(self, *_):
         pass
@@ -51,7 +56,7 @@ ASKS = "def test_it_answers():\n    assert 'healthy' in ask()\n"
 def tiny_service(project: Project, name: str = "web", prelude: str = "") -> dict[str, Any]:
     """Write a service of a few lines; its part of the loop file. `prelude` runs before it listens.
 
-    `STATUS` is what it answers every GET with.
+    `STATUS` is what it answers every GET with; `Handler.answer` makes the body of /through.
     """
     project.write(f"{name}/service.py", _TINY.replace("#PRELUDE#", prelude))
     return {

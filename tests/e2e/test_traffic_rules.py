@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
+
 from load import Load
 from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
@@ -82,6 +85,31 @@ def test_several_services_go_in_waves_and_one_that_fails_holds_back_all(project:
     assert project.serving("two") == before
     assert {left["changed_by_run"] for left in second.result["left"]} == {False}
     assert second.service("store")["serving_percent"] == 0
+
+
+def test_candidates_are_tested_with_the_candidates_beside_them(project: Project) -> None:
+    services = {name: tiny_service(project, name) for name in ("store", "web")}
+    services["web"]["needs"] = ["store"]
+    services["web"]["run"]["env"] = {"STORE_URL": "${services.store.url}"}
+    asks_store = """
+import urllib.request
+def behind(url=os.environ["STORE_URL"] + "/hello"):
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.read()
+Handler.answer = lambda self: behind()
+"""
+    tiny_service(project, "web", asks_store)
+    suites = [
+        suite(project, "def test_it():\n    assert '-00001-' in ask('/through')\n", target="web")
+    ]
+    project.loop("two", services=services, suites=suites)
+    project.commit()
+    assert project.run("two").code == 0
+    suite(project, "def test_it():\n    assert '-00002-' in ask('/through')\n", target="web")
+    second = project.run("two")
+    assert second.code == 0, str(second)
+    with urllib.request.urlopen(second.service("web")["url"] + "/through", timeout=5) as answer:
+        assert json.load(answer)["revision"] == second.service("store")["revision"]
 
 
 def test_a_gated_service_is_asked_before_anything_is_done(project: Project) -> None:

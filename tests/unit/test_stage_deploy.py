@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import BEGAN, FakePlatform
+from fakes import BEGAN, FakePlatform, serving
 from loop_rig import RUN_ID, a_journal, a_service, held, written
 
 from loopctl.model.artifact import Artifact, ArtifactKind
 from loopctl.model.events import (
     Event,
+    HealthJudged,
     ImageBuilt,
     Intent,
     Result,
@@ -133,43 +134,59 @@ def test_after_one_failed_the_next_is_not_deployed(tmp_path: Path) -> None:
     assert dock.platform.effects("deploy") == ["deploy chat none"]
 
 
-def test_references_are_filled_with_stable_addresses_never_a_candidates(tmp_path: Path) -> None:
+def test_references_lead_to_the_candidates_beside_and_to_what_serves_of_others(
+    tmp_path: Path,
+) -> None:
     env = {
         "CHAT": "${services.chat.url}/api",
+        "STOCK": "${services.stock.url}",
         "PAY": "${services.payments.ws_url}",
         "PLAIN": "x",
         "UNSET": None,
     }
-    worker = a_service("worker", needs=("chat", "payments"), run=RunSpec(env=env))
+    needs = ("chat", "stock", "payments")
+    worker = a_service("worker", needs=needs, run=RunSpec(env=env))
     dock = Dock(tmp_path, (a_service("chat"),), (worker,))
+    dock.platform.states["stock"] = serving("stock", {"stock-old": 100})
     dock.deploy(wave=0)
+    own = HealthJudged(
+        "chat-new",
+        healthy=True,
+        url="http://own.chat",
+        ws_url="ws://own.chat",
+        probes=1,
+        duration_s=0.1,
+    )
+    dock.journal.append(own, service="chat")
     dock.deploy(wave=1)
     assert dock.platform.environments["worker"] == {
-        "CHAT": "http://127.0.0.1/chat/api",
+        "CHAT": "http://own.chat/api",
+        "STOCK": "http://127.0.0.1/stock",
         "PAY": "ws://pay.example",
         "PLAIN": "x",
     }
 
 
-def test_a_reference_to_what_is_not_needed_is_told_with_what_to_do(tmp_path: Path) -> None:
-    worker = a_service("worker", run=RunSpec(env={"CHAT": "${services.chat.url}"}))
+def test_a_reference_to_what_has_no_address_is_told_with_what_to_do(tmp_path: Path) -> None:
+    worker = a_service("worker", run=RunSpec(env={"GHOST": "${services.ghost.url}"}))
     dock = Dock(tmp_path, (worker,))
+    dock.platform.states["ghost"] = None
     outcome = dock.deploy()
     assert outcome.kind is OutcomeKind.ERRORED
-    assert outcome.faults[0].hint == "add chat to the needs of worker"
+    assert outcome.faults[0].hint == "add ghost to the needs of worker"
     assert dock.platform.effects("deploy") == []
 
 
 def test_nothing_is_deployed_behind_a_service_whose_serving_revision_is_dead(
     tmp_path: Path,
 ) -> None:
-    dock = Dock(tmp_path, (a_service("chat"),), (a_service("worker", needs=("chat",)),))
+    dock = Dock(tmp_path, (a_service("worker", needs=("chat",)),))
+    dock.platform.states["chat"] = serving("chat", {"chat-old": 100})
     last_words = (Quote("log", "chat/chat-old#7", "FATAL: giving up"),)
     fault = Fault(FaultKind.EXIT_CODE, "chat exited with 3", "chat", "3", last_words)
     dock.platform.statuses["chat-old"] = [Dead(fault)]
 
-    assert dock.deploy(wave=0).kind is OutcomeKind.OK, "what replaces it needs it not"
-    outcome = dock.deploy(wave=1)
+    outcome = dock.deploy()
 
     assert outcome.kind is OutcomeKind.ERRORED
     assert outcome.detail == "chat-old serves chat and is dead: chat exited with 3"

@@ -68,7 +68,11 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """It accepts connections; `url` is the revision's OWN address, whatever the traffic."""
+    """It accepts connections; `url` is the revision's OWN address, whatever the traffic.
+
+    The address outlives the revision's time: other services were told it. Once the revision has
+    had traffic and is retired, its address leads to what serves.
+    """
 
     url: str
     ws_url: str

@@ -13,7 +13,7 @@ from loopctl.model.events import Intent, RevisionDeployed, Routed, ServiceObserv
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
-from loopctl.model.references import Endpoint, fill
+from loopctl.model.references import Endpoint, fill, mentioned
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError
@@ -87,22 +87,22 @@ class Deploy:
         stop: Stop,
     ) -> Revision:
         key = DeployKey(self._todo.run_id, journal.cycle, spec.name, artifact.digest)
-        env = self._environment(spec, stop)
+        env = self._environment(spec, journal.fold.cycle(), stop)
         with journal.effect(Intent("deploy", str(key), {"share": share}), service=spec.name):
             return self._platform.deploy(spec, artifact, key, env, share, self._held(), stop)
 
-    def _environment(self, spec: ServiceSpec, stop: Stop) -> Mapping[str, str]:
-        """The service's own environment, with the stable addresses of what it refers to.
+    def _environment(self, spec: ServiceSpec, cycle: CycleRecord, stop: Stop) -> Mapping[str, str]:
+        """The service's own environment, with the addresses of what it refers to.
 
-        A revision is immutable: a candidate's own address would be gone with the candidate.
+        A candidate is told the own addresses of the candidates beside it: what is tested is what
+        is promoted together. Of other services it is told what serves.
         """
         endpoints = {name: Endpoint.of(url) for name, url in self._todo.gated.items()}
-        for need in spec.needs:
-            state = None if need in endpoints else self._platform.observe(need, stop)
-            if isinstance(state, ServiceState):
-                self._refuse_dead(state, stop)
-                endpoints[need] = Endpoint(state.url, state.ws_url)
         given = spec.run.env or {}
+        referred = set().union(*(mentioned(value) for value in given.values() if value))
+        for need in sorted(referred | set(spec.needs)):
+            if need not in endpoints:
+                endpoints.update(self._endpoint(need, cycle, stop))
         try:
             return {k: fill(v, endpoints) for k, v in given.items() if v is not None}
         except KeyError as error:
@@ -111,6 +111,18 @@ class Deploy:
                 where=spec.name,
                 hint=f"add {error.args[0]} to the needs of {spec.name}",
             ) from error
+
+    def _endpoint(self, service: str, cycle: CycleRecord, stop: Stop) -> Mapping[str, Endpoint]:
+        """The address by the service's name; empty where it has none yet."""
+        record = cycle.services.get(service)
+        health = record.health if record is not None and record.revision is not None else None
+        if health is not None and health.url is not None and health.ws_url is not None:
+            return {service: Endpoint(health.url, health.ws_url)}
+        state = self._platform.observe(service, stop)
+        if isinstance(state, Absent):
+            return {}
+        self._refuse_dead(state, stop)
+        return {service: Endpoint(state.url, state.ws_url)}
 
     def _refuse_dead(self, state: ServiceState, stop: Stop) -> None:
         """Tests of a service that calls a dead one would blame whoever was deployed now."""

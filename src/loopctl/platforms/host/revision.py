@@ -69,6 +69,11 @@ class LiveRevision:
         return self._process is not None and self._process.alive and not self._stopping
 
     @property
+    def retired(self) -> bool:
+        """Whether it was stopped for want of traffic, rather than having died."""
+        return self._stopping and not self.process.alive
+
+    @property
     def process(self) -> ServiceProcess:
         """The process it has, or had last."""
         assert self._process is not None, "used before it was started"
@@ -125,6 +130,10 @@ class LiveRevision:
     async def close(self) -> None:
         """End it for ever: process, front door, log."""
         await self.door.close()
+        await self.end()
+
+    async def end(self) -> None:
+        """End process and log for ever; its front door stays for whoever still knows it."""
         await self.stop()
         self._log.close()
 

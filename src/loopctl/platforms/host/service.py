@@ -19,6 +19,8 @@ from loopctl.ports.platform import PlatformError
 DRAIN_S: Final = 10.0
 #: Revisions whose folder is kept, so that traffic can go back to them.
 KEPT_REVISIONS: Final = 5
+#: Addresses of forgotten revisions that still lead to what serves.
+KEPT_ADDRESSES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Service:
         self._requests = requests
         self._door = self.new_door()
         self._traffic = Traffic({})
+        self._forgotten: list[FrontDoor] = []
         self._background: set[asyncio.Task[None]] = set()
 
     def new_door(self) -> FrontDoor:
@@ -120,7 +123,8 @@ class Service:
         for task in list(self._background):
             task.cancel()
         self._traffic = Traffic({})
-        await self._door.close()
+        for door in (self._door, *self._forgotten):
+            await door.close()
         await asyncio.gather(*(self._remove(each) for each in list(self.revisions.values())))
         self._requests.close()
 
@@ -134,12 +138,18 @@ class Service:
                 self._later(self._retire(revision))
 
     def _apply_routes(self) -> None:
-        """Let the front door follow the traffic; with nobody alive to serve it answers 503."""
+        """Let the front door follow the traffic; with nobody alive to serve it answers 503.
+
+        So do the own addresses of retired revisions: a service that was deployed beside one was
+        told that address, and goes on calling it.
+        """
         shares = [
             (self.revisions[name].upstream, percent) for name, percent in self._traffic.now.items()
         ]
         alive = any(self.revisions[name].process.alive for name in self._traffic.now)
-        self._door.set_routes(shares if alive else [])
+        retired = [each.door for each in self.revisions.values() if each.retired]
+        for door in (self._door, *retired, *self._forgotten):
+            door.set_routes(shares if alive else [])
 
     def _apply_routes_after(self, _ended: object) -> None:
         self._apply_routes()
@@ -152,14 +162,25 @@ class Service:
         )
         if not self._traffic.keeps(name):
             await revision.stop()
+            self._apply_routes()
             await self._prune()
 
     async def _prune(self) -> None:
-        """Forget the oldest revisions that have ended."""
+        """Forget the oldest revisions that have ended; their addresses lead to what serves."""
         by_age = sorted(self.revisions.values(), key=lambda each: -each.label.number)
         for revision in by_age[KEPT_REVISIONS:]:
             if not revision.process.alive and not self._traffic.keeps(revision.label.name):
-                await self._remove(revision)
+                await self._forget(revision)
+
+    async def _forget(self, revision: LiveRevision) -> None:
+        if self.revisions.pop(revision.label.name, None) is None:
+            return
+        self._forgotten.append(revision.door)
+        while len(self._forgotten) > KEPT_ADDRESSES:
+            await self._forgotten.pop(0).close()
+        self._apply_routes()
+        await revision.end()
+        await asyncio.to_thread(remove_folder, revision.folder)
 
     async def _remove(self, revision: LiveRevision) -> None:
         if self.revisions.pop(revision.label.name, None) is not None:
