@@ -10,7 +10,8 @@ from loop_rig import a_journal, a_service, written
 
 from loopctl.errors import Stopped
 from loopctl.model.events import Event, Left, NotChecked, RevisionDeployed, ServiceObserved
-from loopctl.ports.platform import PlatformError
+from loopctl.model.finding import Fault, FaultKind
+from loopctl.ports.platform import Dead, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.leaving import look_around
 
@@ -74,3 +75,11 @@ def test_a_service_that_cannot_be_observed_is_told(tmp_path: Path, error: BaseEx
     (told,) = written(end.events, NotChecked)
     assert isinstance(told, NotChecked)
     assert told.what == "who serves chat now"
+
+
+def test_a_revision_that_serves_and_is_dead_is_told_with_its_death(tmp_path: Path) -> None:
+    end = End(tmp_path)
+    fault = Fault(FaultKind.EXIT_CODE, "chat exited with 3 after 9 s", "chat", "3")
+    end.platform.statuses["chat-old"] = [Dead(fault)]
+    (left,) = end.look(frozenset({"chat-old"}))
+    assert (left.dead, left.verified) == ("chat exited with 3 after 9 s", True)

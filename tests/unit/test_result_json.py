@@ -33,8 +33,8 @@ CONTRACT = """
  "changes": {"fixed": [], "new": [], "persisting": []},
  "left": [{"service": "chat", "traffic": {"chat-00001-k7q": 100}, "verified": true, "changed_by_run": true}]}
 """  # noqa: E501 - the contract's own lines
-ADDED = {"reasons"}
-"""Keys that the sample does not show: the contract asks for a not-run suite's reason."""
+ADDED = {"reasons", "dead"}
+"""Keys that the sample does not show: why a suite was not run, and how what serves has died."""
 FREE = ("grades", "traffic")
 """Objects whose keys are data."""
 STATUSES = ("passed", "failed", "broken", "skipped", "flaky", "timeout", "lost")

@@ -30,14 +30,14 @@ def load(
 def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]:
     """Load each loop for its default environment; all loops here where none is named.
 
+    Files beside the loops that are only parts of them are checked through the loops that name them.
     Raises `UsageError` with every problem of every file. Keys of a later version are no problem
     here: they stand in `Plan.later`.
     """
-    from loopctl.loopfile.find import loop_names
     from loopctl.triage.loading import load_catalogue
 
     here = cwd or Path.cwd()
-    names = list(loops) or list(loop_names(here))
+    names, parts = (list(loops), frozenset[str]()) if loops else _loops_here(here)
     if not names:
         raise UsageError("there is no loop file here", [Problem("no loops/*.yaml was found")])
     plans: list[Plan] = []
@@ -49,10 +49,21 @@ def validate(loops: Sequence[str], *, cwd: Path | None = None) -> Sequence[Plan]
                 load_catalogue(plan.signatures)
             plans.append(plan)
         except UsageError as error:
-            problems += error.problems
+            if name not in parts:
+                problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise UsageError(f"{len(problems)} problem{'s' * (len(problems) > 1)}", problems)
     return plans
+
+
+def _loops_here(here: Path) -> tuple[list[str], frozenset[str]]:
+    """The names of all loops here; those of them that need not be loops of their own."""
+    from loopctl.loopfile.find import find_loop, loop_names
+    from loopctl.loopfile.parts import parts_of_others
+
+    paths = {name: find_loop(name, here) for name in loop_names(here)}
+    parts = parts_of_others(tuple(paths.values()), os.environ)
+    return list(paths), frozenset(name for name, path in paths.items() if path in parts)
 
 
 def schema() -> Mapping[str, object]:

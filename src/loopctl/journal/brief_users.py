@@ -54,9 +54,10 @@ def _left(left: Left, cycle: CycleRecord | None) -> str:
     verified = ", verified" if left.verified else ", NOT verified"
     if first:
         verified = ", its first revision, which serves UNVERIFIED"
+    dead = f", DEAD ({one_line(left.dead, 160)})" if left.dead else ""
     changed = ", changed by this run" if left.changed_by_run else ", not changed by this run"
     name = one_line(left.service, 63)
-    return f"{name}: {traffic(left.traffic)}{since}{verified if serves else ''}{changed}"
+    return f"{name}: {traffic(left.traffic)}{since}{dead}{verified if serves else ''}{changed}"
 
 
 def changed_anything(worklog: Worklog) -> bool:

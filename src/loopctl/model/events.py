@@ -358,7 +358,7 @@ class NotChecked:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What serves a service when the run is over."""
+    """What serves a service when the run is over. `dead` says how what serves has died."""
 
     service: str
     traffic: Mapping[str, int]
@@ -366,6 +366,7 @@ class Left:
     changed_by_run: bool
     since: datetime | None = None
     url: str | None = None
+    dead: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

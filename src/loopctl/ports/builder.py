@@ -32,6 +32,10 @@ class BuildError(PortError):
         self.quotes = quotes
 
 
+class BuildStorageError(BuildError):
+    """The machine could not keep what a build makes: the source and its steps are not at fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One step of a build, as it ends. `cached`: the step's result came from a cache."""

@@ -222,6 +222,7 @@ def _left(left: Left) -> Document:
         "traffic": dict(left.traffic),
         "verified": left.verified,
         "changed_by_run": left.changed_by_run,
+        "dead": left.dead,
     }
 
 

@@ -23,7 +23,7 @@ from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import ServiceSpec, SuiteSpec
 from loopctl.model.state import OutcomeKind
-from loopctl.ports.builder import Builder, BuildError
+from loopctl.ports.builder import Builder, BuildError, BuildStorageError
 from loopctl.ports.source import SourceError, Sources
 from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop, in_parallel
@@ -70,6 +70,10 @@ class Build:
         try:
             with stop.child(spec.build.timeout_s) as limited:
                 proof = self._built(spec, journal, limited)
+        except BuildStorageError as error:
+            summary = f"{spec.name}: {error.what}"
+            fault = Fault(FaultKind.STORAGE, summary, spec.name, hint=error.hint)
+            return Outcome(OutcomeKind.ERRORED, summary, (fault,))
         except BuildError as error:
             return _failed(spec, error)
         except Stopped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
@@ -10,7 +11,7 @@ from loopctl.journal.worklog import ServiceRecord
 from loopctl.model.artifact import ServiceState
 from loopctl.model.events import Left, NotChecked, ServiceObserved
 from loopctl.model.plan import ServiceSpec
-from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.ports.platform import Absent, Dead, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.traffic import shares
 
@@ -42,8 +43,24 @@ def look_around(
         journal.append(ServiceObserved("end", found), service=spec.name)
         if found is not None:
             record = journal.fold.cycle().services[spec.name]
-            left.append(_left(found, record, verified.get(spec.name, frozenset()), green))
+            seen = _left(found, record, verified.get(spec.name, frozenset()), green)
+            left.append(replace(seen, dead=_death(found, platform, stop)))
     return tuple(left)
+
+
+def _death(state: ServiceState, platform: Platform, stop: Stop) -> str | None:
+    """How a revision that takes traffic has died; None while all of them live."""
+    for name in shares(state):
+        revision = state.revision(name)
+        if revision is None:
+            return f"{name} is gone"
+        try:
+            status = platform.status(revision, stop)
+        except (PlatformError, Stopped):
+            continue
+        if isinstance(status, Dead):
+            return status.fault.summary
+    return None
 
 
 def _left(
