@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -20,7 +21,7 @@ from loopctl.errors import Stopped
 from loopctl.evidence.blobs import blob_of, read_tree, tree_digest
 from loopctl.model.artifact import Artifact, SourceTree
 from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, ServiceSpec
-from loopctl.ports.builder import BuildError, Progress
+from loopctl.ports.builder import BuildError, BuildStorageError, Progress
 from loopctl.ports.source import SourceError
 from loopctl.process import Stop
 from loopctl.redact import Redactor
@@ -402,15 +403,30 @@ def test_an_image_that_is_gone_proves_nothing(repository: Path, workshop: Worksh
 def test_a_step_that_leaves_a_pipe_is_an_error_and_never_a_wait(
     repository: Path, workshop: Workshop
 ) -> None:
-    with pytest.raises(BuildError, match="neither a file nor a link"):
+    with pytest.raises(BuildError, match="neither a file nor a link") as raised:
         workshop.build(read(repository), "mkfifo pipe")
+    assert not isinstance(raised.value, BuildStorageError)
 
 
 def test_images_that_cannot_be_kept_are_named(repository: Path, tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)
     workshop.images.write_text("a file where the folder belongs")
-    with pytest.raises(BuildError, match=r"cannot write .*images"):
+    with pytest.raises(BuildStorageError, match=r"cannot write .*images"):
         workshop.build(read(repository))
+
+
+def test_a_disk_that_fills_during_a_build_is_no_fault_of_its_steps(
+    repository: Path, tmp_path: Path
+) -> None:
+    workshop = Workshop(tmp_path)
+
+    def full(progress: Progress) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(BuildStorageError, match="No space left on device") as raised:
+        workshop.builder.build(spec("true"), read(repository), workshop.log, full, Stop(30))
+    assert raised.value.hint == "free some disk or choose --runs-dir"
+    assert not workshop.left_over()
 
 
 def test_only_the_newest_images_of_earlier_runs_are_kept(repository: Path, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import worklogs
 
 from loopctl.journal.brief import MOST_LINES, Role, brief
 from loopctl.journal.fold import fold
-from loopctl.model.events import CommitChanged, Left
+from loopctl.model.events import CommitChanged, Left, Payload, SuiteStarted
 from loopctl.model.evidence import CaseStatus
-from loopctl.model.finding import Quote, Why
+from loopctl.model.finding import FaultKind, Quote, Why
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
 
@@ -74,6 +74,66 @@ def test_the_command_finds_runs_that_are_kept_elsewhere() -> None:
 
     assert told.of(Role.NEXT)[0] == f"loopctl --runs-dir '/var/my runs' report {worklogs.RUN_ID}"
     assert told.of(Role.REPORT) == (str(folder / "worklog.md"),)
+
+
+def test_what_shows_the_cause_comes_before_a_new_run() -> None:
+    told = brief(worklogs.undelivered({worklogs.OLD: 100}).worklog())
+
+    assert told.of(Role.NEXT) == (
+        f"tail -n 50 .loopctl/runs/{worklogs.RUN_ID}/logs/1/chat.jsonl",
+        f"loopctl logs {worklogs.RUN_ID} chat",
+        "loopctl run golden-path --env local",
+    )
+
+
+def test_a_proposed_remedy_stands_between_the_cause_and_a_new_run() -> None:
+    told = brief(worklogs.red().worklog())
+
+    assert told.of(Role.NEXT) == (
+        f"less .loopctl/runs/{worklogs.RUN_ID}/suites/1/p1-critical/stdout.txt",
+        "git revert 19d714b3b",
+        "loopctl run golden-path --env local",
+    )
+
+
+def test_a_new_run_names_the_protected_environment_and_where_the_runs_are() -> None:
+    run = replace(worklogs.RUN, protected=True, environment="prod", loop_file="/srv/a b.yml")
+    script = worklogs.Script(run).until_health({worklogs.OLD: 100})
+    script.stage(State.HEALTH, OutcomeKind.FAILED, "it died")
+    script.ended(Verdict.UNDELIVERED, 5, StopReason.NEEDS_HUMAN)
+
+    told = brief(script.worklog(), Path("/var/my runs/runs", worklogs.RUN_ID))
+
+    assert told.of(Role.NEXT)[-1] == (
+        "loopctl --runs-dir '/var/my runs' run '/srv/a b.yml' --env prod --confirm prod"
+    )
+
+
+@pytest.mark.parametrize("kind", [FaultKind.EXIT_CODE, FaultKind.SIGNAL])
+def test_the_log_of_a_service_that_died_under_test_comes_before_the_tests(kind: FaultKind) -> None:
+    died = replace(worklogs.EXITED, kind=kind)
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    started = SuiteStarted("suites/1/p1-critical", 4)
+    inside: list[tuple[Payload, str | None, str | None]] = [(started, None, "p1-critical")]
+    script.stage(State.VERIFY, OutcomeKind.FAILED, "it died", (died,), inside).collected_logs()
+    script.ended(Verdict.RED, 1, StopReason.NEEDS_HUMAN)
+
+    first, second, _ = brief(script.worklog()).of(Role.NEXT)
+
+    assert first == f"tail -n 50 .loopctl/runs/{worklogs.RUN_ID}/logs/1/chat.jsonl"
+    assert second == f"loopctl logs {worklogs.RUN_ID} chat"
+
+
+def test_a_run_that_began_nothing_tells_of_no_remedy_no_restore_and_no_cycle() -> None:
+    locked = worklogs.Script()
+    locked.ended(Verdict.LOCKED, 6, StopReason.LOCKED, detail="held by another run")
+
+    for worklog in (locked.worklog(), worklogs.preflight().worklog()):
+        told = brief(worklog)
+        assert told.of(Role.TRIED) + told.of(Role.RESTORE) == ()
+    verdict = brief(locked.worklog()).of(Role.VERDICT)[0]
+    assert verdict.startswith("locked, golden-path on local, exit code 6 (locked), run ")
+    assert brief(worklogs.red().worklog()).of(Role.TRIED) == ("nothing",)
 
 
 def test_a_partial_run_says_so_in_its_first_line() -> None:

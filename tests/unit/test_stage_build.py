@@ -25,13 +25,16 @@ from loopctl.model.evidence import CaseStatus, Collection
 from loopctl.model.finding import FaultKind, Quote
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import BuildSpec, ServiceSpec, SuiteKind, SuiteSpec
-from loopctl.model.state import OutcomeKind
-from loopctl.ports.builder import BuildError
+from loopctl.model.state import OutcomeKind, State
+from loopctl.ports.builder import BuildError, BuildStorageError
 from loopctl.ports.source import SourceError
 from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop
 from loopctl.stages.build import Build, ToBuild
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
+from loopctl.triage.diagnose import diagnose
+from loopctl.triage.loading import load_catalogue
+from loopctl.triage.symptoms import Symptoms
 
 TREE = "sha256:tree-of-chat"
 
@@ -90,6 +93,23 @@ def test_a_source_that_cannot_be_read_is_not_the_services_fault(tmp_path: Path) 
     yard.sources.fails["read"] = SourceError("git is broken", hint="git fsck")
     outcome = yard.build()
     assert (outcome.kind, outcome.faults[0].hint) == (OutcomeKind.ERRORED, "git fsck")
+
+
+def test_a_full_disk_is_the_machines_fault_and_no_failed_build_step(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    error = BuildStorageError("cannot write images: No space left on device", hint="free some disk")
+    yard.builder.fails["build"] = error
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.ERRORED
+    (fault,) = outcome.faults
+    assert (fault.kind, fault.service, fault.hint) == (
+        FaultKind.STORAGE,
+        "chat",
+        "free some disk",
+    )
+    assert "No space left" in fault.summary
+    findings = diagnose(Symptoms(State.BUILD, outcome.faults), load_catalogue()).findings
+    assert [finding.signature for finding in findings] == [None]
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,18 @@ def test_a_wrong_port_names_both_ports() -> None:
     assert "it was told PORT=18471 and listens on 18472" in answers
 
 
+def test_a_port_that_is_taken_explains_the_exit_and_quotes_who_said_so() -> None:
+    (finding,) = of("port-in-use.jsonl").findings
+    assert finding.signature == "deploy.port-in-use"
+    assert "('127.0.0.1', 8000): address already in use" in finding.evidence[0].quote
+    (finding,) = of("port-in-use-traceback.jsonl").findings
+    assert finding.signature == "deploy.port-in-use"
+
+
+def test_a_service_that_dies_later_did_not_die_of_a_port_it_once_found_taken() -> None:
+    assert first("port-tried-again.jsonl").signature == "deploy.exit-code"
+
+
 def test_a_client_that_closes_with_1011_accuses_nobody() -> None:
     signatures = [finding.signature for finding in of("message-wrapper.jsonl").findings]
     assert signatures == ["ws.message-format"]

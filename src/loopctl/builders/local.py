@@ -6,6 +6,7 @@ content once all steps are done, and read back to prove what is in it.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import threading
@@ -22,7 +23,7 @@ from loopctl.inert import decode, one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceFile, SourceTree
 from loopctl.model.finding import Quote
 from loopctl.model.plan import ServiceSpec
-from loopctl.ports.builder import Builder, BuildError, Progress
+from loopctl.ports.builder import Builder, BuildError, BuildStorageError, Progress
 from loopctl.process import Child, Exit, Stop, utc_now
 from loopctl.redact import Redactor
 
@@ -30,6 +31,13 @@ _BEYOND = "the interpreter and the packages of this machine are not part of the 
 _TAIL_LINES = 5
 _LONGEST_LINE = 64 * 1024
 _KEPT_IMAGES = 5
+# Any other error is something that a step left behind: a pipe, or no folder at all.
+_OF_THE_DISK = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE),
+    }
+)
 
 
 class LocalBuilder(Builder):
@@ -216,4 +224,6 @@ def _last_lines(log: Path) -> list[tuple[int, str]]:
 
 def _unwritable(place: Path, error: OSError | StorageError) -> BuildError:
     reason = error.what if isinstance(error, StorageError) else error.strerror or str(error)
-    return BuildError(f"cannot write {place}: {reason}", hint="free some disk or choose --runs-dir")
+    disk = isinstance(error, StorageError) or error.errno in _OF_THE_DISK
+    failure = BuildStorageError if disk else BuildError
+    return failure(f"cannot write {place}: {reason}", hint="free some disk or choose --runs-dir")

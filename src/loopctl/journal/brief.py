@@ -18,7 +18,7 @@ from loopctl.journal.brief_next import DEFAULT_RUNS_DIR, next_commands
 from loopctl.journal.brief_users import users_text
 from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Worklog
-from loopctl.model.state import Verdict
+from loopctl.model.state import State, Verdict
 
 MOST_LINES = 15
 
@@ -104,18 +104,25 @@ def _below(worklog: Worklog, folder: Path) -> Iterator[Line]:
 
 def _diagnosis(worklog: Worklog) -> Iterator[Line]:
     cause = cause_lines(worklog)
+    begun = worklog.ended is None or _has_begun(worklog)
     texts = {
         Role.CAUSE: cause.cause,
         Role.QUOTE: cause.quote,
         Role.WHERE: where_text(worklog),
         Role.CHANGED: changes_text(worklog),
-        Role.RESTORE: _restore(worklog),
-        Role.TRIED: tried_text(worklog),
+        Role.RESTORE: _restore(worklog) if begun else "",
+        Role.TRIED: tried_text(worklog) if begun else "",
         Role.LOG: cause.log,
     }
     for role, text in texts.items():
         if text:
             yield Line(role, text)
+
+
+def _has_begun(worklog: Worklog) -> bool:
+    """Whether anything came after PREFLIGHT: before that there is nothing to put back or mend."""
+    stages = [record.stage for cycle in worklog.cycles for record in cycle.stages]
+    return any(stage is not State.PREFLIGHT for stage in stages)
 
 
 def is_green(worklog: Worklog) -> bool:
@@ -127,16 +134,16 @@ def _verdict(worklog: Worklog) -> str:
     run, ended = worklog.run, worklog.ended
     number = worklog.last.number if worklog.last else 0
     where = f"{one_line(run.loop, 60)} on {one_line(run.environment, 40)}"
-    cycle = f"cycle {number} of at most {run.max_cycles}"
+    where += f", cycle {number} of at most {run.max_cycles}" if number else ""
     name = f"run {one_line(run.run_id, 120)}"
     if ended is None:
         stage = (
             worklog.last.stages[-1].stage.value if worklog.last and worklog.last.stages else "start"
         )
-        return f"none, the run has not ended: {where}, {cycle}, in {stage}, {name}"
+        return f"none, the run has not ended: {where}, in {stage}, {name}"
     took = seconds(ended.duration_s)
     return (
-        f"{ended.verdict.value}{_tolerated(worklog)}, {where}, {cycle}, exit code"
+        f"{ended.verdict.value}{_tolerated(worklog)}, {where}, exit code"
         f" {ended.exit_code} ({ended.stop_reason.value}), {name}, {took}"
     )
 

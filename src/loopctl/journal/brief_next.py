@@ -8,17 +8,47 @@ from pathlib import Path
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.brief_cause import blamed
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
-from loopctl.model.state import State
+from loopctl.model.events import RunStarted
+from loopctl.model.finding import FaultKind
+from loopctl.model.state import State, Verdict
 
 DEFAULT_RUNS_DIR = ".loopctl"
 _LONGEST = 2000
+_DEATHS = (FaultKind.EXIT_CODE, FaultKind.SIGNAL, FaultKind.OUT_OF_MEMORY)
 
 
 def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
-    """At most three: a proposed remedy, one of loopctl's, one that works without loopctl."""
-    cycle = worklog.last
-    proposed = _proposed(cycle)
-    return (*([proposed] if proposed else []), _with(worklog, folder), _without(worklog, folder))
+    """At most three. Where a run is not green, what shows the cause comes first, a new run last.
+
+    One of loopctl's own is always among them, and one that works without loopctl.
+    """
+    cause, asked = _without(worklog, folder), f"{_loopctl(folder)} {_command(worklog)}"
+    if worklog.ended is None:
+        return cause, asked
+    if worklog.ended.verdict is Verdict.GREEN:
+        return asked, cause
+    # A proposed remedy says more than a second look at the cause.
+    return cause, _proposed(worklog.last) or asked, f"{_loopctl(folder)} {_run_again(worklog)}"
+
+
+def _loopctl(folder: Path) -> str:
+    runs_dir = folder.parent.parent
+    option = "" if runs_dir.name == DEFAULT_RUNS_DIR else f" --runs-dir {_path(runs_dir)}"
+    return f"loopctl{option}"
+
+
+def _run_again(worklog: Worklog) -> str:
+    run = worklog.run
+    environment = shlex.quote(one_line(run.environment, 120))
+    confirm = f" --confirm {environment}" if run.protected else ""
+    return f"run {_loop(run)} --env {environment}{confirm}"
+
+
+def _loop(run: RunStarted) -> str:
+    """Its name where loopctl finds it by that, else its file."""
+    file = Path(run.loop_file)
+    by_name = file.parent.name == "loops" and file.suffix == ".yaml"
+    return shlex.quote(one_line(file.stem, 120)) if by_name else _path(file)
 
 
 def _proposed(cycle: CycleRecord | None) -> str:
@@ -29,17 +59,14 @@ def _proposed(cycle: CycleRecord | None) -> str:
     return one_line(remedy.command, _LONGEST)
 
 
-def _with(worklog: Worklog, folder: Path) -> str:
-    runs_dir = folder.parent.parent
-    option = "" if runs_dir.name == DEFAULT_RUNS_DIR else f" --runs-dir {_path(runs_dir)}"
-    return f"loopctl{option} {_command(worklog)}"
-
-
 def _command(worklog: Worklog) -> str:
     run_id = shlex.quote(one_line(worklog.run.run_id, 120))
-    service = _service(worklog.last)
-    failed = worklog.last.failed_stage if worklog.last else None
-    if service is not None and service.logs and failed and failed.stage is not State.VERIFY:
+    cycle = worklog.last
+    failed = cycle.failed_stage if cycle else None
+    dead = _dead(cycle)
+    service = dead or _service(cycle)
+    by_its_log = dead is not None or (failed is not None and failed.stage is not State.VERIFY)
+    if service is not None and service.logs and by_its_log:
         return f"logs {run_id} {shlex.quote(one_line(service.name, 63))}"
     return f"report {run_id}"
 
@@ -49,11 +76,12 @@ def _without(worklog: Worklog, folder: Path) -> str:
     failed = cycle.failed_stage if cycle else None
     if cycle is None or failed is None:
         return _curl(worklog) or f"less {_path(folder / 'worklog.md')}"
-    if failed.stage in (State.VERIFY, State.CONFIRM):
+    dead = _dead(cycle)
+    if dead is None and failed.stage in (State.VERIFY, State.CONFIRM):
         output = _suite_output(cycle)
         if output:
             return f"less {_path(folder / output)}"
-    service = _service(cycle)
+    service = dead or _service(cycle)
     build_log = _build_log(failed) if failed.stage is State.BUILD else None
     if build_log:
         return f"tail -n 50 {_path(folder / build_log)}"
@@ -74,6 +102,16 @@ def _curl(worklog: Worklog) -> str:
 
 def _service(cycle: CycleRecord | None) -> ServiceRecord | None:
     return blamed(cycle) if cycle else None
+
+
+def _dead(cycle: CycleRecord | None) -> ServiceRecord | None:
+    """The service whose process ended, where its log was kept: that says more than any test."""
+    failed = cycle.failed_stage if cycle else None
+    if cycle is None or failed is None:
+        return None
+    named = [fault.service for fault in failed.faults if fault.kind in _DEATHS and fault.service]
+    records = [cycle.services[name] for name in named if name in cycle.services]
+    return next((record for record in records if record.logs), None)
 
 
 def _build_log(failed: StageRecord) -> str | None:

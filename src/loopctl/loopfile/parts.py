@@ -37,9 +37,8 @@ def _named(path: Path, variables: Mapping[str, str]) -> frozenset[str]:
     signatures: list[Path] = []
     try:
         whole = read_extended(path, files)
-        for node in whole.items("signatures"):
-            if isinstance(node, Scalar):
-                signatures.append(written_path(filler.scalar(node, needed=True)))
+        written = [node for node in whole.items("signatures") if isinstance(node, Scalar)]
+        signatures += [written_path(filler.scalar(node, needed=True)) for node in written]
     except UsageError:
         # What was read until then is known all the same.
         pass
