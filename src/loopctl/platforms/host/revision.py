@@ -56,6 +56,8 @@ class LiveRevision:
         self._redactor = redactor
         self._guardian = guardian
         self._stopping = False
+        self.retired = False
+        """Whether it has lost its traffic for good: its address leads to what serves instead."""
         self._process: ServiceProcess | None = None
 
     @property
@@ -67,11 +69,6 @@ class LiveRevision:
     def serves(self) -> bool:
         """Whether its process runs and nobody is about to stop it."""
         return self._process is not None and self._process.alive and not self._stopping
-
-    @property
-    def retired(self) -> bool:
-        """Whether it was stopped for want of traffic, rather than having died."""
-        return self._stopping and not self.process.alive
 
     @property
     def process(self) -> ServiceProcess:
@@ -151,13 +148,18 @@ class LiveRevision:
         }
 
     def _start_process(self) -> None:
-        self._stopping = False
+        self._stopping = self.retired = False
         port = free_port()
         self._process = ServiceProcess(
             self._launch, port, self._log, self._redactor, self._guardian
         )
-        self.door.set_routes([(self.upstream, 100)])
-        self._process.ended.add_done_callback(lambda _: self.door.set_routes([]))
+        self._process.ended.add_done_callback(lambda _: self.route_home())
+        self.route_home()
+
+    def route_home(self) -> None:
+        """Let its own address lead to it; to nobody once it has died."""
+        if not self.retired:
+            self.door.set_routes([(self.upstream, 100)] if self.process.alive else [])
 
     async def _accepting(self) -> None:
         while not self.process.accepting:

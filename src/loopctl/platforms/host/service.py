@@ -157,13 +157,17 @@ class Service:
     async def _retire(self, revision: LiveRevision) -> None:
         """Stop a revision that has no traffic, once its requests have ended."""
         name = revision.label.name
+        revision.retired = True
+        self._apply_routes()
         await asyncio.gather(
             self._door.drained(name, DRAIN_S), revision.door.drained(name, DRAIN_S)
         )
-        if not self._traffic.keeps(name):
-            await revision.stop()
-            self._apply_routes()
-            await self._prune()
+        if self._traffic.keeps(name):
+            revision.retired = False
+            revision.route_home()
+            return
+        await revision.stop()
+        await self._prune()
 
     async def _prune(self) -> None:
         """Forget the oldest revisions that have ended; their addresses lead to what serves."""
