@@ -11,7 +11,7 @@ import worklogs
 
 from loopctl.journal.brief import MOST_LINES, Role, brief
 from loopctl.journal.fold import fold
-from loopctl.model.events import CommitChanged, Left, Payload, SuiteStarted
+from loopctl.model.events import CommitChanged, Left, Payload, RemedyDecided, SuiteStarted
 from loopctl.model.evidence import CaseStatus
 from loopctl.model.finding import FaultKind, Quote, Why
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
@@ -270,3 +270,22 @@ def test_a_green_that_stands_on_a_tolerance_says_so_on_the_first_screen() -> Non
 
     (verdict,) = brief(worklog).of(Role.VERDICT)
     assert verdict.startswith("green with 1 case tolerated that did not pass, golden-path")
+
+
+@pytest.mark.parametrize("name", worklogs.ALL)
+def test_no_line_of_the_first_screen_is_said_twice(name: str) -> None:
+    told = brief(worklogs.ALL[name]().worklog())
+    assert len(set(map(str, told.lines))) == len(told.lines)
+
+
+def test_a_remedy_that_is_to_run_again_is_not_proposed_beside_the_run() -> None:
+    script = worklogs.red()
+    again = "loopctl run golden-path --env local"
+    script.events = [
+        replace(e, payload=replace(e.payload, command=again, result="proposed"))
+        if isinstance(e.payload, RemedyDecided)
+        else e
+        for e in script.events
+    ]
+    commands = brief(script.worklog()).of(Role.NEXT)
+    assert len(set(commands)) == len(commands) == 3

@@ -14,6 +14,7 @@ from loopctl.model.state import State, Verdict
 
 DEFAULT_RUNS_DIR = ".loopctl"
 _LONGEST = 2000
+_RUN = "loopctl run "
 _DEATHS = (FaultKind.EXIT_CODE, FaultKind.SIGNAL, FaultKind.OUT_OF_MEMORY)
 
 
@@ -55,6 +56,8 @@ def _proposed(cycle: CycleRecord | None) -> str:
     remedy = cycle.remedy if cycle else None
     if remedy is None or remedy.result != "proposed" or not remedy.command:
         return ""
+    if remedy.command.startswith(_RUN):
+        return ""  # the last line says that, and better: with every option it needs
     # A command is quoted whole: half of one is worse than none.
     return one_line(remedy.command, _LONGEST)
 
