@@ -45,6 +45,12 @@ def test_own_trace(): ask("/own", traceparent="00-%s-%s-01" % ("a" * 32, "b" * 1
 def test_health(): ask("/health")
 def test_connect_only(): connect().close()
 
+def test_answer_left_unread():
+    import select
+    with connect() as line:
+        line.sendall(b"GET /unread HTTP/1.0\r\n\r\n")
+        assert select.select([line], [], [], 10)[0], "the answer is there, and nobody takes it"
+
 def test_raw():
     with connect() as raw:
         raw.sendall(b"GET /raw HTTP/1.0\r\n\r\n")

@@ -87,6 +87,12 @@ def test_a_connect_without_a_word_moves_no_bytes(plain: Watched) -> None:
     assert (contact["target"], contact["sent"], contact["received"]) == ("chat", 0, 0)
 
 
+def test_an_answer_that_nobody_took_has_moved_no_bytes(plain: Watched) -> None:
+    contact = plain.contact("test_answer_left_unread")
+    assert contact["sent"] == len(b"GET /unread HTTP/1.0\r\n\r\n")
+    assert contact["received"] == 0
+
+
 def test_a_fixtures_traffic_is_not_the_calls(plain: Watched) -> None:
     assert exchanged(plain.contact("test_fixture_only", "setup"))
     assert plain.phase("test_fixture_only")["contacts"] == []
