@@ -24,10 +24,11 @@ from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, PlatformKind, SuiteKind, SuitePhase
 from loopctl.model.state import State
 from loopctl.ports.builder import Builder
-from loopctl.ports.leases import Leases
+from loopctl.ports.leases import Held, Leases
 from loopctl.ports.logs import LogSource, Receipts
 from loopctl.ports.platform import Platform
 from loopctl.ports.probe import Prober
+from loopctl.ports.remedy import RemedyCommand, WorkTree
 from loopctl.ports.source import Sources
 from loopctl.ports.suite import Suite
 from loopctl.process import Stop
@@ -42,8 +43,12 @@ from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.leaving import look_around
 from loopctl.stages.preflight import Needs, Preflight
 from loopctl.stages.promote import Promote
-from loopctl.stages.remediate import Remediate
+from loopctl.stages.rejoin import Rejoin
+from loopctl.stages.remediate import Remediate, RemedyRules
+from loopctl.stages.remedy_guard import always_read, guard_of
+from loopctl.stages.remedy_run import RunCommand, Workshop
 from loopctl.stages.settle import Settle
+from loopctl.stages.suite_collection import SuiteCollection, collected_in
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
 from loopctl.stages.suites import Course
 from loopctl.stages.verify import Verify
@@ -62,6 +67,8 @@ class World:
     receipts: Receipts
     prober: Prober
     suites: Mapping[SuiteKind, Suite]
+    remedy_command: RemedyCommand
+    work_tree: WorkTree
 
 
 def redactor_of(plan: Plan) -> Redactor:
@@ -97,6 +104,8 @@ def _local(plan: Plan, runs_dir: Path) -> World:
     from loopctl.platforms.local.platform import LocalPlatform
     from loopctl.platforms.local.receipts import LocalReceipts
     from loopctl.platforms.prober import HttpProber
+    from loopctl.remedies.command import ShellFreeCommand
+    from loopctl.remedies.work_tree import GitWorkTree
     from loopctl.suites.pytest_suite import PytestSuite
 
     redactor = redactor_of(plan)
@@ -110,6 +119,8 @@ def _local(plan: Plan, runs_dir: Path) -> World:
         receipts=LocalReceipts(place),
         prober=HttpProber(),
         suites={SuiteKind.PYTEST: PytestSuite(redactor)},
+        remedy_command=ShellFreeCommand(plan.root, redactor, dict(os.environ)),
+        work_tree=GitWorkTree(plan.root, GitSources(), always_read(guard_of(plan), plan.root)),
     )
 
 
@@ -160,7 +171,9 @@ class Composition:
             State.PREFLIGHT: self._preflight(),
             State.BUILD: self._build(),
             State.DEPLOY: Deploy(to_deploy, world.platform, held),
-            State.HEALTH: Health(waves, world.platform, world.prober),
+            State.HEALTH: Health(
+                waves, world.platform, world.prober, self._collection(State.HEALTH)
+            ),
             State.VERIFY: Verify(
                 deployed,
                 unselected,
@@ -173,15 +186,45 @@ class Composition:
             State.CONFIRM: Confirm(
                 deployed, self._course(SuitePhase.CONFIRM), world.platform, world.prober, keeper
             ),
-            State.COLLECT: Collect(keeper),
-            State.SETTLE: Settle(deployed, world.platform, held, self.options.keep, self.run_id),
+            State.COLLECT: Collect(keeper, plan.gated, world.prober),
+            State.SETTLE: Settle(deployed, world.platform, held, self.options.keep),
             State.DIAGNOSE: Diagnose(deployed, self.catalogue, self._green(), world.sources),
-            State.REMEDIATE: Remediate(plan.remediation.mode, plan.loop, plan.environment.name),
+            State.REMEDIATE: self._remediate(held, partial),
         }
+
+    def rejoin(self) -> Rejoin:
+        """The look at the world before a resumed run goes on."""
+        return Rejoin(self.plan.deployed, self.world.platform)
+
+    def _remediate(self, held: Callable[[], Held], partial: str | None) -> Stage:
+        plan, world = self.plan, self.world
+        rules = RemedyRules(
+            mode=plan.remediation.mode,
+            rules=plan.remediation.rules,
+            loop=plan.loop,
+            environment=plan.environment.name,
+            services=tuple(spec.name for spec in plan.deployed),
+            max_cycles=plan.limits.max_cycles,
+            no_progress=plan.limits.no_progress,
+            partial=partial is not None,
+        )
+        workshop = Workshop(
+            world.remedy_command,
+            world.work_tree,
+            guard_of(self.full),
+            bundle_writer(redactor_of(plan)),
+            {"LOOPCTL_RUN_ID": self.run_id, "LOOPCTL_ENV": plan.environment.name},
+            plan.environment.protected,
+        )
+        command = RunCommand(workshop)
+        return Remediate(rules, self.catalogue, command, world.platform, self._verified, held)
+
+    def _verified(self) -> Mapping[str, Sequence[str]]:
+        return verified_revisions(self.runs_dir, self.plan.loop, self.plan.environment.name)
 
     def leave(self, green: bool, journal: Journal, stop: Stop) -> tuple[Left, ...]:
         """What serves when the run is over; verified are those of earlier greens, and now ours."""
-        known = verified_revisions(self.runs_dir, self.plan.loop, self.plan.environment.name)
+        known = self._verified()
         counts = green and self.options.partial(self.full) is None
         return look_around(
             self.plan.deployed,
@@ -208,8 +251,14 @@ class Composition:
 
     def _build(self) -> Stage:
         plan, world = self.plan, self.world
-        todo = ToBuild(plan.deployed, plan.suites, plan.limits.jobs)
-        return Build(todo, world.sources, world.builder, self._suite_runner())
+        todo = ToBuild(plan.deployed, plan.limits.jobs)
+        return Build(todo, world.sources, world.builder, self._collection(State.BUILD))
+
+    def _collection(self, stage: State) -> SuiteCollection | None:
+        """The collection of the suites, if it is that stage's to do."""
+        if collected_in(self.plan.waves()) is not stage:
+            return None
+        return SuiteCollection(self.plan.suites, self.plan.limits.jobs, self._suite_runner())
 
     def _suite_runner(self) -> SuiteRunner:
         plan = self.plan
@@ -237,6 +286,24 @@ class Composition:
             for path in sorted(folder.glob(f"*/{spec.name}.jsonl"))[-1:]
         }
         return GreenRun(green.run_id, green.commit, logs)
+
+
+def bundle_writer(redactor: Redactor) -> Callable[[Path, Journal], None]:
+    """Fills the folder that a remedy's command is given."""
+
+    def write(folder: Path, journal: Journal) -> None:
+        from loopctl.remedies.bundle import write_bundle
+        from loopctl.reports.markdown import worklog_markdown
+        from loopctl.reports.result import cycle_document
+        from loopctl.reports.write import result_json
+
+        worklog = journal.fold.snapshot()
+        failure = redactor.json(cycle_document(worklog, journal.cycle))
+        text = worklog_markdown(worklog, journal.folder).encode("utf-8", "replace")
+        documents = {"failure.json": result_json(failure), "worklog.md": redactor.binary(text)}
+        write_bundle(folder, journal.folder, journal.cycle, documents)
+
+    return write
 
 
 def crash_writer(folder: Path, redactor: Redactor) -> Callable[[BaseException], None]:

@@ -107,6 +107,12 @@ class NotFoundError(LoopctlError):
     exit_code = ExitCode.USAGE
 
 
+class StoppedEarlyError(LoopctlError):
+    """Somebody stopped loopctl before it had done anything."""
+
+    exit_code = ExitCode.SIGINT
+
+
 class PortError(LoopctlError):
     """Base of the errors of every port: the world could not do what the loop asked."""
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from loopctl.errors import StorageError
+from loopctl.errors import LockedError, StorageError
 
 _HINTS: Final = {
     errno.ENOSPC: "free some space on that file system, or choose another place",
@@ -108,13 +109,14 @@ class AppendFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens or makes the file; raises `StorageError`."""
+        """Opens or makes the file; raises `StorageError`, and `LockedError` if a process has it."""
         self.path: Final = path
         self._lock: Final = threading.Lock()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         with _storage("open the file", path):
             self._fd = os.open(path, flags, 0o600)
             try:
+                _claim(self._fd, path)
                 self.torn: Final = _cut_torn_line(self._fd)
                 self._torn_at: int | None = None
             except BaseException:
@@ -169,6 +171,36 @@ class AppendFile:
 
 
 _BLOCK: Final = 64 * 1024
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a process has the file open as an `AppendFile`; False also where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _claim(descriptor: int, path: Path) -> None:
+    # Held until the descriptor is closed, by whatever death of the process: a process that was
+    # only suspended keeps it, so that nobody goes on with its file.
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LockedError(
+            "another process of loopctl is writing to it",
+            where=str(path),
+            hint="wait for that run, or end its process; loopctl watch shows it",
+        ) from None
 
 
 def _write_synced(scratch: Path, content: bytes, mode: int) -> None:

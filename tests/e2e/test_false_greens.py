@@ -298,7 +298,7 @@ def test_what_a_suite_says_of_itself_is_not_taken_for_what_happened(project: Pro
         assert ran.case(f"{name}/test_{name}.py::test_good")["grade"] == "proven"
     unproven = {name: ran.suite(name) for name in ("fewer", "forges", "last")}
     assert {found["outcome"] for found in unproven.values()} == {"unproven"}, str(unproven)
-    assert unproven["fewer"]["reasons"] == ["1 collected, and 2 before the deployment"]
+    assert unproven["fewer"]["reasons"] == ["1 collected, and 2 beforehand"]
     assert "event stream" in unproven["forges"]["reasons"][0]
     assert "--lf" in unproven["last"]["reasons"][0]
 

@@ -16,7 +16,8 @@ from loop_rig import a_disk_that_can_fill_up, a_service, run_started
 
 from loopctl.errors import Stopped, StorageError
 from loopctl.journal.codec import KINDS, JournalError, from_json, parse, redacted, to_json
-from loopctl.journal.store import Journal, read
+from loopctl.journal.store import Journal
+from loopctl.journal.tail import read
 from loopctl.model.events import (
     VERSION,
     Event,

@@ -160,9 +160,9 @@ def test_a_quarantined_failure_is_not_counted_but_its_loss_is() -> None:
     assert judge(spec, [*PASSES, lost], end(11)).outcome is SuiteOutcome.UNPROVEN
 
 
-def test_fewer_tests_than_were_collected_before_the_deployment_are_unproven() -> None:
+def test_fewer_tests_than_were_collected_beforehand_are_unproven() -> None:
     found = judge(SPEC, PASSES, end(10), expected=12)
     assert found.outcome is SuiteOutcome.UNPROVEN
-    assert found.reasons == ("10 collected, and 12 before the deployment",)
+    assert found.reasons == ("10 collected, and 12 beforehand",)
     for expected in (None, 0, 9, 10):
         assert judge(SPEC, PASSES, end(10), expected).outcome is SuiteOutcome.PASSED

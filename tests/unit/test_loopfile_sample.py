@@ -61,7 +61,7 @@ def test_every_key_that_comes_later_is_named_with_its_place(sample: Path) -> Non
         line, column = place(found)
         named[lines[line - 1][column - 1 :].split(":")[0], line] = found.message
     assert sorted(key for key, _ in named) == sorted(
-        ["kind", "kind", "quarantine", "criteria", "rules", "history", "notify"]
+        ["kind", "kind", "quarantine", "criteria", "history", "notify"]
     )
 
 
@@ -84,8 +84,6 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
         ("    repeatable: true\n", "repeatable"),
         ("    evidence: {control: changed}\n", "control"),
         ("    kind: command\n", "kind"),
-        ("remediate: {mode: auto}\n", "mode"),
-        ("remediate: {may_edit: [a]}\n", "may_edit"),
         ("environments: {e: {platform: docker}}\n", "platform"),
         ("environments: {e: {platform: local, after_green: latest}}\n", "after_green"),
         ("environments: {e: {platform: local, services: {chat: {auth: id_token}}}}\n", "auth"),
@@ -111,7 +109,7 @@ def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
     )
     text += "    retries: 0\n    shards: 1\n    repeatable: false\n"
     text += "    evidence: {control: off, receipts: on}\n"
-    text += "remediate: {mode: off}\ncriteria: []\nhistory: null\n"
+    text += "remediate: {mode: auto, may_edit: [a]}\ncriteria: []\nhistory: null\n"
     text += "environments: {e: {platform: local, strategy: candidate}, d: {platform: docker}}\n"
     path = project(tmp_path, text)
     assert problems_of(path) == ()

@@ -27,7 +27,7 @@ PAGES = (README, *sorted(DOCS.glob("*.md")))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?://)([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
-_INSIDE_LATER = frozenset({"RequestPart", "ExpectPart", "TriggerPart"})
+_INSIDE_LATER = frozenset({"RequestPart", "ExpectPart"})
 """Parts of keys that are refused as a whole: their inside is not this version's business."""
 
 

@@ -15,7 +15,7 @@ from loop_rig import (
     two_services,
 )
 
-from loopctl.journal.store import read
+from loopctl.journal.tail import read
 from loopctl.model.artifact import Revision
 from loopctl.model.events import Event, LogsKept, Result, RunEnded
 from loopctl.model.evidence import CaseStatus

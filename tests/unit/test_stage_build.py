@@ -31,6 +31,7 @@ from loopctl.ports.source import SourceError
 from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop
 from loopctl.stages.build import Build, ToBuild
+from loopctl.stages.suite_collection import SuiteCollection
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import load_catalogue
@@ -55,7 +56,8 @@ class Yard:
     def build(self, stop: Stop | None = None) -> Outcome:
         facts = RunFacts(RUN_ID, "local", loopback=True, health_paths={}, gated={})
         runner = SuiteRunner({SuiteKind.PYTEST: self.suite}, FakeReceipts(), facts)
-        stage = Build(ToBuild(self.services, self.suites, 2), self.sources, self.builder, runner)
+        collection = SuiteCollection(self.suites, 2, runner)
+        stage = Build(ToBuild(self.services, 2), self.sources, self.builder, collection)
         return stage(self.journal.fold.cycle(), self.journal, stop or Stop(10.0))
 
 

@@ -17,10 +17,13 @@ from __future__ import annotations
 
 from loopctl.api.loading import duration, load, schema, validate
 from loopctl.api.looking_ahead import doctor, outlook
-from loopctl.api.looking_back import find, kept_logs, log_line, report, runs, worklog_of
+from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
+from loopctl.api.operating import Unlocked, down, rollback, unlock
 from loopctl.api.places import project_runs_dir, runs_dir_of
-from loopctl.api.running import RunResult, Subscriber, down, refuse_later, run
+from loopctl.api.resuming import resume
+from loopctl.api.running import RunResult, Subscriber, refuse_later, run
 from loopctl.api.showing import event_document, print_brief, result_document, view
+from loopctl.api.watching import watch
 from loopctl.console.view import View
 from loopctl.journal.history import RunSummary
 from loopctl.journal.worklog import Worklog
@@ -35,12 +38,14 @@ __all__ = [
     "RunResult",
     "RunSummary",
     "Subscriber",
+    "Unlocked",
     "View",
     "Worklog",
     "doctor",
     "down",
     "duration",
     "event_document",
+    "events_of",
     "find",
     "kept_logs",
     "load",
@@ -51,11 +56,15 @@ __all__ = [
     "refuse_later",
     "report",
     "result_document",
+    "resume",
+    "rollback",
     "run",
     "runs",
     "runs_dir_of",
     "schema",
+    "unlock",
     "validate",
     "view",
+    "watch",
     "worklog_of",
 ]

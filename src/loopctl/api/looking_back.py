@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from loopctl.errors import NotFoundError, StorageError
 from loopctl.journal.fold import fold
 from loopctl.journal.history import RunSummary, find_run, read_summaries
-from loopctl.journal.store import JOURNAL_NAME, read
+from loopctl.journal.store import JOURNAL_NAME
+from loopctl.journal.tail import read
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import Worklog
+from loopctl.model.events import Event
 
 
 def runs(runs_dir: Path) -> Sequence[RunSummary]:
@@ -31,6 +33,11 @@ def worklog_of(folder: Path) -> Worklog:
     if not path.is_file():
         raise NotFoundError(f"{folder.name} has no journal", where=str(path))
     return fold(read(path))
+
+
+def events_of(folder: Path) -> Iterator[Event]:
+    """The events of a run, from its first; raises `JournalError` where one cannot be trusted."""
+    return read(folder / JOURNAL_NAME)
 
 
 def report(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from loopctl.model.plan import Plan
 from loopctl.process import utc_now
 
 RUNS_DIR = ".loopctl"
+_KEY_BYTES = 32
 
 
 def runs_dir_of(plan: Plan, given: Path | None) -> Path:
@@ -26,6 +27,20 @@ def project_runs_dir(cwd: Path, given: Path | None) -> Path:
         if any((folder / mark).exists() for mark in (RUNS_DIR, ".git", "loops")):
             return folder / RUNS_DIR
     return cwd.absolute() / RUNS_DIR
+
+
+def project_key(runs_dir: Path) -> bytes:
+    """The key of this project's hashes of configuration, made when it is first asked for."""
+    path = runs_dir / "key"
+    try:
+        key = path.read_bytes()
+    except OSError:
+        key = b""
+    if len(key) < _KEY_BYTES:
+        key = secrets.token_bytes(_KEY_BYTES)
+        ensure_private_dir(runs_dir)
+        write_atomic(path, key)
+    return key
 
 
 def new_run(runs_dir: Path, loop: str) -> tuple[str, Path]:

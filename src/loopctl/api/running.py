@@ -1,15 +1,14 @@
-"""Running a loop, and taking its environment down."""
+"""Running a loop to its end."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopctl import __version__
+from loopctl.api.beginning import check_names, check_options, run_started
 from loopctl.api.places import new_run, runs_dir_of
 from loopctl.errors import (
     LoopctlError,
@@ -19,15 +18,16 @@ from loopctl.errors import (
     StorageError,
     UsageError,
 )
-from loopctl.journal.history import changed_files, files_of, last_green, read_summaries
+from loopctl.journal.history import read_summaries
 from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.worklog import Worklog
-from loopctl.model.events import Event, RunStarted, ServiceFacts, SuiteFacts
+from loopctl.machine.resume import Entry
+from loopctl.model.events import Event, RunResumed, RunStarted
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 from loopctl.model.select import select
 from loopctl.model.state import Verdict
-from loopctl.process import Stop, identify
+from loopctl.process import Stop
 from loopctl.redact import Redactor
 
 if TYPE_CHECKING:
@@ -79,61 +79,85 @@ def run(
     its reason `SIGINT` or `SIGTERM` makes the verdict `interrupted`. Raises `UsageError` before
     anything is done, `PreflightError` when the runs folder cannot be written.
     """
-    from loopctl.bootstrap import Composition, catalogue_of, redactor_of, world_of
-    from loopctl.reports.write import write_reports
-
     options = options or RunOptions()
     refuse_later(plan)
-    _check_options(plan, options)
-    chosen = select(plan, options)
-    catalogue = catalogue_of(plan)
-    redactor = redactor_of(plan)
-    _check_names(plan, redactor)
+    check_options(plan, options)
     place = runs_dir_of(plan, runs_dir)
-    run_id, folder = new_run(place, plan.loop)
-    world = world_of(plan, place)
-    composition = Composition(chosen, plan, options, run_id, place, world, catalogue)
+    prepared = prepare(plan, options, place, None)
+    composition, redactor = prepared.composition, prepared.redactor
     try:
-        worklog = _conducted(composition, folder, redactor, subscribers, stop or Stop())
+        journal = Journal(prepared.folder / JOURNAL_NAME, redactor, subscribers)
+        part = Part(run_started(composition), journal, stop or Stop())
+        worklog = conducted(prepared, part)
     except StorageError as error:
         raise PreflightError(
             "the run could not begin; nothing was changed",
             [Problem(error.what, error.where, hint=error.hint)],
         ) from error
-    # None of this changes how the run ended, so none of it may hide that.
-    problems = (
-        *_close(composition, worklog),
-        *write_reports(worklog, folder, redactor),
-        *_prune(place, chosen),
-    )
-    return RunResult(run_id, folder, worklog, problems)
+    return finished(prepared, worklog)
 
 
-def _conducted(
-    composition: Composition,
-    folder: Path,
-    redactor: Redactor,
-    subscribers: Sequence[Subscriber],
-    stop: Stop,
-) -> Worklog:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready to begin or to be gone on with."""
+
+    composition: Composition
+    redactor: Redactor
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process does of a run: the event it begins with and where it enters the machine."""
+
+    started: RunStarted | RunResumed
+    journal: Journal
+    stop: Stop
+    entry: Entry = field(default_factory=Entry)
+
+
+def prepare(plan: Plan, options: RunOptions, runs_dir: Path, run_id: str | None) -> Prepared:
+    """Put a run together: a new one where `run_id` is None. Raises `UsageError`."""
+    from loopctl.bootstrap import Composition, catalogue_of, redactor_of, world_of
+
+    chosen = select(plan, options)
+    catalogue = catalogue_of(plan)
+    redactor = redactor_of(plan)
+    check_names(plan, redactor)
+    if run_id is None:
+        run_id, folder = new_run(runs_dir, plan.loop)
+    else:
+        folder = runs_dir / "runs" / run_id
+    world = world_of(plan, runs_dir)
+    composition = Composition(chosen, plan, options, run_id, runs_dir, world, catalogue)
+    return Prepared(composition, redactor, folder)
+
+
+def conducted(prepared: Prepared, part: Part) -> Worklog:
+    """Run to the end; closes the journal. A fault of loopctl itself is kept as `crash.txt`."""
     from loopctl.bootstrap import crash_writer
     from loopctl.machine.session import Session, conduct
 
+    composition, redactor, folder = prepared.composition, prepared.redactor, prepared.folder
     plan, world = composition.plan, composition.world
     keep_crash = crash_writer(folder, redactor)
-    journal = Journal(folder / JOURNAL_NAME, redactor, subscribers)
     try:
-        with stop.child(plan.limits.deadline_s) as limited:
-            worklog = conduct(
+        # The deadline counts the time that the run goes on, not that between two processes.
+        left = max(0.0, plan.limits.deadline_s - part.journal.ran_s)
+        with part.stop.child(left) as limited:
+            return conduct(
                 Session(
-                    started=_started(composition),
-                    journal=journal,
+                    started=part.started,
+                    run_id=composition.run_id,
+                    journal=part.journal,
                     stop=limited,
                     leases=world.leases,
                     targets=[world.platform.target(spec.name) for spec in plan.deployed],
                     stages=composition.stages,
                     leave=composition.leave,
                     on_crash=keep_crash,
+                    rejoin=composition.rejoin() if part.entry.after else None,
+                    entry=part.entry,
                 )
             )
     except LoopctlError:
@@ -147,135 +171,23 @@ def _conducted(
             hint=f"crash.txt beside it says where; look who serves: loopctl plan {plan.loop}",
         ) from error
     finally:
-        journal.close()
-    return worklog
+        part.journal.close()
 
 
-def down(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Sequence[str]:
-    """Stop every service of the environment; their names. Raises `LockedError` while a run uses it.
+def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
+    """Tell the platform, write the reports, tidy up.
 
-    Names only services that were there.
+    None of this changes how the run ended, so none of it may hide that.
     """
-    from loopctl.bootstrap import world_of
-    from loopctl.machine.lease import holding
-    from loopctl.ports.platform import Absent
+    from loopctl.reports.write import write_reports
 
-    world = world_of(plan, runs_dir_of(plan, runs_dir))
-    stop = stop or Stop(120.0)
-    targets = [world.platform.target(spec.name) for spec in plan.deployed]
-    stopped = []
-    with holding(world.leases, targets, f"down-{os.getpid()}", stop) as lease:
-        for spec in reversed(plan.deployed):
-            if not isinstance(world.platform.observe(spec.name, stop), Absent):
-                world.platform.down(spec.name, lease.held(), stop)
-                stopped.append(spec.name)
-    return stopped
-
-
-def _check_options(plan: Plan, options: RunOptions) -> None:
-    problems = []
-    environment = plan.environment
-    if environment.protected and options.confirm != environment.name:
-        problems.append(
-            Problem(
-                f"{environment.name} is protected",
-                where="--confirm",
-                hint=f"--confirm {environment.name}, if that is meant",
-            )
-        )
-    if options.confirm is not None and options.confirm != environment.name:
-        what = f"--confirm names {options.confirm!r}, the run is on {environment.name!r}"
-        problems.append(Problem(what, where="--confirm"))
-    if options.remediate == "auto":
-        problems.append(
-            Problem(
-                "remedies that loopctl applies by itself come with a later version",
-                where="--remediate",
-                hint="--remediate propose names the command",
-            )
-        )
-    if problems:
-        raise UsageError("nothing was changed", problems)
-
-
-def _check_names(plan: Plan, redactor: Redactor) -> None:
-    """Refuse a secret that is part of a name: what is hidden everywhere cannot be acted upon."""
-    names = [plan.loop, plan.environment.name, *(suite.id for suite in plan.suites)]
-    names += [f"{spec.name}-00001-x7k" for spec in plan.services]
-    hidden = [name for name in names if redactor.text(name) != name]
-    if hidden:
-        what = "the value of a secret is part of a name of this loop"
-        hint = "give the secret another value: one that everybody can read is none"
-        problems = [Problem(what, where=redactor.text(name), hint=hint) for name in hidden]
-        raise UsageError("nothing was changed", problems)
-
-
-def _started(composition: Composition) -> RunStarted:
-    plan, options = composition.plan, composition.options
-    me = identify(os.getpid())
-    green = last_green(composition.runs_dir, plan.loop, plan.environment.name)
-    read_then = files_of(composition.runs_dir, green.run_id) if green else {}
-    impact = plan.impact or {}
-    return RunStarted(
-        run_id=composition.run_id,
-        loop=plan.loop,
-        loop_file=str(plan.path),
-        root=str(plan.root),
-        environment=plan.environment.name,
-        platform=plan.environment.platform.value,
-        loopctl=__version__,
-        pid=os.getpid(),
-        pid_started=me.started if me else 0,
-        services=tuple(
-            ServiceFacts(
-                name=spec.name,
-                needs=spec.needs,
-                deployed=spec.is_deployed,
-                provenance=spec.provenance,
-                impact=impact[spec.name].value if spec.name in impact else None,
-                impact_source=impact[spec.name].source if spec.name in impact else None,
-                health_path=spec.health.path,
-            )
-            for spec in plan.services
-        ),
-        suites=tuple(
-            SuiteFacts(
-                id=suite.id,
-                title=suite.title,
-                priority=suite.priority.value,
-                kind=suite.kind.value,
-                phase=suite.phase.value,
-                require=suite.evidence.require.value,
-                protects=suite.protects,
-                target=suite.evidence.target,
-            )
-            for suite in plan.suites
-        ),
-        options=_said(options),
-        files=plan.files or {},
-        partial=options.partial(composition.full),
-        protected=plan.environment.protected,
-        description=plan.description,
-        owner=plan.owner,
-        runbook=plan.runbook,
-        max_cycles=plan.limits.max_cycles,
-        deadline_s=plan.limits.deadline_s,
-        strategy=plan.environment.strategy,
-        green_run=green.run_id if green else None,
-        config_changed=changed_files(read_then, plan.files or {}) if green else (),
+    composition = prepared.composition
+    problems = (
+        *_close(composition, worklog),
+        *write_reports(worklog, prepared.folder, prepared.redactor),
+        *_prune(composition.runs_dir, composition.plan),
     )
-
-
-def _said(options: RunOptions) -> Mapping[str, str | int | bool | None]:
-    given: dict[str, str | int | bool | None] = {
-        "suite": " ".join(options.suites),
-        "service": " ".join(options.services),
-        "priority": " ".join(options.priorities),
-        "from": options.start.value,
-        "remediate": options.remediate,
-        "keep": options.keep,
-    }
-    return {name: value for name, value in given.items() if value}
+    return RunResult(composition.run_id, prepared.folder, worklog, problems)
 
 
 def _close(composition: Composition, worklog: Worklog) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from loopctl.console.view import View
 
 
-def view(*, verbose: bool, color: bool) -> View:
+def view(*, verbose: bool, color: bool, past: Iterable[Event] = ()) -> View:
     """A view of a run on stderr: subscribe it, and close it at the end.
 
-    It is animated on a terminal that can, unless every step is asked for or colour is refused.
+    It is animated on a terminal that can, unless every step is asked for or colour is refused. An
+    animated one shows the whole run: `past` are the events of a run that is gone on with.
     """
     from loopctl.console.output import wants_colour
 
     if wants_colour(sys.stderr, no_color=not color) and not verbose:
         from loopctl.console.live import LiveView
 
-        return LiveView(sys.stderr)
+        live = LiveView(sys.stderr)
+        for event in past:
+            live(event)
+        return live
     from loopctl.console.plain import PlainView
 
     return PlainView(sys.stderr, verbose=verbose)

@@ -10,7 +10,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from loopctl import __version__
-from loopctl.cli import author, look_back, loop
+from loopctl.cli import author, going_on, look_back, loop, operate
 from loopctl.cli.settings import Settings
 
 P = ParamSpec("P")
@@ -85,7 +85,11 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
 _COMMANDS: tuple[Callable[..., int], ...] = (
     loop.run,
     loop.plan,
-    loop.down,
+    going_on.resume,
+    going_on.watch,
+    operate.rollback,
+    operate.down,
+    operate.unlock,
     look_back.runs,
     look_back.show,
     look_back.report,

@@ -10,10 +10,9 @@ import typer
 
 from loopctl import api
 from loopctl.cli import output, views
+from loopctl.cli.options import Run
 from loopctl.cli.settings import Settings
 from loopctl.errors import NotFoundError
-
-Run = Annotated[str, typer.Argument(help="A run's id, a prefix of one, @latest or @green.")]
 
 
 def runs(

@@ -1,4 +1,4 @@
-"""`run`, `plan` and `down`: the commands that speak of an environment."""
+"""`run` and `plan`: a loop, and what it would do."""
 
 from __future__ import annotations
 
@@ -72,11 +72,7 @@ def run(
                 plan, options, runs_dir=settings.runs_dir, subscribers=subscribers, stop=stop
             )
 
-    result = interruptibly(work)
-    for problem in result.problems:
-        output.warn(f"loopctl: {problem}")
-    views.result(result.worklog, result.folder, settings)
-    return result.exit_code
+    return views.ended(interruptibly(work), settings)
 
 
 def plan(
@@ -99,18 +95,6 @@ def plan(
     if outlook.missing:
         return int(ExitCode.PREFLIGHT)
     return int(ExitCode.DIFFERENCES) if exit_code and outlook.differs else 0
-
-
-def down(context: typer.Context, loop: Loop, env: Env = None) -> int:
-    """Stop the environment's services."""
-    settings: Settings = context.obj
-    loaded = api.load(loop, environment=env)
-    stopped = api.down(loaded, runs_dir=settings.runs_dir)
-    if settings.json:
-        output.document({"schema": 1, "environment": loaded.environment.name, "stopped": stopped})
-    else:
-        output.say(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
-    return 0
 
 
 def _mode(mode: Mode | None) -> Literal["off", "propose", "auto"] | None:

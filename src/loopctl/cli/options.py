@@ -47,7 +47,7 @@ MaxCycles = Annotated[
     typer.Option(
         min=1,
         envvar="LOOPCTL_MAX_CYCLES",
-        help="At most so many times round; this version goes once.",
+        help="At most so many times round.",
     ),
 ]
 Deadline = Annotated[
@@ -67,6 +67,7 @@ AllowDirty = Annotated[
         help="Where a platform refuses a dirty tree; local never does.",
     ),
 ]
+Run = Annotated[str, typer.Argument(help="A run's id, a prefix of one, @latest or @green.")]
 Create = Annotated[
     bool, typer.Option("--create", envvar="LOOPCTL_CREATE", help="New services on protected.")
 ]

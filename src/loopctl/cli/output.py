@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -77,12 +78,14 @@ def crashed(error: Exception) -> int:
 
 
 def _write(stream: TextIO, text: str, *, at_once: bool = False) -> None:
-    """A reader that went away (`| head`) ends the output: neither the run nor its exit code."""
+    """A reader (`| head`) or a terminal that went away ends the output: not the run or its code."""
     try:
         stream.write(text)
         if at_once:
             stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         # What is buffered would be tried again at exit, and end in Python's exit code 120.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from loopctl import api
@@ -12,14 +12,19 @@ from loopctl.cli.settings import Settings
 
 
 @contextlib.contextmanager
-def watching(settings: Settings) -> Iterator[Sequence[api.Subscriber]]:
-    """The subscribers for one run: the view on stderr, and the event stream where asked for."""
+def watching(
+    settings: Settings, past: Iterable[api.Event] = ()
+) -> Iterator[Sequence[api.Subscriber]]:
+    """The subscribers for one run: the view on stderr, and the event stream where asked for.
+
+    `past` are the events of a run that is gone on with.
+    """
     subscribers: list[api.Subscriber] = []
     if settings.events:
         subscribers.append(lambda event: output.line(api.event_document(event)))
     with contextlib.ExitStack() as open_views:
         if not settings.quiet:
-            guarded = Guarded(api.view(verbose=settings.verbose, color=settings.color))
+            guarded = Guarded(api.view(verbose=settings.verbose, color=settings.color, past=past))
             open_views.callback(guarded.close)
             subscribers.append(guarded)
         yield subscribers
@@ -48,6 +53,14 @@ class Guarded:
             if not self._failed:
                 output.warn(f"loopctl: the view has failed, the run goes on: {error!r}")
             self._failed = True
+
+
+def ended(run: api.RunResult, settings: Settings) -> int:
+    """What a person is shown when a run has ended; the exit code."""
+    for problem in run.problems:
+        output.warn(f"loopctl: {problem}")
+    result(run.worklog, run.folder, settings)
+    return run.exit_code
 
 
 def result(worklog: api.Worklog, folder: Path, settings: Settings) -> None:

@@ -26,6 +26,7 @@ from loopctl.model.events import (
     RevisionDeployed,
     Routed,
     RunEnded,
+    RunResumed,
     RunStarted,
     ServiceObserved,
     SourceRead,
@@ -92,6 +93,9 @@ def _run_texts(event: Event) -> Iterator[str]:
             partial = f", PARTIAL: {one_line(run.partial, 120)}" if run.partial else ""
             where = f"{one_line(run.loop, 60)} on {one_line(run.environment, 40)}"
             yield f"run {one_line(run.run_id, 120)}: {where}{partial}"
+        case RunResumed() as resumed:
+            before = "an interrupted" if resumed.after == "interrupted" else "a killed"
+            yield f"gone on with after {before} process, at {resumed.stage.value}"
         case RunEnded() as end:
             yield f"{end.verdict.value}, exit code {end.exit_code}, in {seconds(end.duration_s)}"
         case SuiteStarted(expected=expected):

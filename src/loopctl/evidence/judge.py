@@ -28,7 +28,7 @@ def judge(
 ) -> SuiteJudgement:
     """What the suite comes to. Needs every case once, with its last status.
 
-    `expected` were collected before anything was deployed (None: nobody looked).
+    `expected` were collected beforehand (None: nobody looked).
     """
     all_cases = tuple(cases)
     collected = len(all_cases) if end.collected is None else end.collected
@@ -95,7 +95,7 @@ def _collection(spec: SuiteSpec, end: SuiteEnd, collected: int, expected: int) -
     if collected < spec.collect_min:
         return [f"{collected} collected, at least {spec.collect_min} are required"]
     if collected < expected:
-        return [f"{collected} collected, and {expected} before the deployment"]
+        return [f"{collected} collected, and {expected} beforehand"]
     return []
 
 

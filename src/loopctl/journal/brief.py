@@ -94,6 +94,10 @@ def _above(worklog: Worklog) -> Iterator[Line]:
 def _below(worklog: Worklog, folder: Path) -> Iterator[Line]:
     if not is_green(worklog):
         yield from _diagnosis(worklog)
+    elif len(worklog.counted_cycles) > 1:
+        # A green that a remedy made may stand on source that nobody has committed.
+        yield Line(Role.WHERE, where_text(worklog))
+        yield Line(Role.TRIED, tried_text(worklog))
     for command in next_commands(worklog, folder):
         yield Line(Role.NEXT, command)
     owner = _owner(worklog)
@@ -135,6 +139,7 @@ def _verdict(worklog: Worklog) -> str:
     number = worklog.last.number if worklog.last else 0
     where = f"{one_line(run.loop, 60)} on {one_line(run.environment, 40)}"
     where += f", cycle {number} of at most {run.max_cycles}" if number else ""
+    where += f", resumed {count(len(worklog.resumed), 'time')}" if worklog.resumed else ""
     name = f"run {one_line(run.run_id, 120)}"
     if ended is None:
         stage = (

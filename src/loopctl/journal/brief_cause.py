@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from loopctl.inert import one_line
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
-from loopctl.model.events import NovelLine
+from loopctl.model.events import NovelLine, RemedyDecided
 from loopctl.model.finding import Finding, Quote
 from loopctl.model.state import OutcomeKind, State, Verdict
 
@@ -178,10 +178,18 @@ def _configuration(files: tuple[str, ...]) -> str:
 
 
 def tried_text(worklog: Worklog) -> str:
-    """Every remedy that was carried out, by cycle."""
+    """Every remedy that was carried out, by cycle; of the last one, what came of it."""
     tried = [
-        f"cycle {cycle.number}: {one_line(cycle.remedy.action, 40)} {cycle.remedy.result}"
+        (cycle.number, cycle.remedy)
         for cycle in worklog.cycles
         if cycle.remedy is not None and cycle.remedy.result in ("done", "failed", "refused")
     ]
-    return "; ".join(tried) or "nothing"
+    if not tried:
+        return "nothing"
+    said = "; ".join(f"cycle {number}: {_tried(remedy)}" for number, remedy in tried)
+    return f"{said}: {one_line(tried[-1][1].detail, 240)}"
+
+
+def _tried(remedy: RemedyDecided) -> str:
+    action = "remedy" if remedy.action == "none" else one_line(remedy.action, 40)
+    return f"{action} {remedy.result}"

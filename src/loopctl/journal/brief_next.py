@@ -25,9 +25,11 @@ def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
     """
     cause, asked = _without(worklog, folder), f"{_loopctl(folder)} {_command(worklog)}"
     if worklog.ended is None:
-        return cause, asked
+        return cause, asked, f"{_loopctl(folder)} {_resume(worklog)}"
     if worklog.ended.verdict is Verdict.GREEN:
         return asked, cause
+    if worklog.ended.verdict is Verdict.INTERRUPTED:
+        return cause, asked, f"{_loopctl(folder)} {_resume(worklog)}"
     # A proposed remedy says more than a second look at the cause.
     return cause, _proposed(worklog.last) or asked, f"{_loopctl(folder)} {_run_again(worklog)}"
 
@@ -40,9 +42,20 @@ def _loopctl(folder: Path) -> str:
 
 def _run_again(worklog: Worklog) -> str:
     run = worklog.run
-    environment = shlex.quote(one_line(run.environment, 120))
-    confirm = f" --confirm {environment}" if run.protected else ""
-    return f"run {_loop(run)} --env {environment}{confirm}"
+    return f"run {_loop(run)} --env {_environment(run)}{_confirm(run)}"
+
+
+def _resume(worklog: Worklog) -> str:
+    run = worklog.run
+    return f"resume {shlex.quote(one_line(run.run_id, 120))}{_confirm(run)}"
+
+
+def _environment(run: RunStarted) -> str:
+    return shlex.quote(one_line(run.environment, 120))
+
+
+def _confirm(run: RunStarted) -> str:
+    return f" --confirm {_environment(run)}" if run.protected else ""
 
 
 def _loop(run: RunStarted) -> str:

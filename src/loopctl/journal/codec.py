@@ -47,6 +47,8 @@ def to_json(event: Event) -> dict[str, Any]:
     else:
         kind, data = payload.KIND, _adapter(type(payload)).dump_python(payload, mode="json")
     envelope = {"seq": event.seq, "at": event.at.isoformat(), "v": event.v, "kind": kind}
+    if event.ran:
+        envelope["ran"] = round(event.ran, 3)
     if event.cycle:
         envelope["cycle"] = event.cycle
     optional = {"wave": event.wave, "service": event.service, "suite": event.suite}
@@ -81,7 +83,7 @@ def _hidden(value: Any, redactor: Redactor) -> Any:
 @functools.cache
 def _own_words() -> frozenset[str]:
     """Names of fields, kinds of events, and every word that a field may only have one of."""
-    words: set[str] = {"seq", "at", "v", "kind", "cycle", "wave", "service", "suite", "data"}
+    words: set[str] = {"seq", "at", "v", "kind", "ran", "cycle", "wave", "service", "suite", "data"}
     waiting: list[Any] = list(KINDS.values())
     seen: set[Any] = set()
     while waiting:
@@ -120,6 +122,7 @@ def from_json(document: Mapping[str, Any]) -> Event:
             service=document.get("service"),
             suite=document.get("suite"),
             v=version,
+            ran=float(document.get("ran", 0.0)),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         reason = str(error).splitlines()[0]

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Literal, cast
 
 from loopctl.errors import NotFoundError
+from loopctl.files import is_being_written
 from loopctl.inert import one_line
 from loopctl.process import ProcessId, is_alive
 
@@ -202,8 +203,13 @@ def _from_journal(folder: Path) -> RunSummary:
         started_at=str(event["at"]),
         pid=process.pid,
         pid_started=process.started,
-        state="running" if is_alive(process) else "interrupted",
+        state="running" if _goes_on(folder, process) else "interrupted",
     )
+
+
+def _goes_on(folder: Path, process: ProcessId) -> bool:
+    """Whether a process writes to it: the one that began it, or one that goes on with it."""
+    return is_alive(process) or is_being_written(folder / _JOURNAL_NAME)
 
 
 def _first_data(folder: Path) -> Mapping[str, object]:

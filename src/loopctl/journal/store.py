@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from loopctl.files import AppendFile
-from loopctl.journal.codec import JournalError, parse, redacted
+from loopctl.journal.codec import redacted
 from loopctl.journal.fold import WorklogFold
+from loopctl.journal.tail import read
 from loopctl.model.events import (
     BuildStep,
     CasesGraded,
@@ -41,6 +43,10 @@ class Journal:
 
     `cycle` and `wave` are set by the machine and stamped on every event. Subscribers are called in
     order, with redacted events, inside the lock: they must be quick and must not raise.
+
+    A file that holds events already is gone on with: they are folded, and what a killed process
+    left of a last line is cut off. Raises `StorageError`, `LockedError` while another process
+    writes to it, and `JournalError` where it is not to be trusted.
     """
 
     def __init__(
@@ -54,7 +60,25 @@ class Journal:
         self._file: AppendFile | None = AppendFile(path)
         self._lock = threading.Lock()
         self._seq = 0
+        self._began = time.monotonic()
+        self._ran_before = 0.0
         self.fold = WorklogFold()
+        try:
+            self._replay()
+        except BaseException:
+            self.close()
+            raise
+
+    def _replay(self) -> None:
+        for event in read(self.path):
+            self.fold.add(event)
+            self._seq = event.seq
+            self._ran_before = max(self._ran_before, event.ran)
+
+    @property
+    def ran_s(self) -> float:
+        """For how many seconds the run has been going on, pauses left out."""
+        return self._ran_before + time.monotonic() - self._began
 
     @property
     def folder(self) -> Path:
@@ -75,6 +99,7 @@ class Journal:
                     wave=self.wave,
                     service=service,
                     suite=suite,
+                    ran=self.ran_s,
                 ),
                 self._redactor,
             )
@@ -118,33 +143,6 @@ class Journal:
         """No more events on disk."""
         if self._file is not None:
             self._file.close()
-
-
-def read(path: Path) -> Iterator[Event]:
-    """The events of a journal in order.
-
-    A torn last line is what a killed run leaves: it is passed over. Anything else that is
-    malformed, or a number missing in the sequence, raises `JournalError` with its line.
-    """
-    expected = 1
-    with path.open("rb") as lines:
-        for number, raw in enumerate(lines, start=1):
-            if not raw.endswith(b"\n"):
-                return
-            try:
-                event = parse(raw.decode("utf-8"))
-            except (JournalError, UnicodeDecodeError) as error:
-                raise JournalError(
-                    f"line {number} of the journal cannot be read: {error}", where=str(path)
-                ) from error
-            if event.seq != expected:
-                raise JournalError(
-                    f"line {number} of the journal is event {event.seq}, not {expected}",
-                    where=str(path),
-                    hint="the file was edited or two runs wrote to it; it is not to be trusted",
-                )
-            expected += 1
-            yield event
 
 
 def _one_line(error: BaseException) -> str:

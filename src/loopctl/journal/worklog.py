@@ -16,11 +16,13 @@ from loopctl.model.events import (
     ChainChecked,
     CommitChanged,
     HealthJudged,
+    Intent,
     LogsKept,
     NotChecked,
     NovelLine,
     RemedyDecided,
     RunEnded,
+    RunResumed,
     RunStarted,
     SourceRead,
     SuiteFacts,
@@ -48,6 +50,9 @@ class ServiceRecord:
     """One service in one cycle. `before` is who served before the cycle's first write.
 
     `observed_before` tells a service that did not exist then from one that nobody has looked at.
+    `seen` is the last state that was read after a write of this run. `deploy_key` is that of the
+    last deployment that was begun, `wanted` the traffic that was asked for and not read back yet,
+    and `writing` tells that some write of this run has not been read back.
     """
 
     name: str
@@ -67,6 +72,10 @@ class ServiceRecord:
     promoted: bool = False
     restored: bool = False
     logs: LogsKept | None = None
+    seen: ServiceState | None = None
+    deploy_key: str | None = None
+    wanted: Mapping[str, int] | None = None
+    writing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class SuiteRecord:
 
 @dataclass(frozen=True, slots=True)
 class CycleRecord:
-    """One time round."""
+    """One time round. `remedy_begun` is a remedy that was begun and has not been seen to end."""
 
     number: int
     started_at: datetime | None
@@ -97,6 +106,12 @@ class CycleRecord:
     novel_sources: tuple[str | None, ...] = ()
     commits: tuple[CommitChanged, ...] = ()
     remedy: RemedyDecided | None = None
+    remedy_begun: Intent | None = None
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether it was stopped from outside: such a cycle says nothing and is not counted."""
+        return any(stage.kind is OutcomeKind.INTERRUPTED for stage in self.stages)
 
     @property
     def failed_stage(self) -> StageRecord | None:
@@ -105,8 +120,8 @@ class CycleRecord:
 
     @property
     def settled(self) -> StageRecord | None:
-        """How SETTLE went, None when the cycle never came to it."""
-        return next((s for s in self.stages if s.stage is State.SETTLE), None)
+        """How SETTLE went, the last time; None when the cycle never came to it."""
+        return next((s for s in reversed(self.stages) if s.stage is State.SETTLE), None)
 
     def failed_cases(self) -> Mapping[str, GradedCase]:
         """Every case that did not pass or skip, by `suite::id`."""
@@ -148,7 +163,11 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Worklog:
-    """A run. `ended` is None while it goes on, or when it was killed."""
+    """A run. `ended` is None while it goes on, or when it was killed.
+
+    `resumed` tells of every process that went on with it, `ran_s` for how long it ran in all, in
+    seconds, pauses left out. `unrecognised` are kinds of events that this version does not know.
+    """
 
     run: RunStarted
     started_at: datetime
@@ -157,6 +176,15 @@ class Worklog:
     ended_at: datetime | None = None
     notes: tuple[NoteRecord, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
+    resumed: tuple[RunResumed, ...] = ()
+    ran_s: float = 0.0
+    unrecognised: tuple[str, ...] = ()
+
+    @property
+    def counted_cycles(self) -> tuple[CycleRecord, ...]:
+        """Those that came to an end of their own, and the last."""
+        earlier = (cycle for cycle in self.cycles[:-1] if not cycle.was_interrupted)
+        return (*earlier, *self.cycles[-1:])
 
     @property
     def last(self) -> CycleRecord | None:
@@ -165,10 +193,10 @@ class Worklog:
 
     def changes(self) -> Changes:
         """What the last cycle mended, broke and left as it was."""
-        if len(self.cycles) < 2:
+        if len(self.counted_cycles) < 2:
             return Changes()
-        before = set(self.cycles[-2].failed_cases())
-        after = set(self.cycles[-1].failed_cases())
+        earlier, last = self.counted_cycles[-2:]
+        before, after = set(earlier.failed_cases()), set(last.failed_cases())
         return Changes(
             fixed=tuple(sorted(before - after)),
             new=tuple(sorted(after - before)),

@@ -11,7 +11,7 @@ from loopctl.loopfile.checks_suite import PATTERN
 from loopctl.loopfile.chosen import Chosen
 from loopctl.loopfile.later import later_keys
 from loopctl.loopfile.nodes import Scalar
-from loopctl.loopfile.paths import is_file, written_path
+from loopctl.loopfile.paths import glob_from_root, is_file, written_path
 from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.schema import (
     CriterionPart,
@@ -67,7 +67,7 @@ def assemble(chosen: Chosen, model: LoopFile, files: Mapping[str, str], problems
                 jobs=limits.jobs,
             )
         ),
-        remediation=_remediation(model.remediate or RemediatePart()),
+        remediation=_remediation(chosen, model.remediate or RemediatePart()),
         signatures=tuple(
             written_path(node)
             for node in chosen.document.items("signatures")
@@ -130,7 +130,7 @@ def _criteria(chosen: Chosen, parts: list[CriterionPart]) -> tuple[Criterion, ..
     )
 
 
-def _remediation(part: RemediatePart) -> Remediation:
+def _remediation(chosen: Chosen, part: RemediatePart) -> Remediation:
     rules = tuple(
         RemedyRule(
             when={key: str(value) for key, value in rule.when if value is not None},
@@ -140,7 +140,12 @@ def _remediation(part: RemediatePart) -> Remediation:
         for rule in part.rules or ()
     )
     mode = RemediationMode(part.mode) if part.mode else None
-    return Remediation(**given(mode=mode, may_edit=tuple(part.may_edit or ()), rules=rules))
+    globs = tuple(
+        glob_from_root(node, chosen.root)
+        for node in chosen.document.items("remediate", "may_edit")
+        if isinstance(node, Scalar)
+    )
+    return Remediation(**given(mode=mode, ceiling=mode, may_edit=globs, rules=rules))
 
 
 def _secrets(

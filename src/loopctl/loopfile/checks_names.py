@@ -32,6 +32,7 @@ def check_names(chosen: Chosen, environments: Table, problems: Problems) -> None
         _check_known(entry.key, entry.mark, chosen.service_names, "service", problems)
     _check_needs_of_services(chosen, problems)
     _check_suites(chosen, problems)
+    _check_triggers(chosen, problems)
     _check_references(chosen, problems)
 
 
@@ -84,6 +85,18 @@ def _check_suites(chosen: Chosen, problems: Problems) -> None:
         for target in [*targets, *_names(suite.get("evidence", "target"))]:
             _check_known(target.text, target.mark, chosen.service_names, "service", problems)
     _check_graph(needs, "suite", problems)
+
+
+def _check_triggers(chosen: Chosen, problems: Problems) -> None:
+    known = {
+        "service": chosen.service_names,
+        "suite": tuple(name for suite in chosen.suites if (name := suite.text("id"))),
+    }
+    for rule in chosen.document.items("remediate", "rules"):
+        for what, names in known.items():
+            named = rule.scalar("when", what) if isinstance(rule, Table) else None
+            if named is not None:
+                _check_known(named.text, named.mark, names, what, problems)
 
 
 def _check_graph(needs: Mapping[str, list[Scalar]], what: str, problems: Problems) -> None:

@@ -1,4 +1,4 @@
-"""Checks suites one at a time, and the rules that stand alone: paths, patterns, remedies."""
+"""Checks suites one at a time, and the rules that stand alone: paths and patterns."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _check_quarantine(case: object, today: date, problems: Problems) -> None:
 
 
 def check_rest(chosen: Chosen, problems: Problems) -> None:
-    """Signature files, patterns of `worklog.redact`, and remedies that run a command."""
+    """Signature files and patterns of `worklog.redact`."""
     for signature in chosen.document.items("signatures"):
         if isinstance(signature, Scalar) and isinstance(signature.value, str):
             path = written_path(signature)
@@ -71,11 +71,6 @@ def check_rest(chosen: Chosen, problems: Problems) -> None:
     for rule in chosen.document.items("worklog", "redact"):
         if isinstance(rule, Scalar) and isinstance(rule.value, str):
             _check_redact(rule, problems)
-    for remedy in chosen.document.items("remediate", "rules"):
-        runs = isinstance(remedy, Table) and remedy.text("do") == "run"
-        if isinstance(remedy, Table) and runs != (remedy.get("command") is not None):
-            message = '"command" goes with `do: run`, and only with it'
-            problems.add(remedy.mark, message)
 
 
 def _check_redact(rule: Scalar, problems: Problems) -> None:

@@ -46,9 +46,6 @@ LATER = (
     Later("suites.*.quarantine"),
     Later("suites.*.evidence.control", ("off", "false")),
     Later("criteria"),
-    Later("remediate.mode", ("off", "propose")),
-    Later("remediate.may_edit"),
-    Later("remediate.rules"),
     Later("history"),
     Later("notify"),
 )

@@ -18,6 +18,15 @@ def written_path(scalar: Scalar) -> Path:
     return absolute(scalar.mark.folder / scalar.text)
 
 
+def glob_from_root(scalar: Scalar, root: Path) -> str:
+    """A glob, written relative to its file, as it reads from the project root.
+
+    It starts with `..` when it leads out of there. A slash at its end stays.
+    """
+    glob = os.path.relpath(written_path(scalar), root)
+    return f"{glob}/" if scalar.text.endswith("/") else glob
+
+
 def is_file(path: Path) -> bool:
     """Whether there is a regular file; a name that no file can have is none."""
     try:

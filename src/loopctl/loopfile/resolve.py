@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loopctl.errors import Problem, UsageError
 from loopctl.loopfile.checks_names import check_names
+from loopctl.loopfile.checks_remedies import check_remedies
 from loopctl.loopfile.checks_service import check_services
 from loopctl.loopfile.checks_suite import check_rest, check_suites
 from loopctl.loopfile.chosen import Chosen
@@ -58,6 +59,7 @@ def load(
     check_services(chosen, problems)
     check_suites(chosen, problems, today or datetime.now(UTC).date())
     check_rest(chosen, problems)
+    check_remedies(chosen, problems)
     problems.refuse_if_any(path)
     assert model is not None  # without a model there are problems
     return assemble(chosen, model, files.digests, problems)

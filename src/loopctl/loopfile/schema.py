@@ -103,8 +103,13 @@ class TriggerPart(Part):
     """What a remedy waits for; all that is given must hold."""
 
     signature: Text | None = Field(None, description="The id of a signature.")
-    stage: Text | None = Field(None, description="The stage that failed.")
-    verdict: Text | None = Field(None, description="How the cycle ended.")
+    # Only what leads to a remedy: nothing was changed yet when preflight fails.
+    stage: Literal["build", "deploy", "health", "verify", "promote", "confirm"] | None = Field(
+        None, description="The stage that failed."
+    )
+    verdict: Literal["red", "unproven", "undelivered"] | None = Field(
+        None, description="How the cycle ended."
+    )
     suite: Text | None = Field(None, description="The suite that failed.")
     service: Text | None = Field(None, description="The service that failed.")
 
@@ -117,8 +122,12 @@ class RulePart(Part):
     command: Annotated[list[OwnText], Field(min_length=1)] | None = Field(
         None, description="With `do: run`, what is run in the project root."
     )
-    timeout: SomeTime | None = Field(None, description="30m unless given.")
-    limit: Annotated[int, Field(ge=1)] | None = Field(None, description="1 unless given.")
+    timeout: SomeTime | None = Field(
+        None, description="With `do: run`, how long it may take; 30m unless given."
+    )
+    limit: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How often in a run; 1 unless given."
+    )
 
 
 class RemediatePart(Part):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from loopctl.errors import ExitCode
+from loopctl.journal.verdicts import deciding_stage, verdict_of
 from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
-from loopctl.model.evidence import SuiteOutcome
+from loopctl.model.finding import FaultKind
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
 
@@ -29,6 +29,7 @@ _EXIT = {
     Verdict.UNDELIVERED: ExitCode.UNDELIVERED,
     Verdict.LOCKED: ExitCode.LOCKED,
     Verdict.INTERNAL: ExitCode.INTERNAL,
+    Verdict.INTERRUPTED: ExitCode.SIGINT,
 }
 
 SIGNAL_EXITS = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
@@ -54,60 +55,25 @@ def judge(worklog: Worklog, stopped: str | None, internal: str | None) -> Judgem
         )
     if cycle is None:
         return Judgement(Verdict.INTERNAL, ExitCode.INTERNAL, StopReason.FATAL, "no cycle began")
-    # What a stranger changed goes before whatever this run had found until then.
-    moved = (stage for stage in cycle.stages if stage.kind is OutcomeKind.MOVED)
-    failed = next(moved, cycle.failed_stage)
+    failed = deciding_stage(cycle)
     if failed is None:
         return _ended(Verdict.GREEN, StopReason.GREEN, "")
-    verdict = _verdict(failed, cycle)
-    reason = StopReason.DEADLINE if stopped == "deadline" else _stop_reason(failed)
-    return _ended(verdict, reason, failed.detail)
+    reason = StopReason.DEADLINE if stopped == "deadline" else _stop_reason(failed, cycle)
+    return _ended(verdict_of(cycle), reason, failed.detail)
 
 
 def _ended(verdict: Verdict, reason: StopReason, detail: str) -> Judgement:
     return Judgement(verdict, _EXIT[verdict], reason, detail)
 
 
-def _stop_reason(failed: StageRecord) -> StopReason:
+def _stop_reason(failed: StageRecord, cycle: CycleRecord) -> StopReason:
     if failed.kind is OutcomeKind.MOVED:
         return StopReason.ENVIRONMENT_MOVED
-    return StopReason.PREFLIGHT if failed.stage is State.PREFLIGHT else StopReason.NEEDS_HUMAN
-
-
-def _verdict(failed: StageRecord, cycle: CycleRecord) -> Verdict:
-    if failed.kind is OutcomeKind.MOVED:
-        return Verdict.UNPROVEN
-    match failed.stage:
-        case State.PREFLIGHT:
-            return Verdict.PREFLIGHT
-        case State.BUILD | State.DEPLOY | State.HEALTH | State.PROMOTE:
-            unproven = failed.kind is OutcomeKind.UNPROVEN
-            return Verdict.UNPROVEN if unproven else Verdict.UNDELIVERED
-        case State.VERIFY:
-            return Verdict.RED if failed.kind is OutcomeKind.FAILED else Verdict.UNPROVEN
-        case State.CONFIRM:
-            return _confirm_verdict(failed, cycle)
-        case (
-            State.COLLECT
-            | State.SETTLE
-            | State.DIAGNOSE
-            | State.REMEDIATE
-            | State.GREEN
-            | State.STOPPED
-        ):
-            return Verdict.UNDELIVERED
-        case _:
-            assert_never(failed.stage)
-
-
-def _confirm_verdict(failed: StageRecord, cycle: CycleRecord) -> Verdict:
-    """A suite that failed on the public address is red; an address that failed is undelivered."""
-    if failed.kind is OutcomeKind.UNPROVEN:
-        return Verdict.UNPROVEN
-    red = any(
-        suite.judgement is not None
-        and suite.facts.phase == "confirm"
-        and suite.judgement.outcome is SuiteOutcome.FAILED
-        for suite in cycle.suites.values()
-    )
-    return Verdict.RED if red else Verdict.UNDELIVERED
+    if failed.kind is OutcomeKind.INTERRUPTED:
+        return StopReason.INTERRUPTED
+    if failed.stage is State.PREFLIGHT:
+        return StopReason.PREFLIGHT
+    if any(fault.kind is FaultKind.REMEDY for fault in failed.faults):
+        return StopReason.REMEDY_REFUSED
+    ends = cycle.remedy.ends if cycle.remedy else None
+    return ends or StopReason.NEEDS_HUMAN

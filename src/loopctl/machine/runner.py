@@ -6,13 +6,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from loopctl.errors import LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.machine.lease import LEASE_LOST
 from loopctl.machine.policy import SIGNAL_EXITS
+from loopctl.machine.resume import Entry
 from loopctl.machine.transitions import NoTransition, after
 from loopctl.model.events import StageEntered, StageFinished
 from loopctl.model.finding import Fault, FaultKind
@@ -20,6 +21,8 @@ from loopctl.model.outcome import Outcome
 from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.leases import LeaseLost
 from loopctl.process import Stop
+
+T = TypeVar("T")
 
 
 class Stage(Protocol):
@@ -36,7 +39,10 @@ _OWN_TIME: Mapping[State, float] = {
     State.DIAGNOSE: 60.0,
     State.REMEDIATE: 60.0,
 }
-"""Seconds for the stages that must run even when the run's own time is up."""
+"""Seconds for the stages that must run even when the run's own time is up.
+
+REMEDIATE has the run's own time while there is any: a remedy may take long.
+"""
 
 _AFTER_SIGNAL: Mapping[State, float] = {
     State.COLLECT: 2.0,
@@ -59,6 +65,18 @@ _BAD = frozenset(
 )
 
 
+Rejoin = Callable[[CycleRecord, Stop], Outcome | None]
+"""Looks at the world before a resumed run touches it.
+
+None: go on. GO_DEPLOY: what was deployed is gone, deploy it again. Else: how the stage ends.
+"""
+
+_BEGINNING = Entry()
+
+_LOOKS_FIRST = frozenset({State.DEPLOY, State.HEALTH, State.VERIFY, State.PROMOTE, State.CONFIRM})
+"""The states that act on what an earlier process left; SETTLE looks for itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """How the machine came to its end. `internal` is a fault of loopctl itself."""
@@ -68,7 +86,7 @@ class Walk:
 
 
 class Runner:
-    """Walks one run from PREFLIGHT to an end state."""
+    """Walks one run from where it is entered to an end state."""
 
     def __init__(
         self,
@@ -82,14 +100,36 @@ class Runner:
         self._stop = stop
         self._on_crash = on_crash
         self._internal: str | None = None
+        self._settled: Outcome | None = None
 
-    def walk(self) -> Walk:
-        """Run to the end; every transition is a row of the table."""
-        state = State.PREFLIGHT
-        self._journal.cycle = 1
+    def walk(self, entry: Entry = _BEGINNING, rejoin: Rejoin | None = None) -> Walk:
+        """Run to the end; every transition is a row of the table.
+
+        A run that is resumed looks at the world by `rejoin` before it acts on what it had left.
+        """
+        state = entry.state
+        self._journal.cycle, self._journal.wave = entry.cycle, entry.wave
+        if rejoin is not None and state in _LOOKS_FIRST:
+            state = self._rejoined(state, rejoin)
+        end = self._to_the_end(state)
+        if entry.again and end is State.STOPPED and self._stop.reason is None:
+            self._journal.cycle += 1
+            end = self._to_the_end(State.PREFLIGHT)
+        return Walk(end, self._internal)
+
+    def _to_the_end(self, state: State) -> State:
         while not state.is_end:
             state = self._step(state)
-        return Walk(state, self._internal)
+        return state
+
+    def _rejoined(self, state: State, rejoin: Rejoin) -> State:
+        """The state to enter; what the look has settled is how its stage will end."""
+        found = self._guarded(state, lambda: rejoin(self._journal.fold.cycle(), self._stop))
+        if found is not None and found.kind is OutcomeKind.GO_DEPLOY:
+            self._journal.wave = None
+            return State.DEPLOY
+        self._settled = found
+        return state
 
     def _step(self, state: State) -> State:
         began = time.monotonic()
@@ -115,23 +155,30 @@ class Runner:
         return outcome
 
     def _outcome(self, state: State) -> Outcome:
-        try:
+        def work() -> Outcome:
             self._number_wave(state)
             self._enter(state)
-            outcome = self._run(state)
+            settled, self._settled = self._settled, None
+            return settled or self._run(state)
+
+        return self._as_stopped(state, self._guarded(state, work))
+
+    def _guarded(self, state: State, work: Callable[[], T]) -> T | Outcome:
+        """What `work` gives, or the outcome that whatever it raised stands for."""
+        try:
+            return work()
         except Stopped as stopped:
-            outcome = self._stopped(state, stopped.reason)
+            return self._stopped(state, stopped.reason)
         except StorageError as error:
             # Without a disk there are no more new effects, but what was changed is put back.
             self._journal.detach()
-            outcome = _errored(FaultKind.STORAGE, error)
+            return _errored(FaultKind.STORAGE, error)
         except LeaseLost as error:
-            outcome = Outcome(OutcomeKind.MOVED, error.what, (_fault(FaultKind.MOVED, error),))
+            return Outcome(OutcomeKind.MOVED, error.what, (_fault(FaultKind.MOVED, error),))
         except LoopctlError as error:
-            outcome = _errored(FaultKind.CONTROL_PLANE, error)
+            return _errored(FaultKind.CONTROL_PLANE, error)
         except Exception as error:  # noqa: BLE001 - traffic is put back whatever broke
-            outcome = self._crashed(error)
-        return self._as_stopped(state, outcome)
+            return self._crashed(error)
 
     def _enter(self, state: State) -> None:
         try:
@@ -190,6 +237,8 @@ class Runner:
             yield self._stop
         elif self._stop.reason in SIGNAL_EXITS:
             yield Stop(_AFTER_SIGNAL[state])
+        elif state is State.REMEDIATE and self._stop.reason is None:
+            yield self._stop
         elif state is State.SETTLE:
             # A restore that has begun is not given up for a signal.
             yield Stop(_OWN_TIME[state])
@@ -209,7 +258,7 @@ class Runner:
         elif state is State.HEALTH:
             self._journal.wave = None
         elif state is State.REMEDIATE and kind.value.startswith("go-"):
-            self._journal.cycle += 1
+            self._journal.cycle, self._journal.wave = self._journal.cycle + 1, None
 
 
 def _finished(state: State, outcome: Outcome, seconds: float) -> StageFinished:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loopctl.errors import ExitCode, LoopctlError, Stopped, StorageError
@@ -12,9 +11,10 @@ from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.machine.lease import Lease, holding
 from loopctl.machine.policy import Judgement, judge
-from loopctl.machine.runner import Runner, Stage, Walk
+from loopctl.machine.resume import Entry
+from loopctl.machine.runner import Rejoin, Runner, Stage, Walk
 from loopctl.model.artifact import Target
-from loopctl.model.events import Left, RunEnded, RunStarted
+from loopctl.model.events import Left, RunEnded, RunResumed, RunStarted
 from loopctl.model.outcome import LEFT_AS_IT_IS
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 from loopctl.ports.leases import HeldByOther, LeaseError, Leases
@@ -25,9 +25,14 @@ LEAVING_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a run is made of. The callables are given what only the session knows."""
+    """What a run is made of. The callables are given what only the session knows.
 
-    started: RunStarted
+    `started` is the event that it begins with. A resumed run is entered by `entry` and looks at
+    the world by `rejoin`.
+    """
+
+    started: RunStarted | RunResumed
+    run_id: str
     journal: Journal
     stop: Stop
     leases: Leases
@@ -35,34 +40,47 @@ class Session:
     stages: Callable[[Lease], Mapping[State, Stage]]
     leave: Callable[[bool, Journal, Stop], tuple[Left, ...]]
     on_crash: Callable[[BaseException], None]
+    rejoin: Rejoin | None = None
+    entry: Entry = field(default_factory=Entry)
 
 
 def conduct(session: Session) -> Worklog:
     """Run to the end; the worklog holds the judgement. Raises `StorageError` when even the first
     event cannot be written.
+
+    A resumed run that does not get its lease stays as it is: it raises `HeldByOther`, `LeaseError`
+    or `Stopped`, and has written nothing.
     """
-    began = time.monotonic()
-    session.journal.append(session.started)
-    try:
-        with holding(
-            session.leases, session.targets, session.started.run_id, session.stop
-        ) as lease:
-            runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)
-            walk = runner.walk()
-            ended = _judged(session, walk, began)
-            ended = _as_kept(session.journal, ended)
-            left = _left(session, ended)
-    except HeldByOther as other:
-        ended, left = _unbegun(_LOCKED, other, began), ()
-    except LeaseError as error:
-        ended, left = _unbegun(_NO_LEASE, error, began), ()
-    except Stopped as stopped:
-        ended, left = _never_begun(session, stopped.reason, began), ()
-    _write_end(session.journal, replace(ended, left=left))
+    if session.entry.after is None:
+        session.journal.append(session.started)
+        _write_end(session.journal, _begun(session))
+    else:
+        _write_end(session.journal, _walked(session))
     return session.journal.fold.snapshot()
 
 
-def _judged(session: Session, walk: Walk, began: float) -> RunEnded:
+def _begun(session: Session) -> RunEnded:
+    try:
+        return _walked(session)
+    except HeldByOther as other:
+        return _unbegun(_LOCKED, other, session)
+    except LeaseError as error:
+        return _unbegun(_NO_LEASE, error, session)
+    except Stopped as stopped:
+        return _never_begun(session, stopped.reason)
+
+
+def _walked(session: Session) -> RunEnded:
+    with holding(session.leases, session.targets, session.run_id, session.stop) as lease:
+        if session.entry.after is not None:
+            session.journal.append(session.started)
+        runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)
+        walk = runner.walk(session.entry, session.rejoin)
+        ended = _as_kept(session.journal, _judged(session, walk))
+        return replace(ended, left=_left(session, ended))
+
+
+def _judged(session: Session, walk: Walk) -> RunEnded:
     worklog = session.journal.fold.snapshot()
     # A signal that comes after the last stage has confirmed the traffic finds nothing to stop.
     stopped = None if walk.end is State.GREEN else session.stop.reason
@@ -73,7 +91,7 @@ def _judged(session: Session, walk: Walk, began: float) -> RunEnded:
         verdict=judgement.verdict,
         exit_code=judgement.exit_code,
         stop_reason=judgement.stop_reason,
-        duration_s=time.monotonic() - began,
+        duration_s=session.journal.ran_s,
         detail=judgement.detail,
         problems=tuple(fault.summary for fault in failed.faults) if failed else (),
         restored=_restored(cycle),
@@ -89,23 +107,23 @@ _NO_LEASE = Judgement(Verdict.PREFLIGHT, ExitCode.PREFLIGHT, StopReason.PREFLIGH
 _TOO_LATE = Judgement(Verdict.UNPROVEN, ExitCode.UNPROVEN, StopReason.DEADLINE)
 
 
-def _unbegun(judgement: Judgement, why: LoopctlError, began: float) -> RunEnded:
+def _unbegun(judgement: Judgement, why: LoopctlError, session: Session) -> RunEnded:
     return RunEnded(
         verdict=judgement.verdict,
         exit_code=judgement.exit_code,
         stop_reason=judgement.stop_reason,
-        duration_s=time.monotonic() - began,
+        duration_s=session.journal.ran_s,
         detail=why.what,
         problems=(why.what,) if why.hint is None else (why.what, why.hint),
     )
 
 
-def _never_begun(session: Session, reason: str, began: float) -> RunEnded:
+def _never_begun(session: Session, reason: str) -> RunEnded:
     """The run was stopped while it waited for its lease."""
     told = reason != "deadline"
     judgement = judge(session.journal.fold.snapshot(), reason, None) if told else _TOO_LATE
     waiting = LoopctlError(f"stopped by {reason} before the first step; nothing was changed")
-    return _unbegun(judgement, waiting, began)
+    return _unbegun(judgement, waiting, session)
 
 
 def _left(session: Session, ended: RunEnded) -> tuple[Left, ...]:

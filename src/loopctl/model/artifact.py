@@ -95,6 +95,12 @@ class DeployKey:
     def __str__(self) -> str:
         return f"{self.run_id}/{self.cycle}/{self.service}/{self.digest}"
 
+    @staticmethod
+    def of(text: str) -> DeployKey:
+        """The key that reads like that; raises `ValueError` for what is none."""
+        run_id, cycle, service, digest = text.split("/", 3)
+        return DeployKey(run_id, int(cycle), service, digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:

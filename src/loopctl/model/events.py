@@ -53,6 +53,8 @@ class RunStarted:
     `options` are the command's own, `files` the hashes of the loop file and what it extends,
     `partial` says why the run may not promote (None: it may). `green_run` is the last green run of
     this loop on this environment, `config_changed` the files that differ from what that run read.
+    `plan` is the keyed hash of everything that was resolved from the loop file and its variables:
+    a run is resumed with the plan it began with, or not at all.
     """
 
     KIND: ClassVar[str] = "run.started"
@@ -80,6 +82,24 @@ class RunStarted:
     strategy: str = "candidate"
     green_run: str | None = None
     config_changed: tuple[str, ...] = ()
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """Another process goes on with the run.
+
+    `after` is how the one before it ended: `killed`, with no word, or `interrupted`, having put
+    back what it had changed; then a new cycle begins. `stage` is where the run is entered.
+    """
+
+    KIND: ClassVar[str] = "run.resumed"
+
+    loopctl: str
+    pid: int
+    pid_started: int
+    after: Literal["killed", "interrupted"]
+    stage: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +193,14 @@ class ContentProven:
 
 @dataclass(frozen=True, slots=True)
 class ServiceObserved:
-    """Who served a service; `when` is `before` the cycle's first write or at its `end`."""
+    """Who served a service: `before` the cycle's first write, once `deployed`, and at the `end`.
+
+    What was seen right after an own write is what a stranger's write is told by.
+    """
 
     KIND: ClassVar[str] = "service.observed"
 
-    when: Literal["before", "end"]
+    when: Literal["before", "deployed", "end"]
     state: ServiceState | None
 
 
@@ -215,7 +238,7 @@ class HealthJudged:
 
 @dataclass(frozen=True, slots=True)
 class SuiteCollected:
-    """What a suite would run, known before anything was deployed."""
+    """What a suite would run, known before its first test is run."""
 
     KIND: ClassVar[str] = "suite.collected"
 
@@ -271,7 +294,7 @@ class Routed:
     KIND: ClassVar[str] = "traffic.routed"
 
     state: ServiceState
-    why: Literal["promote", "restore", "first"]
+    why: Literal["promote", "restore", "first", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +347,8 @@ class CommitChanged:
 class RemedyDecided:
     """What is to be done about the failure, and what came of it.
 
-    `command` is the exact command a person would type.
+    `command` is the exact command a person would type, `rule` what asked for it: a rule of the loop
+    file by its place, or a signature. `ends` is why the loop ends with it, None when it goes on.
     """
 
     KIND: ClassVar[str] = "remedy.decided"
@@ -335,6 +359,8 @@ class RemedyDecided:
     command: str | None = None
     result: Literal["proposed", "done", "failed", "refused", "none"] = "none"
     changed_source: bool = False
+    rule: str | None = None
+    ends: StopReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +424,7 @@ class Unrecognised:
 
 Payload = (
     RunStarted
+    | RunResumed
     | SourceRead
     | StageEntered
     | StageFinished
@@ -429,7 +456,10 @@ Payload = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the journal. `seq` counts from 1 without gaps; `at` is UTC."""
+    """One line of the journal. `seq` counts from 1 without gaps; `at` is UTC.
+
+    `ran` is for how many seconds the run had been going on, measured, pauses left out.
+    """
 
     seq: int
     at: datetime
@@ -439,3 +469,4 @@ class Event:
     service: str | None = None
     suite: str | None = None
     v: int = VERSION
+    ran: float = 0.0

@@ -43,6 +43,7 @@ class FaultKind(StrEnum):
     DEPENDENCY_DOWN = "dependency-down"
     CANNOT_REACH = "cannot-reach"
     STORAGE = "storage"
+    REMEDY = "remedy"
 
 
 @dataclass(frozen=True, slots=True)

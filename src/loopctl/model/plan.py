@@ -288,11 +288,15 @@ class RemedyRule:
 
 @dataclass(frozen=True, slots=True)
 class Remediation:
-    """Which remedies there are and how far they may go."""
+    """Which remedies there are and how far they may go.
+
+    `ceiling` is the mode that the loop file itself names: no option goes beyond it.
+    """
 
     mode: RemediationMode = RemediationMode.PROPOSE
     may_edit: tuple[str, ...] = ()
     rules: tuple[RemedyRule, ...] = ()
+    ceiling: RemediationMode | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class SuiteContext:
     `endpoints` are by service, `variables` the `LOOPCTL_…` environment of the contract but for
     what the adapter derives from the endpoints; `folder` is where stdout and the like are kept,
     created by the adapter; `trace_seed` is 32 hex digits that every trace id derives from;
-    `health_paths` are the paths of the targets' health checks.
+    `health_paths` are the paths of the targets' health checks; `only` are the ids of the cases to
+    run again, as `Case.id` has them (None: the whole suite).
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -33,6 +34,7 @@ class SuiteContext:
     folder: Path
     trace_seed: str
     health_paths: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
 
 
 class Suite(Protocol):

@@ -56,6 +56,22 @@ def result_document(worklog: Worklog) -> Document:
     }
 
 
+def cycle_document(worklog: Worklog, number: int) -> Document:
+    """One cycle's part, and which run it is of: what a remedy's command is given.
+
+    Raises `ValueError` when the run has no cycle of that number.
+    """
+    run = worklog.run
+    index = [cycle.number for cycle in worklog.cycles].index(number)
+    return {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "loop": run.loop,
+        "environment": run.environment,
+        **_cycle(worklog, index),
+    }
+
+
 def _cycle(worklog: Worklog, index: int) -> Document:
     cycle = worklog.cycles[index]
     known = {f.fingerprint for f in worklog.cycles[index - 1].findings} if index else set()

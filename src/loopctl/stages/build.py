@@ -1,4 +1,7 @@
-"""BUILD: images from nothing but the source, content proven; suites are collected meanwhile."""
+"""BUILD: images from nothing but the source, content proven.
+
+Suites are collected meanwhile, where that takes no longer: `suite_collection` says where else.
+"""
 
 from __future__ import annotations
 
@@ -17,46 +20,47 @@ from loopctl.model.events import (
     Intent,
     NotChecked,
     SourceRead,
-    SuiteCollected,
 )
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
-from loopctl.model.plan import ServiceSpec, SuiteSpec
+from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.builder import Builder, BuildError, BuildStorageError
 from loopctl.ports.source import SourceError, Sources
-from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop, in_parallel
-from loopctl.stages.suite_run import SuiteRunner
+from loopctl.stages.suite_collection import SuiteCollection
 
 
 @dataclass(frozen=True, slots=True)
 class ToBuild:
-    """The services to build and the suites to collect; `jobs` builds run side by side."""
+    """The services to build; `jobs` builds run side by side."""
 
     services: tuple[ServiceSpec, ...]
-    suites: tuple[SuiteSpec, ...]
     jobs: int
 
 
 class Build:
-    """Builds every service and collects every suite in one scope."""
+    """Builds every service, and collects the suites in the same scope if that is given to it."""
 
     def __init__(
-        self, todo: ToBuild, sources: Sources, builder: Builder, suites: SuiteRunner
+        self,
+        todo: ToBuild,
+        sources: Sources,
+        builder: Builder,
+        collection: SuiteCollection | None = None,
     ) -> None:
         self._todo = todo
         self._sources = sources
         self._builder = builder
-        self._suites = suites
+        self._collection = collection
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK; FAILED or ERRORED where a build did; UNPROVEN where content is not the source's."""
         tasks: dict[str, Callable[[Stop], Outcome]] = {}
         for service in self._todo.services:
             tasks[f"build {service.name}"] = self._build_task(service, journal)
-        for suite in self._todo.suites:
-            tasks[f"collect {suite.id}"] = self._collect_task(suite, journal)
+        if self._collection is not None:
+            tasks |= self._collection.tasks(journal)
         merged = worst(list(in_parallel(stop, self._todo.jobs + 1, tasks).values()))
         if merged.kind is OutcomeKind.OK:
             names = ", ".join(service.name for service in self._todo.services)
@@ -116,42 +120,9 @@ class Build:
             journal.append(NotChecked(f"content of {spec.name}", what))
         return proof
 
-    def _collect_task(self, spec: SuiteSpec, journal: Journal) -> Callable[[Stop], Outcome]:
-        return lambda stop: self._collect(spec, journal, stop)
-
-    def _collect(self, spec: SuiteSpec, journal: Journal, stop: Stop) -> Outcome:
-        try:
-            found = self._suites.collect(spec, journal, stop)
-        except SuiteError as error:
-            fault = Fault(FaultKind.SUITE, f"{spec.id}: {error.what}", hint=error.hint)
-            return Outcome(OutcomeKind.UNPROVEN, fault.summary, (fault,))
-        if found is None:
-            return Outcome(OutcomeKind.OK)
-        count = len(found.ids)
-        journal.append(SuiteCollected(count, found.deselected, len(found.errors)), suite=spec.id)
-        # A test that cannot be imported now may import once the service is there: VERIFY judges.
-        if found.errors or count >= spec.collect_min:
-            return Outcome(OutcomeKind.OK)
-        return _too_few(spec, count, found.deselected)
-
 
 def _report(journal: Journal, spec: ServiceSpec, step: BuildStep) -> None:
     journal.append(step, service=spec.name)
-
-
-def _too_few(spec: SuiteSpec, count: int, deselected: int) -> Outcome:
-    what = "nothing was collected" if count == 0 else f"only {count} tests were collected"
-    extra = f", {deselected} were deselected" if deselected else ""
-    summary = f"{spec.id}: {what}{extra}; {spec.collect_min} are expected"
-    command = f"python -m pytest --collect-only -q {spec.run}"
-    fault = Fault(
-        FaultKind.NOTHING_COLLECTED,
-        summary,
-        value=str(count),
-        quotes=(Quote("test", spec.id, f"{command} → {count} collected{extra}"),),
-        hint=f"cd {spec.cwd} && {command}",
-    )
-    return Outcome(OutcomeKind.UNPROVEN, summary, (fault,))
 
 
 def _failed(spec: ServiceSpec, error: BuildError) -> Outcome:

@@ -9,14 +9,14 @@ from typing import Literal
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.artifact import Artifact, DeployKey, Revision, ServiceState
-from loopctl.model.events import Intent, RevisionDeployed, Routed, ServiceObserved
+from loopctl.model.events import Intent, Result, RevisionDeployed, Routed, ServiceObserved
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.references import Endpoint, fill, mentioned
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
-from loopctl.ports.platform import Absent, Dead, Platform, PlatformError
+from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Present, Unknown
 from loopctl.process import Stop
 from loopctl.stages.traffic import shares
 
@@ -30,6 +30,9 @@ class ToDeploy:
     waves: tuple[tuple[ServiceSpec, ...], ...]
     gated: Mapping[str, str]
     strategy: Literal["candidate", "direct"]
+
+
+ASK_AGAIN_S = 0.1
 
 
 class Deploy:
@@ -73,10 +76,10 @@ class Deploy:
         )
         revision = self._accepted(spec, artifact, share, journal, stop)
         journal.append(RevisionDeployed(revision, share, first), service=spec.name)
-        if share == "all":
-            state = self._platform.observe(spec.name, stop)
-            if isinstance(state, ServiceState):
-                journal.append(Routed(state, "first"), service=spec.name)
+        state = self._platform.observe(spec.name, stop)
+        if isinstance(state, ServiceState):
+            seen = Routed(state, "first") if share == "all" else ServiceObserved("deployed", state)
+            journal.append(seen, service=spec.name)
 
     def _accepted(
         self,
@@ -87,6 +90,13 @@ class Deploy:
         stop: Stop,
     ) -> Revision:
         key = DeployKey(self._todo.run_id, journal.cycle, spec.name, artifact.digest)
+        if journal.fold.cycle().services[spec.name].deploy_key == str(key):
+            # A process that was killed had begun it: it is never made twice.
+            revision = made_by(key, self._platform, stop)
+            if revision is not None:
+                found = Result("deploy", str(key), ok=True, detail=f"{revision.name} was found")
+                journal.append(found, service=spec.name)
+                return revision
         env = self._environment(spec, journal.fold.cycle(), stop)
         with journal.effect(Intent("deploy", str(key), {"share": share}), service=spec.name):
             return self._platform.deploy(spec, artifact, key, env, share, self._held(), stop)
@@ -134,6 +144,21 @@ class Deploy:
                 hint = "stop the environment with loopctl down, then run: the new revision serves"
                 fault = replace(status.fault, summary=what, hint=hint)
                 raise PlatformError(what, fault=fault, where=state.service, hint=hint)
+
+
+def made_by(key: DeployKey, platform: Platform, stop: Stop) -> Revision | None:
+    """The revision that a deployment made, None when it was never made, for certain.
+
+    Waits while the platform cannot tell; raises `Stopped` when that takes too long.
+    """
+    while True:
+        match platform.find(key, stop):
+            case Present(revision=revision):
+                return revision
+            case Absent():
+                return None
+            case Unknown():
+                stop.wait(ASK_AGAIN_S)
 
 
 def as_fault(service: str, error: PlatformError) -> Fault:

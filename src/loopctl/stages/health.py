@@ -23,6 +23,7 @@ from loopctl.process import Stop, in_parallel
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer, quoted
 from loopctl.stages.probing import ask
+from loopctl.stages.suite_collection import SuiteCollection
 
 FIRST_POLL_S = 0.02
 LAST_POLL_S = 0.25
@@ -40,32 +41,41 @@ SETTLED_S = 3.0
 
 
 class Health:
-    """Waits for every revision of the wave side by side."""
+    """Waits for every revision of the wave side by side, and has the suites collected meanwhile.
+
+    `collection` is None where BUILD has done that.
+    """
 
     def __init__(
         self,
         waves: tuple[tuple[ServiceSpec, ...], ...],
         platform: Platform,
         prober: Prober,
+        collection: SuiteCollection | None = None,
     ) -> None:
         self._waves = waves
         self._platform = platform
         self._prober = prober
+        self._collection = collection
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        """OK or MORE_WAVES when all of them are healthy; else FAILED with each one's fault."""
+        """OK or MORE_WAVES when all of them are healthy; else FAILED with each one's fault.
+
+        UNPROVEN where a suite that was collected meanwhile has too few tests.
+        """
         wave = journal.wave or 0
         services = self._waves[wave] if self._waves else ()
-        outcomes = in_parallel(
-            stop,
-            len(services),
-            {
-                spec.name: _Waiting(self, spec, revision, journal).run
-                for spec in services
-                if (revision := cycle.services[spec.name].revision) is not None
-            },
-        )
-        merged = worst(list(outcomes.values()))
+        waits = {
+            spec.name: _Waiting(self, spec, revision, journal).run
+            for spec in services
+            if (revision := cycle.services[spec.name].revision) is not None
+        }
+
+        def wait(inner: Stop) -> Outcome:
+            return worst(list(in_parallel(inner, len(waits), waits).values()))
+
+        collection = self._collection
+        merged = wait(stop) if collection is None else collection.beside(wait, journal, stop)
         if merged.kind is not OutcomeKind.OK:
             return merged
         more = wave + 1 < len(self._waves)

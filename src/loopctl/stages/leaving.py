@@ -42,8 +42,8 @@ def look_around(
         found = None if isinstance(state, Absent) else state
         journal.append(ServiceObserved("end", found), service=spec.name)
         if found is not None:
-            record = journal.fold.cycle().services[spec.name]
-            seen = _left(found, record, verified.get(spec.name, frozenset()), green)
+            records = [c.services[spec.name] for c in journal.fold.snapshot().cycles]
+            seen = _left(found, records, verified.get(spec.name, frozenset()), green)
             left.append(replace(seen, dead=_death(found, platform, stop)))
     return tuple(left)
 
@@ -64,13 +64,15 @@ def _death(state: ServiceState, platform: Platform, stop: Stop) -> str | None:
 
 
 def _left(
-    state: ServiceState, record: ServiceRecord, verified: frozenset[str], green: bool
+    state: ServiceState, records: Sequence[ServiceRecord], verified: frozenset[str], green: bool
 ) -> Left:
     serving = shares(state)
-    ours = record.revision.name if record.revision and green else None
+    ours = records[-1].revision.name if records[-1].revision and green else None
     trusted = verified | ({ours} if ours else frozenset())
     created = [r.created_at for r in state.revisions if r.name in serving]
-    changed = record.observed_before and shares(record.before) != serving
+    # The first cycle that looked saw it as it was before the run.
+    began = next((record for record in records if record.observed_before), None)
+    changed = began is not None and shares(began.before) != serving
     return Left(
         service=state.service,
         traffic=serving,

@@ -1,48 +1,250 @@
-"""REMEDIATE: what is to be done. This version proposes, and leaves the doing to a person."""
+"""REMEDIATE: what is to be done about a cycle that is not green, and, in `auto`, doing it."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from loopctl.journal.progress import is_stuck
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.events import RemedyDecided
-from loopctl.model.finding import Finding
+from loopctl.model.events import Intent, RemedyDecided, Result, Routed
+from loopctl.model.finding import FaultKind
 from loopctl.model.outcome import Outcome
-from loopctl.model.plan import RemediationMode
-from loopctl.model.state import OutcomeKind
+from loopctl.model.plan import RemediationMode, RemedyRule
+from loopctl.model.state import OutcomeKind, State, StopReason
+from loopctl.ports.leases import Held
+from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
+from loopctl.stages.remedy_choice import Action, Choice, choose, chosen_before
+from loopctl.stages.remedy_run import Applied, RunCommand
+from loopctl.stages.rollback import Verified, go_back, moves_back
+from loopctl.triage.loading import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyRules:
+    """What a run may do by itself, and how often it may go round.
+
+    `services` are the names of those that it deploys; `partial`: it must not touch traffic.
+    """
+
+    mode: RemediationMode
+    rules: tuple[RemedyRule, ...]
+    loop: str
+    environment: str
+    services: tuple[str, ...]
+    max_cycles: int
+    no_progress: int
+    partial: bool
 
 
 class Remediate:
-    """In `propose` it names the exact command; in `off` it says that nothing was asked for."""
+    """Chooses a remedy; proposes it in `propose`, applies it in `auto` within the limits."""
 
-    def __init__(self, mode: RemediationMode, loop: str, environment: str) -> None:
-        self._mode = mode
-        self._loop = loop
-        self._environment = environment
+    def __init__(
+        self,
+        todo: RemedyRules,
+        catalogue: Callable[[], Catalogue],
+        command: RunCommand,
+        platform: Platform,
+        verified: Callable[[], Verified],
+        held: Callable[[], Held],
+    ) -> None:
+        self._todo = todo
+        self._catalogue = catalogue
+        self._command = command
+        self._platform = platform
+        self._verified = verified
+        self._held = held
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        """Always FAILED: a cycle that is not green needs a person."""
-        if self._mode is RemediationMode.OFF:
-            journal.append(RemedyDecided("none", self._mode.value, "remediation is off"))
-            return Outcome(OutcomeKind.FAILED, "remediation is off")
-        best = next((f for f in cycle.findings if f.remedy is not None), None)
-        decided = self._proposal(best, cycle)
-        journal.append(decided, service=best.service if best else None)
-        return Outcome(OutcomeKind.FAILED, f"a person is needed: {decided.detail}")
+        """GO to where the next cycle begins, or FAILED: the loop ends, and why stands beside it."""
+        mode = self._todo.mode
+        if (refused := _refused(cycle)) is not None:
+            decided = RemedyDecided(
+                "none", mode.value, refused, result="refused", ends=StopReason.REMEDY_REFUSED
+            )
+            return _ended(decided, journal)
+        if mode is RemediationMode.OFF:
+            decided = RemedyDecided("none", mode.value, "remediation is off")
+            return _ended(decided, journal, "remediation is off")
+        choice = self._begun(cycle) or choose(
+            cycle, self._todo.rules, self._catalogue, journal.fold.remedies_begun
+        )
+        if choice is None or not self._may(choice, cycle):
+            return _ended(self._proposal(choice, cycle), journal)
+        if choice.action != "rollback" and (ends := self._no_more(journal)) is not None:
+            reason, why = ends
+            proposal = self._proposal(choice, cycle, reason)
+            return _ended(proposal, journal, f"{why}; {proposal.detail}")
+        return self._applied(choice, cycle, journal, stop)
 
-    def _proposal(self, finding: Finding | None, cycle: CycleRecord) -> RemedyDecided:
-        again = f"loopctl run {self._loop} --env {self._environment}"
-        if finding is None or finding.remedy is None:
+    def _may(self, choice: Choice, cycle: CycleRecord) -> bool:
+        """Whether loopctl may do it without a person."""
+        settle = cycle.settled
+        unsettled = settle is not None and settle.kind is OutcomeKind.ERRORED
+        touches_traffic = choice.action == "rollback" and self._todo.partial
+        automatic = self._todo.mode is RemediationMode.AUTO and choice.by_itself
+        return automatic and not unsettled and not touches_traffic
+
+    def _begun(self, cycle: CycleRecord) -> Choice | None:
+        """The remedy that a process was about, which was killed before its end."""
+        if cycle.remedy_begun is None:
+            return None
+        rule = str(cycle.remedy_begun.detail.get("rule", ""))
+        return chosen_before(cycle, self._todo.rules, self._catalogue, rule)
+
+    def _no_more(self, journal: Journal) -> tuple[StopReason, str] | None:
+        cycles = journal.fold.snapshot().counted_cycles
+        if is_stuck(cycles, self._todo.no_progress):
+            count = self._todo.no_progress
+            return StopReason.NO_PROGRESS, f"{count} cycles failed alike on the same source"
+        if len(cycles) >= self._todo.max_cycles:
+            return (
+                StopReason.MAX_CYCLES,
+                f"{len(cycles)} of {self._todo.max_cycles} cycles are over",
+            )
+        return None
+
+    def _applied(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        applied, go = self._apply(choice, cycle, journal, stop)
+        decided = RemedyDecided(
+            choice.action,
+            self._todo.mode.value,
+            applied.detail,
+            self._by_hand(choice),
+            applied.result,
+            applied.changed_source,
+            choice.rule,
+            applied.ends,
+        )
+        journal.append(decided, service=choice.service)
+        if applied.result != "done" or applied.ends is not None:
+            return Outcome(OutcomeKind.FAILED, f"{choice.action}: {applied.detail}")
+        return Outcome(go, f"{choice.action}: {applied.detail}")
+
+    def _apply(
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop
+    ) -> tuple[Applied, OutcomeKind]:
+        match choice.action:
+            case "rebuild":
+                return _noted(choice, journal), OutcomeKind.GO_BUILD
+            case "retry":
+                return _noted(choice, journal), _entry_of_retry(cycle)
+            case "rollback":
+                return self._roll_back(choice, journal, stop), OutcomeKind.FAILED
+            case "run":
+                return self._run(choice, cycle, journal, stop), OutcomeKind.GO_BUILD
+            case "wait" | "person":
+                return Applied("done", choice.detail, ends=StopReason.NEEDS_HUMAN), OutcomeKind.OK
+            case _:
+                assert_never(choice.action)
+
+    def _run(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Applied:
+        begun = cycle.remedy_begun
+        if begun is not None:
+            taken = self._command.take_up(choice, str(begun.detail.get("tree")), journal, stop)
+            journal.append(
+                Result(
+                    "remedy", begun.key, ok=taken is not None, detail="taken up by a resumed run"
+                )
+            )
+            if taken is not None:
+                return taken
+        return self._command.apply(choice, journal, stop)
+
+    def _roll_back(self, choice: Choice, journal: Journal, stop: Stop) -> Applied:
+        intent = Intent(
+            "remedy", f"{journal.cycle}/{choice.rule}", {"rule": choice.rule, "action": "rollback"}
+        )
+        try:
+            moves = moves_back(self._todo.services, self._platform, self._verified(), stop)
+            with journal.effect(intent):
+                for move in moves:
+                    want = dict(move.want or {})
+                    key = f"{journal.cycle}/{move.service}/rollback"
+                    if not want:
+                        continue
+                    with journal.effect(Intent("route", key, want), service=move.service):
+                        state = go_back(move, self._platform, self._held, stop)
+                    if state is not None:
+                        journal.append(Routed(state, "rollback"), service=move.service)
+        except PlatformError as error:
+            return Applied("failed", error.what)
+        return Applied("done", "; ".join(map(str, moves)), ends=StopReason.ROLLED_BACK)
+
+    def _proposal(
+        self, choice: Choice | None, cycle: CycleRecord, ends: StopReason | None = None
+    ) -> RemedyDecided:
+        """What a person is asked to do, with the command."""
+        action: Action = choice.action if choice else "person"
+        rule = choice.rule if choice else None
+        if choice is None:
             detail = "no remedy is known; read the findings, mend the cause, and run again"
-            return RemedyDecided("person", self._mode.value, detail, again, "proposed")
-        remedy = finding.remedy
-        if remedy.action == "rollback":
+        elif action == "rollback" and not choice.rule.startswith("remediate."):
             # SETTLE has put the traffic back already, and an older revision mends no source.
             new = any(service.first for service in cycle.services.values())
             serves = "a first revision, unverified" if new else "what served before this run"
-            detail = f"mend the cause and run again; now there serves {serves}"
-            return RemedyDecided("person", self._mode.value, detail, again, "proposed")
-        asked = remedy.detail or finding.title
-        # What a person is to do needs no name of an action before it.
-        detail = asked if remedy.action == "person" else f"{remedy.action}: {asked}"
-        return RemedyDecided(remedy.action, self._mode.value, detail, again, "proposed")
+            action, detail = "person", f"mend the cause and run again; now there serves {serves}"
+        else:
+            # What a person is to do needs no name of an action before it.
+            named = "" if action == "person" else f"{action}: "
+            detail = f"{named}{choice.detail}"
+        command = self._by_hand(choice) if choice and action != "person" else self._again
+        return RemedyDecided(
+            action, self._todo.mode.value, detail, command, "proposed", rule=rule, ends=ends
+        )
+
+    def _by_hand(self, choice: Choice) -> str:
+        """The exact command by which a person does it."""
+        match choice.action:
+            case "run":
+                return shlex.join(choice.command)
+            case "rollback":
+                return f"loopctl rollback {self._todo.loop} --env {self._todo.environment}"
+            case "rebuild" | "retry" | "wait" | "person":
+                return self._again
+            case _:
+                assert_never(choice.action)
+
+    @property
+    def _again(self) -> str:
+        return f"loopctl run {self._todo.loop} --env {self._todo.environment}"
+
+
+def _refused(cycle: CycleRecord) -> str | None:
+    """What a stage found that an earlier remedy must not have done."""
+    faults = (fault for stage in cycle.stages for fault in stage.faults)
+    return next((fault.summary for fault in faults if fault.kind is FaultKind.REMEDY), None)
+
+
+def _ended(decided: RemedyDecided, journal: Journal, why: str | None = None) -> Outcome:
+    journal.append(decided)
+    return Outcome(OutcomeKind.FAILED, why or f"a person is needed: {decided.detail}")
+
+
+def _noted(choice: Choice, journal: Journal) -> Applied:
+    """A remedy that is nothing but going round again; it is counted by its intent."""
+    key = f"{journal.cycle}/{choice.rule}"
+    cycle = journal.fold.cycle()
+    if cycle.remedy_begun is None:
+        detail = {"rule": choice.rule, "action": choice.action}
+        journal.append(Intent("remedy", key, detail))
+    journal.append(Result("remedy", key, ok=True))
+    return Applied("done", choice.detail)
+
+
+_IMAGES_ARE_SOUND = frozenset({State.DEPLOY, State.HEALTH, State.VERIFY})
+
+
+def _entry_of_retry(cycle: CycleRecord) -> OutcomeKind:
+    """A retry uses the images that are there, unless they are what failed."""
+    failed = cycle.failed_stage
+    built: Sequence[bool] = [
+        s.proof is not None and s.proof.holds for s in cycle.services.values() if s.source
+    ]
+    sound = failed is not None and failed.stage in _IMAGES_ARE_SOUND and bool(built) and all(built)
+    return OutcomeKind.GO_DEPLOY if sound else OutcomeKind.GO_BUILD

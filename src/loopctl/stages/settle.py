@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
-from loopctl.model.artifact import Revision, ServiceState
+from loopctl.model.artifact import DeployKey, Revision, ServiceState
 from loopctl.model.events import Intent, Note, Routed
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import LEFT_AS_IT_IS, Outcome
@@ -16,7 +16,7 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
-from loopctl.stages.deploy import as_fault
+from loopctl.stages.deploy import as_fault, made_by
 from loopctl.stages.traffic import said, shares
 
 
@@ -29,13 +29,11 @@ class Settle:
         platform: Platform,
         held: Callable[[], Held],
         keep: bool,
-        run_id: str,
     ) -> None:
         self._services = services
         self._platform = platform
         self._held = held
         self._keep = keep
-        self._run_id = run_id
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK, or PARTIAL after a partial run; ERRORED when something could not be put back.
@@ -48,7 +46,7 @@ class Settle:
             journal.append(Note("--keep: nothing was put back, the candidates are left running"))
             return Outcome(good, LEFT_AS_IT_IS)
         faults: list[Fault] = []
-        found = self._look(cycle, journal.cycle, faults, stop)
+        found = self._look(cycle, faults, stop)
         moved = [fault for service in found if (fault := _moved(service)) is not None]
         if moved:
             return Outcome(OutcomeKind.MOVED, moved[0].summary, tuple(moved))
@@ -70,9 +68,7 @@ class Settle:
             return Outcome(OutcomeKind.ERRORED, f"not put back: {faults[0].summary}", tuple(faults))
         return Outcome(good, "; ".join(done) or "nothing had been changed")
 
-    def _look(
-        self, cycle: CycleRecord, number: int, faults: list[Fault], stop: Stop
-    ) -> list[_Found]:
+    def _look(self, cycle: CycleRecord, faults: list[Fault], stop: Stop) -> list[_Found]:
         """Every service that this cycle may have written to, the last promoted first."""
         found = []
         for spec in reversed(self._services):
@@ -85,17 +81,20 @@ class Settle:
                 faults.append(as_fault(spec.name, error))
                 continue
             if isinstance(state, ServiceState):
-                candidate = record.revision or self._unrecorded(state, number)
+                candidate = self._candidate(record, state, stop)
                 found.append(_Found(spec.name, record, state, candidate))
             elif _served(record):
                 faults.append(_gone(record))
         return found
 
-    def _unrecorded(self, state: ServiceState, cycle: int) -> Revision | None:
-        """A deployment that was accepted while the run was being stopped, found by its key."""
-        ours = f"{self._run_id}/{cycle}/"
-        found = (r for r in state.revisions if r.key is not None and r.key.startswith(ours))
-        return next(found, None)
+    def _candidate(self, record: ServiceRecord, state: ServiceState, stop: Stop) -> Revision | None:
+        """What this cycle deployed, also where the run was stopped before it could note that."""
+        recorded = record.revision
+        if recorded is not None and state.revision(recorded.name) is not None:
+            return recorded
+        if record.deploy_key is None:
+            return recorded
+        return made_by(DeployKey.of(record.deploy_key), self._platform, stop)
 
     def _restore(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
         want = _served(service.record)

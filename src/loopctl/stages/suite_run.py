@@ -82,7 +82,7 @@ class SuiteRunner:
         self._facts = facts
 
     def collect(self, spec: SuiteSpec, journal: Journal, stop: Stop) -> Collection | None:
-        """What the suite would run, before anything is deployed. Raises `SuiteError`."""
+        """What the suite would run, without its services. Raises `SuiteError`."""
         gated = {name: Endpoint.of(url) for name, url in self._facts.gated.items()}
         context = self._context(spec, UnderTest(gated, {}), journal)
         return self._adapters[spec.kind].collect(spec, context, stop)

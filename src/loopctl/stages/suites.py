@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopctl.journal.store import Journal
-from loopctl.model.evidence import SuiteJudgement, SuiteOutcome
+from loopctl.journal.worklog import CycleRecord, SuiteRecord
+from loopctl.model.evidence import CaseStatus, SuiteJudgement, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import SuiteSpec
@@ -27,8 +28,8 @@ class Course:
 
     def run(self, where: UnderTest, journal: Journal, stop: Stop) -> Outcome:
         """OK; FAILED when a suite is red; UNPROVEN when one is, or was not run."""
-        done: dict[str, Ran | SuiteJudgement] = {}
-        left = list(self.suites)
+        done = _ended_before(self.suites, where, journal.fold.cycle())
+        left = [spec for spec in self.suites if spec.id not in done]
         while left:
             stop.remaining(0)
             group = _next(left)
@@ -61,6 +62,26 @@ class Course:
                 word = _judgement(done[other.id]).outcome.value
                 return f"{other.id} ({other.priority.value}) is {word}, and its on_fail is stop"
         return None
+
+
+def _ended_before(
+    suites: Sequence[SuiteSpec], where: UnderTest, cycle: CycleRecord
+) -> dict[str, Ran | SuiteJudgement]:
+    """What suites came to before the run was resumed, where the same revisions are still met."""
+    tested = {name: service.revision for name, service in cycle.services.items()}
+    if any(tested.get(name) != revision for name, revision in where.revisions.items()):
+        return {}
+    records = {spec.id: cycle.suites[spec.id] for spec in suites}
+    return {
+        name: Ran(judged, _nobody_met(record)) if record.end is not None else judged
+        for name, record in records.items()
+        if (judged := record.judgement) is not None
+    }
+
+
+def _nobody_met(record: SuiteRecord) -> bool:
+    ran = [case for case in record.cases if case.status is not CaseStatus.SKIPPED]
+    return bool(ran) and not any(case.met_target for case in ran)
 
 
 def _next(left: Sequence[SuiteSpec]) -> Sequence[SuiteSpec]:

@@ -10,14 +10,32 @@ from loopctl.model.artifact import ServiceState
 
 
 def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
-    """What a stranger did to the traffic since this run last wrote or read it; None: nothing."""
-    expected = record.routed or record.before
-    if expected is None or shares(expected) == shares(state):
+    """What a stranger did to the service since this run last wrote or read it; None: nothing.
+
+    A write of this run whose end nobody has seen, as a killed process leaves it, is no stranger's.
+    """
+    expected = record.seen
+    if expected is None:
+        return None
+    now = shares(state)
+    known = [shares(expected), *(_unread(record, state) if record.writing else ())]
+    if now not in known:
+        return (
+            f"traffic was {said(expected.traffic)} when this run last wrote or read it, "
+            f"and is {said(state.traffic)} now"
+        )
+    if record.writing or state.generation == expected.generation:
         return None
     return (
-        f"traffic was {said(expected.traffic)} when this run last wrote or read it, "
-        f"and is {said(state.traffic)} now"
+        f"somebody has written to {state.service} since this run last did "
+        f"(generation {state.generation}, not {expected.generation})"
     )
+
+
+def _unread(record: ServiceRecord, state: ServiceState) -> list[dict[str, int]]:
+    """The traffic that a write of this run, begun and not read back, may have led to."""
+    ours = (r.name for r in state.revisions if r.key is not None and r.key == record.deploy_key)
+    return [dict(record.wanted or {}), *({name: 100} for name in ours)]
 
 
 def shares(state: ServiceState | None) -> dict[str, int]:

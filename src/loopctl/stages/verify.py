@@ -15,6 +15,7 @@ from loopctl.model.references import Endpoint
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Ready
 from loopctl.process import Stop
+from loopctl.stages.collected import fewer_than_before
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
 from loopctl.stages.traffic import traffic_moved
@@ -48,6 +49,9 @@ class Verify:
             where = self._where(cycle, stop)
         except PlatformError as error:
             return _not_shown(error)
+        fewer = fewer_than_before(journal.fold.snapshot().cycles)
+        if fewer is not None:
+            return fewer
         tests = self._course.run(where, journal, stop)
         merged = worst([tests, self._after(cycle, where, journal, stop)])
         if merged.kind is OutcomeKind.OK and self._partial is not None:

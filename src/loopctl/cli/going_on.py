@@ -1,0 +1,54 @@
+"""`resume` and `watch`: a run that was begun elsewhere, or earlier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from loopctl import api
+from loopctl.cli import output, views
+from loopctl.cli.options import Confirm, Run
+from loopctl.cli.settings import Settings
+from loopctl.cli.signals import interruptibly
+from loopctl.errors import ExitCode, Stopped
+from loopctl.process import Stop
+
+
+def resume(context: typer.Context, run: Run = "@latest", confirm: Confirm = None) -> int:
+    """Go on with a run that was interrupted or killed."""
+    settings: Settings = context.obj
+    folder = _find(run, settings)
+
+    def work(stop: Stop) -> api.RunResult:
+        with views.watching(settings, api.events_of(folder)) as subscribers:
+            return api.resume(folder, confirm=confirm, subscribers=subscribers, stop=stop)
+
+    return views.ended(interruptibly(work), settings)
+
+
+def watch(context: typer.Context, run: Run = "@latest") -> int:
+    """Attach to a run that goes on in another process; leaving it harms nothing."""
+    settings: Settings = context.obj
+    folder = _find(run, settings)
+
+    def work(stop: Stop) -> api.Worklog | None:
+        with views.watching(settings) as subscribers:
+            try:
+                return api.watch(folder, subscribers=subscribers, stop=stop)
+            except Stopped:
+                return None
+
+    worklog = interruptibly(work)
+    if worklog is None:
+        output.warn(f"loopctl: no longer watching; back with loopctl watch {folder.name}")
+        return int(ExitCode.SIGINT)
+    if worklog.ended is None:
+        output.warn(f"loopctl: its process is gone; go on with loopctl resume {folder.name}")
+        return int(ExitCode.UNPROVEN)
+    views.result(worklog, folder, settings)
+    return worklog.ended.exit_code
+
+
+def _find(run: str, settings: Settings) -> Path:
+    return api.find(api.project_runs_dir(Path.cwd(), settings.runs_dir), run)

@@ -1,0 +1,69 @@
+"""Where a run that was interrupted or killed goes on, from its worklog alone. Pure.
+
+States are stored, never a sequence of calls: the table of the version that goes on decides what
+follows, so a run outlives an upgrade.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from loopctl.errors import Problem, UsageError
+from loopctl.journal.worklog import StageRecord, Worklog
+from loopctl.machine.transitions import after
+from loopctl.model.state import OutcomeKind, State, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the machine is entered.
+
+    `again`: once this cycle has been brought to its end, a new one is begun, because it was
+    stopped from outside.
+    """
+
+    state: State = State.PREFLIGHT
+    cycle: int = 1
+    wave: int | None = None
+    again: bool = False
+    after: Literal["killed", "interrupted"] | None = None
+
+
+def entry_of(worklog: Worklog) -> Entry:
+    """Where the run goes on. Raises `UsageError` for one that has come to an end of its own."""
+    cycle = worklog.last
+    if worklog.ended is not None:
+        if worklog.ended.verdict is not Verdict.INTERRUPTED:
+            raise _has_ended(worklog)
+        return Entry(cycle=cycle.number + 1 if cycle else 1, after="interrupted")
+    if cycle is None or not cycle.stages:
+        return Entry(after="killed")
+    last = cycle.stages[-1]
+    state, number = _state(last), cycle.number
+    again = cycle.was_interrupted
+    if last.stage is State.REMEDIATE and not state.is_end and last.kind is not None:
+        return Entry(state, number + 1, after="killed")
+    return Entry(state, number, _wave(last, state), again, "killed")
+
+
+def _state(last: StageRecord) -> State:
+    if last.kind is None:
+        return last.stage
+    following = after(last.stage, last.kind)
+    # What was confirmed before a pause is confirmed again: it may have been hours.
+    return State.CONFIRM if last.stage is State.CONFIRM and following.is_end else following
+
+
+def _wave(last: StageRecord, state: State) -> int | None:
+    if last.kind is OutcomeKind.MORE_WAVES:
+        return (last.wave or 0) + 1
+    return last.wave if state in (State.DEPLOY, State.HEALTH) else None
+
+
+def _has_ended(worklog: Worklog) -> UsageError:
+    assert worklog.ended is not None
+    run = worklog.run
+    what = f"the run has ended {worklog.ended.verdict.value}, there is nothing to go on with"
+    hint = f"loopctl run {run.loop} --env {run.environment}"
+    return UsageError("nothing was changed", [Problem(what, where=run.run_id, hint=hint)])

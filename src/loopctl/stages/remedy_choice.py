@@ -1,0 +1,152 @@
+"""Which remedy a failed cycle asks for: the loop file's rules first, then what is known. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from loopctl.journal.verdicts import verdict_of
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.evidence import SuiteOutcome
+from loopctl.model.finding import FaultKind, Finding
+from loopctl.model.plan import RemedyRule
+from loopctl.triage.loading import Catalogue
+
+Action = Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
+
+_NOT_OURS = frozenset({FaultKind.DEPENDENCY_DOWN, FaultKind.CANNOT_REACH})
+"""What no rebuild, retry or rollback mends: the service is not at fault."""
+
+_HARMS = frozenset({"rebuild", "retry", "rollback"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A remedy to be done or proposed. `rule` is what asked for it: a place in the file, or an id.
+
+    `by_itself`: loopctl may do it without a person, where the mode allows that.
+    """
+
+    action: Action
+    detail: str
+    rule: str = ""
+    limit: int = 1
+    command: tuple[str, ...] = ()
+    timeout_s: float = 0.0
+    service: str | None = None
+    by_itself: bool = False
+
+
+def choose(
+    cycle: CycleRecord,
+    rules: Sequence[RemedyRule],
+    catalogue: Callable[[], Catalogue],
+    begun: Callable[[str], int],
+) -> Choice | None:
+    """The first remedy that fits and has not been done as often as it may be; None: none is known.
+
+    `begun` tells how often a rule was begun in this run. The last resort is a person, told what
+    was asked for.
+    """
+    spent: Choice | None = None
+    for choice in _fitting(cycle, rules, catalogue):
+        if not choice.by_itself or begun(choice.rule) < choice.limit:
+            return choice
+        spent = spent or choice
+    if spent is None:
+        return None
+    times = "once" if spent.limit == 1 else f"{spent.limit} times"
+    detail = f"{spent.action} was done {times}, its limit ({spent.rule}), and did not help"
+    return Choice("person", detail, spent.rule, service=spent.service)
+
+
+def chosen_before(
+    cycle: CycleRecord,
+    rules: Sequence[RemedyRule],
+    catalogue: Callable[[], Catalogue],
+    rule: str,
+) -> Choice | None:
+    """The remedy that `rule` asked for, which a process was about when it was killed."""
+    return next((c for c in _fitting(cycle, rules, catalogue) if c.rule == rule), None)
+
+
+def _fitting(
+    cycle: CycleRecord, rules: Sequence[RemedyRule], catalogue: Callable[[], Catalogue]
+) -> Iterator[Choice]:
+    barred = _barred(cycle)
+    for number, rule in enumerate(rules):
+        if _fits(rule.when, cycle) and not (barred and rule.do in _HARMS):
+            yield _by_rule(f"remediate.rules[{number}]", rule, cycle)
+    for finding in cycle.findings:
+        if finding.remedy is None:
+            continue
+        if barred and finding.remedy.action in _HARMS:
+            continue
+        yield _by_signature(finding, catalogue)
+
+
+def _barred(cycle: CycleRecord) -> bool:
+    """Whether a dependency is down or unreachable: what was deployed is not at fault."""
+    return any(fault.kind in _NOT_OURS for stage in cycle.stages for fault in stage.faults)
+
+
+def _by_rule(name: str, rule: RemedyRule, cycle: CycleRecord) -> Choice:
+    why = ", ".join(f"{key} {value}" for key, value in rule.when.items()) or "every failure"
+    named = next((f for f in cycle.findings if f.signature == rule.when.get("signature")), None)
+    return Choice(
+        rule.do,
+        f"the loop file asks for it ({why})",
+        name,
+        rule.limit,
+        rule.command,
+        rule.timeout_s,
+        named.service if named else rule.when.get("service"),
+        by_itself=True,
+    )
+
+
+def _by_signature(finding: Finding, catalogue: Callable[[], Catalogue]) -> Choice:
+    assert finding.remedy is not None
+    known = catalogue().find(finding.signature) if finding.signature else None
+    sure = (
+        known is not None
+        and known.remedy.mode == "auto"
+        and finding.confidence >= known.confidence.act_at
+        # A command stands in a loop file, never in a signature.
+        and finding.remedy.action in _HARMS
+    )
+    return Choice(
+        finding.remedy.action,
+        finding.remedy.detail or finding.title,
+        finding.signature or "",
+        known.remedy.limit if known else 0,
+        service=finding.service,
+        by_itself=sure,
+    )
+
+
+def _fits(when: Mapping[str, str], cycle: CycleRecord) -> bool:
+    seen = _seen(cycle)
+    return all(value in seen[key] for key, value in when.items())
+
+
+def _seen(cycle: CycleRecord) -> Mapping[str, frozenset[str]]:
+    """What a rule can wait for, by its key."""
+    failed = cycle.failed_stage
+    faults = failed.faults if failed else ()
+    services = {f.service for f in cycle.findings} | {fault.service for fault in faults}
+    return {
+        "signature": frozenset(f.signature for f in cycle.findings if f.signature),
+        "stage": frozenset({failed.stage.value} if failed else ()),
+        "verdict": frozenset({verdict_of(cycle).value}),
+        "suite": frozenset(
+            suite.facts.id
+            for suite in cycle.suites.values()
+            if suite.judgement is not None and suite.judgement.outcome in _NOT_PASSED
+        ),
+        "service": frozenset(name for name in services if name),
+    }
+
+
+_NOT_PASSED = (SuiteOutcome.FAILED, SuiteOutcome.UNPROVEN)

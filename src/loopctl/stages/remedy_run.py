@@ -1,0 +1,171 @@
+"""A remedy that is a command: what it is given, and what it may and may not have done."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from loopctl.errors import StorageError
+from loopctl.files import ensure_private_dir, write_atomic
+from loopctl.journal.store import Journal
+from loopctl.model.events import Intent
+from loopctl.model.state import StopReason
+from loopctl.ports.remedy import CommandEnd, RemedyCommand, RemedyError, WorkTree, WorkTreeState
+from loopctl.process import Stop
+from loopctl.stages.remedy_choice import Choice
+from loopctl.stages.remedy_guard import Guard, forbidden
+
+NEEDS_A_PERSON = 75
+"""The exit code by which a remedy's command hands over (EX_TEMPFAIL of sysexits.h)."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of a remedy. `ends` is why the loop ends with it; None: it goes on."""
+
+    result: Literal["done", "failed", "refused"]
+    detail: str
+    changed_source: bool = False
+    ends: StopReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a remedy's command is run with.
+
+    `bundle` fills the folder that the command is given; `variables` are the contract's but for the
+    bundle's and the cycle's; `protected`: what it changes is not deployed by this run.
+    """
+
+    command: RemedyCommand
+    tree: WorkTree
+    guard: Guard
+    bundle: Callable[[Path, Journal], None]
+    variables: Mapping[str, str]
+    protected: bool
+
+
+class RunCommand:
+    """Runs a rule's command and looks at what it has changed."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._shop = workshop
+
+    def apply(self, choice: Choice, journal: Journal, stop: Stop) -> Applied:
+        """Run it; every fault of the command is its own, never the run's."""
+        try:
+            before = self._shop.tree.read(stop)
+            _keep(before, _kept(journal))
+            bundle = journal.folder / "bundle" / str(journal.cycle)
+            self._shop.bundle(bundle, journal)
+            end = self._run(choice, before, bundle, journal, stop)
+        except (RemedyError, StorageError) as error:
+            return Applied("failed", error.what)
+        return self._judged(before, self._after(stop), end, choice)
+
+    def take_up(self, choice: Choice, tree: str, journal: Journal, stop: Stop) -> Applied | None:
+        """A command that was begun by a process that was killed: what it did; None: do it again.
+
+        `tree` is the digest of the work tree at its beginning, as the intent has it.
+        """
+        before = _read(_kept(journal))
+        after = self._after(stop)
+        if before is None or before.digest != tree:
+            detail = "what the work tree was before the remedy is not known any more"
+            return Applied("failed", detail)
+        if isinstance(after, WorkTreeState) and after.digest == tree:
+            return None
+        return self._judged(before, after, CommandEnd(0, 0.0), choice)
+
+    def _run(
+        self, choice: Choice, before: WorkTreeState, bundle: Path, journal: Journal, stop: Stop
+    ) -> CommandEnd:
+        detail = {"rule": choice.rule, "action": choice.action, "tree": before.digest}
+        variables = {
+            **self._shop.variables,
+            "LOOPCTL_BUNDLE": str(bundle),
+            "LOOPCTL_CYCLE": str(journal.cycle),
+        }
+        folder = _folder(journal)
+        ensure_private_dir(folder)
+        output = folder / f"{journal.fold.remedies_begun(choice.rule) + 1}.txt"
+        with journal.effect(Intent("remedy", f"{journal.cycle}/{choice.rule}", detail)):
+            return self._shop.command.run(choice.command, variables, output, choice.timeout_s, stop)
+
+    def _after(self, stop: Stop) -> WorkTreeState | RemedyError:
+        try:
+            return self._shop.tree.read(stop)
+        except RemedyError as error:
+            return error
+
+    def _judged(
+        self,
+        before: WorkTreeState,
+        after: WorkTreeState | RemedyError,
+        end: CommandEnd,
+        choice: Choice,
+    ) -> Applied:
+        refused = _refused(before, after, self._shop.guard)
+        if refused is not None:
+            return Applied("refused", refused, ends=StopReason.REMEDY_REFUSED)
+        assert isinstance(after, WorkTreeState)
+        changed = before.changed(after)
+        said = f", saying {end.last_line!r}" if end.last_line else ""
+        name = shlex.join(choice.command)
+        if end.late:
+            detail = f"{name} was not finished within {choice.timeout_s:g} s"
+            return Applied("failed", detail, bool(changed))
+        if end.code == NEEDS_A_PERSON:
+            detail = f"{name} hands over to a person (exit code {end.code}{said})"
+            return Applied("done", detail, bool(changed), StopReason.NEEDS_HUMAN)
+        if end.code != 0:
+            return Applied("failed", f"{name} ended with {end.code}{said}", bool(changed))
+        if changed and self._shop.protected:
+            detail = f"{_files(changed)} changed; that never reaches a protected environment"
+            return Applied("done", detail, changed_source=True, ends=StopReason.NEEDS_HUMAN)
+        what = f"{name} changed {_files(changed)}" if changed else f"{name} changed nothing"
+        return Applied("done", what, bool(changed))
+
+
+def _refused(before: WorkTreeState, after: WorkTreeState | RemedyError, guard: Guard) -> str | None:
+    """What the remedy did that it must not; None when all it did is allowed."""
+    if isinstance(after, RemedyError):
+        return f"the work tree cannot be read any more after the remedy: {after.what}"
+    if before.in_git and not after.in_git:
+        return "the remedy has removed or broken the git repository"
+    wrong = forbidden(before.changed(after), guard)
+    if not wrong:
+        return None
+    return f"the remedy changed what it may not: {_files(wrong)} (see remediate.may_edit)"
+
+
+def _files(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _folder(journal: Journal) -> Path:
+    return journal.folder / "remedies" / str(journal.cycle)
+
+
+def _kept(journal: Journal) -> Path:
+    return _folder(journal) / "tree-before.json"
+
+
+def _keep(state: WorkTreeState, path: Path) -> None:
+    ensure_private_dir(path.parent)
+    write_atomic(path, json.dumps(asdict(state)))
+
+
+def _read(path: Path) -> WorkTreeState | None:
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        return WorkTreeState(dict(document["files"]), bool(document["in_git"]), document["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

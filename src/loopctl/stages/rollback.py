@@ -1,0 +1,78 @@
+"""Back to the last verified revision: further than this run, never to a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loopctl.model.artifact import ServiceState
+from loopctl.ports.leases import Held
+from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.process import Stop
+from loopctl.stages.traffic import said, shares
+
+Verified = Mapping[str, Sequence[str]]
+"""The revisions that green runs have verified, by service, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What going back means for one service. `want` is None when it serves what is verified."""
+
+    service: str
+    now: Mapping[str, int]
+    want: Mapping[str, int] | None
+
+    def __str__(self) -> str:
+        if self.want is None:
+            return f"{self.service} serves {said(self.now)}, verified already"
+        return f"{self.service} from {said(self.now)} to {said(self.want)}"
+
+
+def moves_back(
+    services: Sequence[str], platform: Platform, verified: Verified, stop: Stop
+) -> tuple[Move, ...]:
+    """What a rollback would do, the last service first; writes nothing.
+
+    Raises `PlatformError` when a service has no verified revision to go back to: all or none go.
+    """
+    return tuple(_move(name, platform, verified.get(name, ()), stop) for name in reversed(services))
+
+
+def _move(service: str, platform: Platform, verified: Sequence[str], stop: Stop) -> Move:
+    state = platform.observe(service, stop)
+    if isinstance(state, Absent):
+        raise PlatformError(
+            f"{service} is not deployed, there is nothing to go back to",
+            where=service,
+            hint="deploy it: loopctl run",
+        )
+    now = shares(state)
+    if now and now.keys() <= set(verified):
+        return Move(service, now, None)
+    there = next((name for name in verified if state.revision(name) is not None), None)
+    if there is None:
+        raise PlatformError(
+            f"no verified revision of {service} is left to go back to",
+            where=service,
+            hint="only a green run of the whole loop verifies one",
+        )
+    return Move(service, now, {there: 100})
+
+
+def go_back(
+    move: Move, platform: Platform, held: Callable[[], Held], stop: Stop
+) -> ServiceState | None:
+    """Send the traffic there; the state as read back, None when there was nothing to do.
+
+    Raises `PlatformError` when the traffic did not go where it should.
+    """
+    if move.want is None:
+        return None
+    after = platform.route(move.service, move.want, held(), stop)
+    if shares(after) != dict(move.want):
+        raise PlatformError(
+            f"traffic of {move.service} is {said(after.traffic)}, not {said(move.want)}",
+            where=move.service,
+        )
+    return after
