@@ -120,7 +120,13 @@ def _local(plan: Plan, runs_dir: Path) -> World:
         prober=HttpProber(),
         suites={SuiteKind.PYTEST: PytestSuite(redactor)},
         remedy_command=ShellFreeCommand(plan.root, redactor, dict(os.environ)),
-        work_tree=GitWorkTree(plan.root, GitSources(), always_read(guard_of(plan), plan.root)),
+        work_tree=GitWorkTree(
+            plan.root,
+            GitSources(),
+            always_read(guard_of(plan), plan.root),
+            sources=[spec.source for spec in plan.deployed if spec.source is not None],
+            leave_out=[runs_dir],
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.probing import ask
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
-from loopctl.stages.traffic import said, traffic_moved
+from loopctl.stages.traffic import GONE, said, traffic_moved
 
 
 class Confirm:
@@ -78,7 +78,8 @@ class Confirm:
         record = cycle.services[spec.name]
         state = self._platform.observe(spec.name, stop)
         if isinstance(state, Absent) or record.revision is None:
-            return Outcome(OutcomeKind.MOVED, f"{spec.name} is gone")
+            fault = Fault(FaultKind.MOVED, f"{spec.name} is gone: {GONE}", spec.name)
+            return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
         endpoints[spec.name] = Endpoint(state.url, state.ws_url)
         if (moved := traffic_moved(record, state)) is not None:
             fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)

@@ -26,8 +26,9 @@ from loopctl.stages.probing import ask
 from loopctl.stages.suite_collection import SuiteCollection
 
 FIRST_POLL_S = 0.02
-LAST_POLL_S = 0.25
-_POLL_GROWTH = 1.3
+LAST_POLL_S = 0.1
+_POLL_SHARE = 0.02
+"""Looks are so far apart that what is there is known at most that share of the wait too late."""
 STABLE_POLL_S = 0.1
 
 WRONG_PORT_GRACE_S = 1.0
@@ -126,7 +127,6 @@ class _Waiting:
         return Outcome(OutcomeKind.FAILED, fault.summary, (fault,))
 
     def _poll(self, limited: Stop) -> Fault | None:
-        pause = FIRST_POLL_S
         while True:
             status = self.stage.platform.status(self.revision, limited)
             match status:
@@ -140,9 +140,12 @@ class _Waiting:
                     done, fault_ = self._probe(status, limited)
                     if done:
                         return fault_
-            stable = self.first_healthy is not None
-            limited.wait(STABLE_POLL_S if stable else pause)
-            pause = min(LAST_POLL_S, pause * _POLL_GROWTH)
+            limited.wait(self._pause())
+
+    def _pause(self) -> float:
+        if self.first_healthy is not None:
+            return STABLE_POLL_S
+        return min(LAST_POLL_S, max(FIRST_POLL_S, self._elapsed() * _POLL_SHARE))
 
     def _probe(self, ready: Ready, stop: Stop) -> tuple[bool, Fault | None]:
         """Whether it is certain now, and the fault if it is certain to be one."""

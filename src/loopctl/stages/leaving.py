@@ -13,7 +13,7 @@ from loopctl.model.events import Left, NotChecked, ServiceObserved
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError
 from loopctl.process import Stop
-from loopctl.stages.traffic import shares
+from loopctl.stages.traffic import GONE, shares
 
 
 def look_around(
@@ -41,10 +41,12 @@ def look_around(
             continue
         found = None if isinstance(state, Absent) else state
         journal.append(ServiceObserved("end", found), service=spec.name)
+        records = [c.services[spec.name] for c in journal.fold.snapshot().cycles]
         if found is not None:
-            records = [c.services[spec.name] for c in journal.fold.snapshot().cycles]
             seen = _left(found, records, verified.get(spec.name, frozenset()), green)
             left.append(replace(seen, dead=_death(found, platform, stop)))
+        elif any(record.before or record.revision for record in records):
+            left.append(Left(spec.name, {}, verified=False, changed_by_run=False, dead=GONE))
     return tuple(left)
 
 

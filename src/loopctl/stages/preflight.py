@@ -50,7 +50,7 @@ class Needs:
 
 
 class Preflight:
-    """Checks builder, platform, suites, variables and gated-only services side by side."""
+    """Checks builder, platform, probes, suites, variables and gated-only services side by side."""
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class Preflight:
         checks: dict[str, Checker] = {
             "builder": lambda s: _faults(self._builder.check(self._needs.deployed, s)),
             "platform": lambda s: _faults(self._platform.check(self._needs.deployed, s)),
+            "probes": lambda s: _faults(self._prober.check(s)),
             "variables": lambda _: self._missing_variables(),
         }
         if self._needs.refuse_new:

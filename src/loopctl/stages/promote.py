@@ -15,7 +15,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.traffic import said, shares, traffic_moved
+from loopctl.stages.traffic import GONE, said, shares, traffic_moved
 
 
 class Promote:
@@ -47,9 +47,7 @@ class Promote:
     ) -> Outcome | None:
         record = cycle.services[spec.name]
         state = self._platform.observe(spec.name, stop)
-        moved = (
-            f"{spec.name} is gone" if isinstance(state, Absent) else traffic_moved(record, state)
-        )
+        moved = f"it is gone: {GONE}" if isinstance(state, Absent) else traffic_moved(record, state)
         if moved is None:
             return None
         fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)

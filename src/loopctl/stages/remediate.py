@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from loopctl.journal.progress import is_stuck
@@ -18,10 +18,14 @@ from loopctl.model.state import OutcomeKind, State, StopReason
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
+from loopctl.stages.collected import fewer_than_before
 from loopctl.stages.remedy_choice import Action, Choice, choose, chosen_before
 from loopctl.stages.remedy_run import Applied, RunCommand
 from loopctl.stages.rollback import Verified, go_back, moves_back
 from loopctl.triage.loading import Catalogue
+
+_LOOK = "git status --short"
+"""What a person looks at first when a remedy did what it must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,17 @@ class Remediate:
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """GO to where the next cycle begins, or FAILED: the loop ends, and why stands beside it."""
         mode = self._todo.mode
-        if (refused := _refused(cycle)) is not None:
+        if cycle.remedy is not None:
+            # Decided, and done, by a process that was killed before it could go on.
+            return _as_decided(cycle.remedy, cycle)
+        if (refused := _refused(cycle, journal)) is not None:
             decided = RemedyDecided(
-                "none", mode.value, refused, result="refused", ends=StopReason.REMEDY_REFUSED
+                "none",
+                mode.value,
+                refused,
+                _LOOK,
+                "refused",
+                ends=StopReason.REMEDY_REFUSED,
             )
             return _ended(decided, journal)
         if mode is RemediationMode.OFF:
@@ -78,8 +90,11 @@ class Remediate:
             return _ended(self._proposal(choice, cycle), journal)
         if choice.action != "rollback" and (ends := self._no_more(journal)) is not None:
             reason, why = ends
-            proposal = self._proposal(choice, cycle, reason)
-            return _ended(proposal, journal, f"{why}; {proposal.detail}")
+            # What has just not helped is not asked for once more.
+            helps = reason is StopReason.MAX_CYCLES
+            again = choice if helps else Choice("person", "mend the cause and run again")
+            proposal = self._proposal(again, cycle, reason)
+            return _ended(replace(proposal, detail=f"{why}; {proposal.detail}"), journal, why)
         return self._applied(choice, cycle, journal, stop)
 
     def _may(self, choice: Choice, cycle: CycleRecord) -> bool:
@@ -110,36 +125,31 @@ class Remediate:
         return None
 
     def _applied(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        applied, go = self._apply(choice, cycle, journal, stop)
+        applied = self._apply(choice, cycle, journal, stop)
         decided = RemedyDecided(
             choice.action,
             self._todo.mode.value,
             applied.detail,
-            self._by_hand(choice),
+            _LOOK if applied.result == "refused" else self._by_hand(choice),
             applied.result,
             applied.changed_source,
             choice.rule,
             applied.ends,
+            applied.output,
         )
         journal.append(decided, service=choice.service)
-        if applied.result != "done" or applied.ends is not None:
-            return Outcome(OutcomeKind.FAILED, f"{choice.action}: {applied.detail}")
-        return Outcome(go, f"{choice.action}: {applied.detail}")
+        return _as_decided(decided, cycle)
 
-    def _apply(
-        self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop
-    ) -> tuple[Applied, OutcomeKind]:
+    def _apply(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Applied:
         match choice.action:
-            case "rebuild":
-                return _noted(choice, journal), OutcomeKind.GO_BUILD
-            case "retry":
-                return _noted(choice, journal), _entry_of_retry(cycle)
+            case "rebuild" | "retry":
+                return _noted(choice, journal)
             case "rollback":
-                return self._roll_back(choice, journal, stop), OutcomeKind.FAILED
+                return self._roll_back(choice, journal, stop)
             case "run":
-                return self._run(choice, cycle, journal, stop), OutcomeKind.GO_BUILD
+                return self._run(choice, cycle, journal, stop)
             case "wait" | "person":
-                return Applied("done", choice.detail, ends=StopReason.NEEDS_HUMAN), OutcomeKind.OK
+                return Applied("done", choice.detail, ends=StopReason.NEEDS_HUMAN)
             case _:
                 assert_never(choice.action)
 
@@ -186,9 +196,7 @@ class Remediate:
             detail = "no remedy is known; read the findings, mend the cause, and run again"
         elif action == "rollback" and not choice.rule.startswith("remediate."):
             # SETTLE has put the traffic back already, and an older revision mends no source.
-            new = any(service.first for service in cycle.services.values())
-            serves = "a first revision, unverified" if new else "what served before this run"
-            action, detail = "person", f"mend the cause and run again; now there serves {serves}"
+            action, detail = "person", f"mend the cause and run again; {_now(cycle)}"
         else:
             # What a person is to do needs no name of an action before it.
             named = "" if action == "person" else f"{action}: "
@@ -215,10 +223,12 @@ class Remediate:
         return f"loopctl run {self._todo.loop} --env {self._todo.environment}"
 
 
-def _refused(cycle: CycleRecord) -> str | None:
-    """What a stage found that an earlier remedy must not have done."""
+def _refused(cycle: CycleRecord, journal: Journal) -> str | None:
+    """What a stage found that an earlier remedy must not have done, or was stopped before."""
     faults = (fault for stage in cycle.stages for fault in stage.faults)
-    return next((fault.summary for fault in faults if fault.kind is FaultKind.REMEDY), None)
+    found = next((fault.summary for fault in faults if fault.kind is FaultKind.REMEDY), None)
+    fewer = None if found else fewer_than_before(journal.fold.snapshot().cycles)
+    return fewer.detail if fewer else found
 
 
 def _ended(decided: RemedyDecided, journal: Journal, why: str | None = None) -> Outcome:
@@ -237,14 +247,37 @@ def _noted(choice: Choice, journal: Journal) -> Applied:
     return Applied("done", choice.detail)
 
 
+def _now(cycle: CycleRecord) -> str:
+    """Who serves after a cycle that was not green, in words."""
+    if cycle.settled is not None and cycle.settled.kind is OutcomeKind.ERRORED:
+        return "what served before could not be put back"
+    new = any(service.first for service in cycle.services.values())
+    serves = "a first revision, unverified" if new else "what served before this run"
+    return f"now there serves {serves}"
+
+
+def _as_decided(decided: RemedyDecided, cycle: CycleRecord) -> Outcome:
+    """Where a remedy that was done leads; the end of the loop where none was, or it ends with it."""
+    if decided.result != "done" or decided.ends is not None:
+        return Outcome(OutcomeKind.FAILED, f"{decided.action}: {decided.detail}")
+    go = _entry_of_retry(cycle) if decided.action == "retry" else OutcomeKind.GO_BUILD
+    return Outcome(go, f"{decided.action}: {decided.detail}")
+
+
 _IMAGES_ARE_SOUND = frozenset({State.DEPLOY, State.HEALTH, State.VERIFY})
 
 
 def _entry_of_retry(cycle: CycleRecord) -> OutcomeKind:
     """A retry uses the images that are there, unless they are what failed."""
     failed = cycle.failed_stage
+    if failed is not None and failed.stage is State.VERIFY and not _deployed(cycle):
+        return OutcomeKind.GO_VERIFY  # a run --from verify, which tests what serves
     built: Sequence[bool] = [
         s.proof is not None and s.proof.holds for s in cycle.services.values() if s.source
     ]
     sound = failed is not None and failed.stage in _IMAGES_ARE_SOUND and bool(built) and all(built)
     return OutcomeKind.GO_DEPLOY if sound else OutcomeKind.GO_BUILD
+
+
+def _deployed(cycle: CycleRecord) -> bool:
+    return any(service.revision is not None for service in cycle.services.values())

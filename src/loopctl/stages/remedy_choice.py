@@ -49,16 +49,20 @@ def choose(
     `begun` tells how often a rule was begun in this run. The last resort is a person, told what
     was asked for.
     """
-    spent: Choice | None = None
+    spent: list[Choice] = []
     for choice in _fitting(cycle, rules, catalogue):
         if not choice.by_itself or begun(choice.rule) < choice.limit:
             return choice
-        spent = spent or choice
-    if spent is None:
+        spent.append(choice)
+    if not spent:
         return None
-    times = "once" if spent.limit == 1 else f"{spent.limit} times"
-    detail = f"{spent.action} was done {times}, its limit ({spent.rule}), and did not help"
-    return Choice("person", detail, spent.rule, service=spent.service)
+    done = ", ".join(f"{one.action} {_times(one.limit)} ({one.rule})" for one in spent)
+    detail = f"nothing is left to try within the limits: {done}"
+    return Choice("person", detail, spent[0].rule, service=spent[0].service)
+
+
+def _times(limit: int) -> str:
+    return "once" if limit == 1 else f"{limit} times"
 
 
 def chosen_before(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from loopctl.errors import StorageError
 from loopctl.files import ensure_private_dir, write_atomic
 from loopctl.journal.store import Journal
-from loopctl.model.events import Intent
+from loopctl.model.events import Intent, NotChecked
 from loopctl.model.state import StopReason
 from loopctl.ports.remedy import CommandEnd, RemedyCommand, RemedyError, WorkTree, WorkTreeState
 from loopctl.process import Stop
@@ -27,12 +27,16 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of a remedy. `ends` is why the loop ends with it; None: it goes on."""
+    """What came of a remedy. `ends` is why the loop ends with it; None: it goes on.
+
+    `output` is the file with what a command printed, below the run's folder.
+    """
 
     result: Literal["done", "failed", "refused"]
     detail: str
     changed_source: bool = False
     ends: StopReason | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,14 @@ class RunCommand:
             _keep(before, _kept(journal))
             bundle = journal.folder / "bundle" / str(journal.cycle)
             self._shop.bundle(bundle, journal)
-            end = self._run(choice, before, bundle, journal, stop)
+            output = _next_output(choice, journal)
+            end = self._run(choice, before, bundle, output, journal, stop)
         except (RemedyError, StorageError) as error:
             return Applied("failed", error.what)
-        return self._judged(before, self._after(stop), end, choice)
+        if end.output_lost:
+            journal.append(NotChecked("what the remedy printed", end.output_lost))
+        applied = self._judged(before, self._after(stop), end, choice)
+        return replace(applied, output=str(output.relative_to(journal.folder)))
 
     def take_up(self, choice: Choice, tree: str, journal: Journal, stop: Stop) -> Applied | None:
         """A command that was begun by a process that was killed: what it did; None: do it again.
@@ -84,7 +92,13 @@ class RunCommand:
         return self._judged(before, after, CommandEnd(0, 0.0), choice)
 
     def _run(
-        self, choice: Choice, before: WorkTreeState, bundle: Path, journal: Journal, stop: Stop
+        self,
+        choice: Choice,
+        before: WorkTreeState,
+        bundle: Path,
+        output: Path,
+        journal: Journal,
+        stop: Stop,
     ) -> CommandEnd:
         detail = {"rule": choice.rule, "action": choice.action, "tree": before.digest}
         variables = {
@@ -92,9 +106,6 @@ class RunCommand:
             "LOOPCTL_BUNDLE": str(bundle),
             "LOOPCTL_CYCLE": str(journal.cycle),
         }
-        folder = _folder(journal)
-        ensure_private_dir(folder)
-        output = folder / f"{journal.fold.remedies_begun(choice.rule) + 1}.txt"
         with journal.effect(Intent("remedy", f"{journal.cycle}/{choice.rule}", detail)):
             return self._shop.command.run(choice.command, variables, output, choice.timeout_s, stop)
 
@@ -113,10 +124,12 @@ class RunCommand:
     ) -> Applied:
         refused = _refused(before, after, self._shop.guard)
         if refused is not None:
-            return Applied("refused", refused, ends=StopReason.REMEDY_REFUSED)
+            detail = f"{refused}; what it did is still there"
+            return Applied("refused", detail, ends=StopReason.REMEDY_REFUSED)
         assert isinstance(after, WorkTreeState)
         changed = before.changed(after)
         said = f", saying {end.last_line!r}" if end.last_line else ""
+        said += f" ({end.output_lost})" if end.output_lost else ""
         name = shlex.join(choice.command)
         if end.late:
             detail = f"{name} was not finished within {choice.timeout_s:g} s"
@@ -136,13 +149,13 @@ class RunCommand:
 def _refused(before: WorkTreeState, after: WorkTreeState | RemedyError, guard: Guard) -> str | None:
     """What the remedy did that it must not; None when all it did is allowed."""
     if isinstance(after, RemedyError):
-        return f"the work tree cannot be read any more after the remedy: {after.what}"
+        return f"the work tree cannot be read any more after it: {after.what}"
     if before.in_git and not after.in_git:
-        return "the remedy has removed or broken the git repository"
+        return "it has removed or broken the git repository"
     wrong = forbidden(before.changed(after), guard)
     if not wrong:
         return None
-    return f"the remedy changed what it may not: {_files(wrong)} (see remediate.may_edit)"
+    return f"it changed what it may not: {_files(wrong)} (see remediate.may_edit)"
 
 
 def _files(names: tuple[str, ...]) -> str:
@@ -152,6 +165,12 @@ def _files(names: tuple[str, ...]) -> str:
 
 def _folder(journal: Journal) -> Path:
     return journal.folder / "remedies" / str(journal.cycle)
+
+
+def _next_output(choice: Choice, journal: Journal) -> Path:
+    folder = _folder(journal)
+    ensure_private_dir(folder)
+    return folder / f"{journal.fold.remedies_begun(choice.rule) + 1}.txt"
 
 
 def _kept(journal: Journal) -> Path:

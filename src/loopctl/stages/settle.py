@@ -98,8 +98,14 @@ class Settle:
 
     def _restore(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
         want = _served(service.record)
-        if not want or shares(service.state) == want:
+        if not want:
             return []
+        if shares(service.state) == want:
+            if service.record.wanted != want:
+                return []
+            # A process that was killed has sent it back, and could not write that down any more.
+            journal.append(Routed(service.state, "restore"), service=service.name)
+            return [f"traffic of {service.name} back to {said(service.state.traffic)}"]
         intent = Intent("route", f"{journal.cycle}/{service.name}/restore", dict(want))
         with journal.effect(intent, service=service.name):
             after = self._platform.route(service.name, want, self._held(), stop)

@@ -228,7 +228,8 @@ class _Grader:
             if is_of(receipt, phase)
         ]
         grading = None
-        if case.status is CaseStatus.PASSED:
+        status, message = self._not_laundered(case)
+        if status is CaseStatus.PASSED:
             grading = grade(
                 case,
                 receipts=mine,
@@ -239,18 +240,28 @@ class _Grader:
             )
         return GradedCase(
             id=case.id,
-            status=case.status,
+            status=status,
             duration_s=case.duration_s,
             at=case.started_at.astimezone(UTC),
             grade=grading.grade if grading else None,
             reason=self._explained(grading, case) if grading else None,
-            message=case.message,
+            message=message,
             where=where_of(case.raised),
             detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
-            output=case.output[-_OUTPUT_LIMIT:] if case.status is not CaseStatus.PASSED else "",
+            output=case.output[-_OUTPUT_LIMIT:] if status is not CaseStatus.PASSED else "",
             met_target=bool(mine) or met_target(case, self.targets),
             trace=case.call.trace if case.call else None,
         )
+
+    def _not_laundered(self, case: Case) -> tuple[CaseStatus, str | None]:
+        """A pass of what failed earlier in this run on the same image is no pass."""
+        if case.status is not CaseStatus.PASSED:
+            return case.status, case.message
+        before = self.journal.fold.failed_earlier(self.spec.id, case.id)
+        if before is None:
+            return case.status, case.message
+        said = f"passed, and failed earlier in this run on the same image: {before}"
+        return CaseStatus.FLAKY, said
 
     def _explained(self, grading: Grading, case: Case) -> str:
         """The reason, with every forbidden text that the test printed: it explains, no more."""

@@ -8,6 +8,9 @@ from loopctl.journal import wording
 from loopctl.journal.worklog import ServiceRecord
 from loopctl.model.artifact import ServiceState
 
+GONE = "it was taken down, or its host has ended"
+"""Of a service that was there: no run takes it away."""
+
 
 def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
     """What a stranger did to the service since this run last wrote or read it; None: nothing.

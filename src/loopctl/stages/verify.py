@@ -18,7 +18,7 @@ from loopctl.process import Stop
 from loopctl.stages.collected import fewer_than_before
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
-from loopctl.stages.traffic import traffic_moved
+from loopctl.stages.traffic import GONE, traffic_moved
 
 
 class Verify:
@@ -133,7 +133,7 @@ class Verify:
     ) -> tuple[str | None, OutcomeKind]:
         """The broken link, in words, and what it means for the run."""
         if isinstance(state, Absent) or state.revision(revision.name) is None:
-            return f"{revision.name} is gone", OutcomeKind.MOVED
+            return f"{revision.name} is gone: {GONE}", OutcomeKind.MOVED
         if record.observed_before and (moved := traffic_moved(record, state)) is not None:
             return moved, OutcomeKind.MOVED
         if record.artifact is None:
