@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loopctl.journal.history import PastDurations
-from loopctl.journal.wording import traffic
-from loopctl.model.plan import Plan, ServiceSpec
+from loopctl.journal.wording import count, traffic
+from loopctl.model.plan import Plan, RemedyRule, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Outlook:
             ],
             "past_s": self.past.total_s,
             "past_runs": self.past.runs,
+            "remedies": list(remedies(plan)),
             "asks": list(self.asks),
             "missing": list(self.missing),
             "differs": self.differs,
@@ -94,6 +95,7 @@ class Outlook:
             said.append(
                 f"  {suite.phase.value:8} {suite.priority.value} {suite.id}: {need}, {took}"
             )
+        said += [f"  remedy   {remedy}" for remedy in remedies(plan)]
         total = self.past.total_s
         if total is not None:
             said.append(f"  green took {total:.1f} s (median of {self.past.runs})")
@@ -110,6 +112,19 @@ class Outlook:
             tree = (service.tree or "unread source").removeprefix("sha256:")[:12]
             what = f"would be built from {tree}{' (dirty)' if service.dirty else ''}"
         return f"  wave {service.wave}   {service.name}: {now}; {what}"
+
+
+def remedies(plan: Plan) -> tuple[str, ...]:
+    """What would be done about a cycle that is not green, each rule in words."""
+    mode = plan.remediation.mode.value
+    return tuple(
+        f"{mode}: {rule.do} when {_trigger(rule)}, at most {count(rule.limit, 'time')}"
+        for rule in plan.remediation.rules
+    )
+
+
+def _trigger(rule: RemedyRule) -> str:
+    return ", ".join(f"{key} {value}" for key, value in rule.when.items()) or "not green"
 
 
 def questions(plan: Plan, services: Sequence[ServiceOutlook]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def _judged(session: Session, walk: Walk) -> RunEnded:
         detail=judgement.detail,
         problems=tuple(fault.summary for fault in failed.faults) if failed else (),
         restored=_restored(cycle),
-        mend=_mend(cycle),
+        mend=_mend(cycle, worklog),
     )
 
 
@@ -150,11 +150,14 @@ def _restored(
     return "done" if any(s.restored for s in cycle.services.values()) else "not-needed"
 
 
-def _mend(cycle: CycleRecord | None) -> str | None:
+def _mend(cycle: CycleRecord | None, worklog: Worklog) -> str | None:
+    """How a person puts back what could not be: as the platform says it, else with loopctl."""
     settle = cycle.settled if cycle else None
     if settle is None or settle.kind is not OutcomeKind.ERRORED:
         return None
-    return next((fault.hint for fault in settle.faults if fault.hint), None)
+    run = worklog.run
+    rollback = f"loopctl rollback {run.loop} --env {run.environment}"
+    return next((fault.hint for fault in settle.faults if fault.hint), rollback)
 
 
 def _write_end(journal: Journal, ended: RunEnded) -> None:

@@ -45,6 +45,7 @@ def result_document(worklog: Worklog) -> Document:
         "ended_at": iso(worklog.ended_at) if worklog.ended_at else None,
         "duration_s": _seconds(ended.duration_s if ended else None),
         "loopctl": run.loopctl,
+        "resumed": len(worklog.resumed),
         "source": {"commit": source.commit, "dirty": source.dirty, "tree": source.tree},
         "cycles": [_cycle(worklog, index) for index in range(len(worklog.cycles))],
         "changes": {
