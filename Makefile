@@ -21,10 +21,11 @@ help: ## list these commands
 run: $(VENV)/.for-run ## install, then take examples/chat to proven green (FAULT=exit-3 make run breaks it)
 	@$(BIN)/loopctl run golden-path
 
-test: $(VENV)/.for-development ## every test
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+test: $(VENV)/.for-development ## every test but the slow ones: a run killed at every event of every path
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
-test-all: check test ## `make check`, and every test
+test-all: check ## `make check`, and every test
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(VENV)/.for-development ## lint, formatting, types, import contract
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
@@ -33,7 +34,7 @@ check: $(VENV)/.for-development ## lint, formatting, types, import contract
 	@echo "imports";     $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@echo "all checks passed"
 
-bench: $(VENV)/.for-development ## what loopctl costs, each row beside its alternative; about a minute
+bench: $(VENV)/.for-development ## what loopctl costs, each row beside its alternative; about four minutes
 	@$(BIN)/python -m bench
 
 docs: $(VENV)/.for-run ## write the generated parts of docs/ again

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
-from bench import command_line, front_door, golden_path, journal, plugin
-from bench.table import HEADER
+import argparse
+from pathlib import Path
+from types import ModuleType
+
+from bench import (
+    command_line,
+    front_door,
+    golden_path,
+    health,
+    journal,
+    memory,
+    plugin,
+)
+from bench.page import page
+from bench.table import HEADER, Row
+
+_PARTS: tuple[ModuleType, ...] = (
+    golden_path,
+    health,
+    command_line,
+    journal,
+    front_door,
+    plugin,
+    memory,
+)
 
 
 def main() -> None:
-    """Print each row as soon as it is there."""
+    """Print each row as soon as it is there; `--write FILE` makes a page of them."""
+    options = argparse.ArgumentParser(prog="python -m bench")
+    options.add_argument("--write", type=Path, help="write the page with the table there")
+    options.add_argument("--only", help="letters of the rows to measure, as in `--only be`")
+    given = options.parse_args()
+    if given.write and given.only:
+        options.error("the page holds the whole table: leave out --only")
     print(HEADER, flush=True)
-    for part in (command_line, journal, plugin, front_door, golden_path):
-        for line in part.rows():
-            print(line, flush=True)
+    rows: list[Row] = []
+    for part in _PARTS:
+        if not given.only or set(given.only) & set(part.PART):
+            for row in part.rows():
+                print(row, flush=True)
+                rows.append(row)
+    if given.write:
+        given.write.write_text(page(rows, _PARTS), encoding="utf-8")
 
 
 if __name__ == "__main__":

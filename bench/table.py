@@ -8,53 +8,57 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Measure = Callable[[], float]
+Unit = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison; `ratio` is of the medians, loopctl's over the other's."""
+    """What was measured, what it is held against, and the limit; `met` is None without a limit."""
 
+    part: str
     what: str
-    ours: str
-    beside: str
-    theirs: str
-    ratio: float
-    rounds: int
+    measured: str
+    beside: str = ""
+    limit: str = ""
+    met: bool | None = None
 
     def __str__(self) -> str:
-        ratio = f"{self.ratio:.2f}"
-        cells = (self.what, self.ours, self.beside, self.theirs, ratio, str(self.rounds))
+        verdict = {True: "met", False: "**not met**", None: ""}[self.met]
+        cells = (self.part, self.what, self.measured, self.beside, self.limit, verdict)
         return f"| {' | '.join(cells)} |"
 
 
-HEADER = "| what | loopctl | beside | | ratio | rounds |\n|---|--:|---|--:|--:|--:|"
+HEADER = "| | what | measured | beside it, in the same run | limit | |\n|---|---|--:|---|---|---|"
 
 
-def compare(what: str, ours: Measure, beside: str, theirs: Measure, rounds: int, unit: Unit) -> Row:
-    """Measure both and compare their medians."""
-    mine, others = medians(ours, theirs, rounds)
-    return row(what, mine, beside, others, rounds, unit)
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The medians of two things that were measured in turn over several rounds."""
+
+    ours: float
+    theirs: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over theirs."""
+        return self.ours / self.theirs
+
+    def beside(self, unit: Unit, what: str) -> str:
+        """The other one in words, with the ratio."""
+        return f"{unit(self.theirs)}, {what} ({self.ratio:.2f} ×)"
 
 
-def medians(ours: Measure, theirs: Measure, rounds: int) -> tuple[float, float]:
-    """Both in turn, so that whatever else the machine does meets both."""
+def in_turn(ours: Measure, theirs: Measure, rounds: int) -> Pair:
+    """Both in every round, so that whatever else the machine does meets both."""
     pairs = [(ours(), theirs()) for _ in range(rounds)]
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
-
-
-def row(what: str, ours: float, beside: str, theirs: float, rounds: int, unit: Unit) -> Row:
-    """A line from two numbers that were measured already."""
-    return Row(what, unit(ours), beside, unit(theirs), ours / theirs, rounds)
-
-
-Unit = Callable[[float], str]
+    return Pair(statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs))
 
 
 def seconds(value: float) -> str:
     """Seconds for people."""
-    if value >= 1:
+    if abs(value) >= 1:
         return f"{value:.2f} s"
-    return f"{value * 1e3:.1f} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
+    return f"{value * 1e3:.1f} ms" if abs(value) >= 1e-3 else f"{value * 1e6:.0f} µs"
 
 
 def per_second(value: float) -> str:

@@ -264,7 +264,9 @@ class Composition:
         """The collection of the suites, if it is that stage's to do."""
         if collected_in(self.plan.waves()) is not stage:
             return None
-        return SuiteCollection(self.plan.suites, self.plan.limits.jobs, self._suite_runner())
+        # One more than may run side by side: collecting waits for nobody's service.
+        jobs = self.plan.limits.jobs + 1
+        return SuiteCollection(self.plan.suites, jobs, self._suite_runner())
 
     def _suite_runner(self) -> SuiteRunner:
         plan = self.plan

@@ -31,8 +31,8 @@ _HINTS: Final = {
 
 
 @contextlib.contextmanager
-def _storage(doing: str, path: Path) -> Iterator[None]:
-    """Turns an OSError into a StorageError that names doing, path, reason and what to do."""
+def storage(doing: str, path: Path) -> Iterator[None]:
+    """Turns an `OSError` into a `StorageError` that names doing, path, reason and what to do."""
     try:
         yield
     except OSError as error:
@@ -49,7 +49,7 @@ def write_atomic(path: Path, data: bytes | str, mode: int = 0o600) -> None:
     """
     content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
     scratch = path.parent / f".loopctl-{secrets.token_hex(8)}.tmp"
-    with _storage("write the file", path):
+    with storage("write the file", path):
         _refuse_special(path)
         try:
             _write_synced(scratch, content, mode)
@@ -67,7 +67,7 @@ def ensure_private_dir(path: Path) -> None:
     A folder that is there already is closed to others; its parents are left as they are.
     Raises `StorageError`, also if the folder belongs to someone else.
     """
-    with _storage("make the folder", path):
+    with storage("make the folder", path):
         missing = [part for part in (path, *path.parents) if not part.exists()]
         for part in reversed(missing):
             # Two processes may start at once: whoever is second finds the folder made.
@@ -85,7 +85,7 @@ def remove_tree(path: Path) -> None:
     Links are removed, never followed. Folders without permissions are opened first. Raises
     `StorageError`, also for `..`; what could be removed until then is gone.
     """
-    with _storage("remove", path):
+    with storage("remove", path):
         if path.name in ("", ".."):
             raise OSError(errno.EINVAL, "the path does not end in a name")
         try:
@@ -104,8 +104,9 @@ class AppendFile:
     """A file of lines that only grows: journal or log, 0600, one `write` per record.
 
     After a failed write the file ends with its last whole record again. A torn last line, which
-    a power cut may leave, is cut off on opening, because the next record would be glued to it;
-    `torn` is its length in bytes. One process may have it open; threads may share it.
+    a power cut may leave, also one of zeros, is cut off on opening, because the next record would
+    be glued to it; `torn` is its length in bytes. One process may have it open; threads may share
+    it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,7 +114,7 @@ class AppendFile:
         self.path: Final = path
         self._lock: Final = threading.Lock()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        with _storage("open the file", path):
+        with storage("open the file", path):
             self._fd = os.open(path, flags, 0o600)
             try:
                 _claim(self._fd, path)
@@ -130,7 +131,7 @@ class AppendFile:
         """
         if b"\n" in record:
             raise ValueError("a record must be one line")
-        with self._lock, _storage("append to the file", self.path):
+        with self._lock, storage("append to the file", self.path):
             self._drop_torn_record()
             self._torn_at = os.fstat(self._fd).st_size
             try:
@@ -141,9 +142,14 @@ class AppendFile:
             self._torn_at = None
 
     def sync(self) -> None:
-        """Returns once all records are on the device; raises `StorageError`."""
-        with _storage("sync the file", self.path):
+        """Returns once all records are on the device; raises `StorageError`.
+
+        What is written to a file that somebody has deleted is lost, so that raises too.
+        """
+        with storage("sync the file", self.path):
             os.fsync(self._fd)
+            if os.fstat(self._fd).st_nlink == 0:
+                raise OSError(errno.ENOENT, "it was deleted")
 
     def close(self) -> None:
         """Closes the file; a second time does nothing."""
@@ -239,17 +245,30 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _cut_torn_line(descriptor: int) -> int:
-    """Truncates a file after its last line feed; gives how many bytes that cost."""
-    size = whole = os.fstat(descriptor).st_size
-    while whole > 0:
-        start = max(whole - _BLOCK, 0)
-        line_feed = os.pread(descriptor, whole - start, start).rfind(b"\n")
-        whole = start + line_feed + 1
-        if line_feed >= 0:
-            break
+    """Truncates a file after its last whole line; gives how many bytes that cost."""
+    size = os.fstat(descriptor).st_size
+    whole = _line_start(descriptor, size)
+    # A power cut may leave the length of a line, and zeros where its bytes were to be.
+    while whole and b"\0" in _pread(descriptor, start := _line_start(descriptor, whole - 1), whole):
+        whole = start
     if whole < size:
         os.ftruncate(descriptor, whole)
     return size - whole
+
+
+def _line_start(descriptor: int, end: int) -> int:
+    """Where the line begins that goes on until `end`: behind the last line feed before that."""
+    while end > 0:
+        start = max(end - _BLOCK, 0)
+        line_feed = _pread(descriptor, start, end).rfind(b"\n")
+        if line_feed >= 0:
+            return start + line_feed + 1
+        end = start
+    return 0
+
+
+def _pread(descriptor: int, start: int, end: int) -> bytes:
+    return os.pread(descriptor, end - start, start)
 
 
 def _remove_entry(name: str, parent: int) -> None:

@@ -145,6 +145,19 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine() -> None:
     assert answer.body == "direct"
 
 
+def test_a_prober_that_can_ask_has_no_problem() -> None:
+    assert HttpProber().check(Stop(10)) == []
+
+
+@pytest.mark.parametrize("wrong", [{"HTTP_PROXY": "::"}, {"SSL_CERT_FILE": "/nowhere/ca.pem"}])
+def test_what_keeps_it_from_asking_anybody_is_told_before_it_asks(wrong: dict[str, str]) -> None:
+    with environment(**wrong):
+        (problem,) = HttpProber().check(Stop(10))
+    assert "no HTTP request can be made" in problem.message
+    assert problem.hint is not None
+    assert next(iter(wrong)) in problem.hint
+
+
 def test_a_silent_service_does_not_hold_up_whoever_stops() -> None:
     asked, stop = threading.Event(), Stop()
 

@@ -24,10 +24,11 @@ def spend(*_: object) -> None:
     """Take output and forget it."""
 
 
-def python(code: str, cwd: Path, on: Callable[[bytes], None] = spend) -> Child:
-    return Child(
-        [sys.executable, "-c", code], cwd=cwd, env=os.environ, on_stdout=on, on_stderr=spend
-    )
+def python(
+    code: str, cwd: Path, on: Callable[[bytes], None] = spend, *, kept: bool = True
+) -> Child:
+    command = [sys.executable, "-c", code]
+    return Child(command, cwd=cwd, env=os.environ, on_stdout=on, on_stderr=spend, kept=kept)
 
 
 class Heard:
@@ -222,20 +223,24 @@ def test_after_an_error_no_further_task_begins() -> None:
 # Child
 
 
-def test_both_pipes_take_a_megabyte_and_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_both_pipes_take_a_megabyte_and_lose_nothing(tmp_path: Path, *, kept: bool) -> None:
     code = (
         "import sys\n"
         "for _ in range(16):\n"
         "    sys.stderr.write('e' * 65536); sys.stdout.write('o' * 65536)"
     )
-    end, out, err = capture([sys.executable, "-c", code], cwd=tmp_path, stop=Stop(WAIT_S))
+    command = [sys.executable, "-c", code]
+    end, out, err = capture(command, cwd=tmp_path, stop=Stop(WAIT_S), kept=kept)
     assert end.code == 0
     assert (out, err) == (b"o" * (1 << 20), b"e" * (1 << 20))
 
 
-def test_the_exit_code_is_told_and_a_signal_is_negative(tmp_path: Path) -> None:
-    assert python("raise SystemExit(3)", tmp_path).wait(Stop(WAIT_S)).code == 3
-    killed = python("import os; os.kill(os.getpid(), 9)", tmp_path).wait(Stop(WAIT_S))
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_exit_code_is_told_and_a_signal_is_negative(tmp_path: Path, *, kept: bool) -> None:
+    assert python("raise SystemExit(3)", tmp_path, kept=kept).wait(Stop(WAIT_S)).code == 3
+    dying = python("import os; os.kill(os.getpid(), 9)", tmp_path, kept=kept)
+    killed = dying.wait(Stop(WAIT_S))
     assert (killed.code, killed.stopped) == (-9, None)
 
 
@@ -244,9 +249,10 @@ def test_a_command_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
         capture(["no-such-command"], cwd=tmp_path, stop=Stop())
 
 
-def test_a_child_has_a_session_of_its_own_and_no_terminal_to_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_child_has_a_session_of_its_own_and_no_terminal(tmp_path: Path, *, kept: bool) -> None:
     code = "import os, sys; print(os.getsid(0), os.getpgid(0), repr(sys.stdin.read()))"
-    child = python(code, tmp_path, heard := Heard())
+    child = python(code, tmp_path, heard := Heard(), kept=kept)
     child.wait(Stop(WAIT_S))
     assert heard.line() == f"{child.pid} {child.pid} ''"
 
@@ -270,7 +276,8 @@ def test_a_stop_from_above_ends_a_child_at_once(tmp_path: Path) -> None:
     assert end.duration_s < WAIT_S
 
 
-def test_the_ladder_begins_gently_and_ends_with_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_ladder_begins_gently_and_ends_with_kill(tmp_path: Path, *, kept: bool) -> None:
     code = (
         "import signal, sys\n"
         "def note(number, _): print(signal.Signals(number).name, flush=True)\n"
@@ -278,7 +285,7 @@ def test_the_ladder_begins_gently_and_ends_with_kill(tmp_path: Path) -> None:
         "print('up', flush=True)\n"
         "while True: signal.pause()"
     )
-    child = python(code, tmp_path, heard := Heard())
+    child = python(code, tmp_path, heard := Heard(), kept=kept)
     heard.line()
     stop = Stop()
     stop.stop("test timeout")
@@ -300,13 +307,14 @@ def test_a_child_that_goes_when_asked_is_not_killed(tmp_path: Path) -> None:
     assert child.wait(stop).code == 7
 
 
-def test_what_a_child_left_in_its_group_is_dead_when_the_wait_returns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_a_child_left_in_its_group_is_dead_afterwards(tmp_path: Path, *, kept: bool) -> None:
     code = (
         "import subprocess, sys\n"
         "left = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "print(left.pid, flush=True)"
     )
-    child = python(code, tmp_path, heard := Heard())
+    child = python(code, tmp_path, heard := Heard(), kept=kept)
     assert child.wait(Stop(WAIT_S)).code == 0
     assert is_gone(int(heard.line()))
 
@@ -323,7 +331,8 @@ def leaving(code: str) -> str:
 def test_a_grandchild_that_left_the_group_and_holds_the_pipe_does_not_hold_us(
     tmp_path: Path,
 ) -> None:
-    child = python(leaving("import time; time.sleep(60)"), tmp_path, heard := Heard())
+    code = leaving("import time; time.sleep(60)")
+    child = python(code, tmp_path, heard := Heard(), kept=False)
     began = time.monotonic()
     end = child.wait(Stop(WAIT_S))
     daemon = int(heard.line())
@@ -342,7 +351,7 @@ def test_nothing_is_handed_on_once_the_wait_has_returned(tmp_path: Path) -> None
         f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
         "os.write(1, b'late')"
     )
-    child = python(leaving(late), tmp_path, heard := Heard())
+    child = python(leaving(late), tmp_path, heard := Heard(), kept=False)
     assert child.wait(Stop(WAIT_S)).code == 0
     daemon = int(heard.line())
     go.touch()
@@ -364,7 +373,7 @@ def test_a_process_is_told_from_a_later_one_of_its_number(tmp_path: Path) -> Non
     assert identity is not None
     assert is_alive(identity)
     assert not is_alive(type(identity)(identity.pid, identity.started - 1))
-    child.kill_group()
+    os.killpg(child.pid, signal.SIGKILL)
     child.wait(Stop(WAIT_S))
     assert not is_alive(identity)
     assert child.identity() is None

@@ -7,6 +7,7 @@ along; `"spare": true` kills the host alone. With `"folder"` it goes on with tha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -33,7 +34,7 @@ def label(document: Mapping[str, Any]) -> str:
     The number is the wave, where there is more than the first.
     """
     kind, data = document["kind"], document["data"]
-    what = data.get("stage") or data.get("effect") or ""
+    what = next((data[key] for key in ("stage", "effect", "when") if key in data), "")
     whose = document.get("service") or document.get("suite") or ""
     wave = document.get("wave") or ""
     return " ".join(str(word) for word in (KINDS.get(kind, kind), what, whose, wave) if word)
@@ -56,10 +57,9 @@ def main(how: Mapping[str, Any]) -> int:
 
 
 def kill_host() -> None:
-    """SIGKILL the host of `local`, if there is one; returns once its services are gone too."""
-    host = Path(".loopctl/hosts/local/host.json")
-    if host.exists():
-        pid = json.loads(host.read_text())["pid"]
+    """SIGKILL the host of `local`, if there is one; its guardian takes the services along."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        pid = json.loads(Path(".loopctl/hosts/local/host.json").read_text())["pid"]
         if b"loopctl.platforms.host" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
 

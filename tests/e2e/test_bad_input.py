@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -128,20 +127,6 @@ def test_a_runs_folder_that_cannot_be_written_is_told_before_anything_is_done(
     assert "nothing was changed" in ran.err
     assert "choose another" in ran.err
     assert not project.processes()
-
-
-@pytest.fixture
-def small_disk(project: Project) -> Iterator[Path]:
-    """A file system of 3 MB in the project, where a root may mount one."""
-    place = project.root / ".loopctl"
-    place.mkdir(mode=0o700)
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, timeout=10, check=False).returncode != 0:
-        pytest.skip("mounting a small disk needs the right to mount")
-    yield place
-    # Services write their logs there until they are down.
-    project.loopctl("down", "web")
-    subprocess.run(["umount", "-l", str(place)], check=True, timeout=10)
 
 
 def fill(disk: Path) -> Path:

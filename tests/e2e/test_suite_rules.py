@@ -85,6 +85,17 @@ def test_nothing_collected_ends_before_anything_is_deployed(project: Project) ->
     assert not project.processes(), "nothing was started"
 
 
+def test_nothing_collected_while_a_service_is_watched_is_never_tested(project: Project) -> None:
+    service = {"health": {"path": "/health", "stable_for": "1s", "timeout": "20s"}}
+    tiny_loop(project, "def helper():\n    pass\n", service=service)
+    ran = project.run("web")
+    assert ran.code == 3, str(ran)
+    assert "health" in ran.stages()
+    assert "verify" not in ran.stages()
+    assert "test.nothing-collected" in ran.findings()
+    assert ran.result["left"][0]["verified"] is False
+
+
 def test_passes_that_met_nobody_are_told_apart_and_do_not_count(project: Project) -> None:
     tiny_loop(project, NO_EVIDENCE)
     ran = project.run("web")

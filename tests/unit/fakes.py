@@ -1,17 +1,15 @@
-"""Scripted ports: real subclasses of the loop's Protocols, and strict ones.
-
-Each keeps its calls in words (`route chat chat-new=100`), raises what `fails` says for a call,
-runs what `hooks` says when one arrives, and refuses what no honest caller would do.
-"""
+"""The loop's ports, scripted: small honest worlds, without processes or network."""
 
 from __future__ import annotations
 
-import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, NoReturn
+
+from scripted import Scripted
 
 from loopctl.errors import Problem
 from loopctl.model.artifact import (
@@ -29,9 +27,18 @@ from loopctl.model.evidence import Case, Collection, Receipt, SuiteEnd
 from loopctl.model.logs import Coverage, LogEntry, LogWindow, RequestEntry
 from loopctl.model.plan import ServiceSpec, SuiteSpec
 from loopctl.ports.builder import Builder, Progress
-from loopctl.ports.leases import Held, Leases
+from loopctl.ports.leases import Held, HeldByOther, LeaseLost, Leases
 from loopctl.ports.logs import LogSource, Met, Receipts
-from loopctl.ports.platform import Absent, Dead, Platform, Ready, Starting, Traffic
+from loopctl.ports.platform import (
+    Absent,
+    Dead,
+    Platform,
+    Present,
+    Ready,
+    Starting,
+    Traffic,
+    Unknown,
+)
 from loopctl.ports.probe import Answer, Prober, Unreachable
 from loopctl.ports.source import CommitLine, Sources
 from loopctl.ports.suite import Suite, SuiteContext
@@ -39,39 +46,6 @@ from loopctl.process import Stop, utc_now
 
 BEGAN = datetime(2025, 9, 10, 20, 30, tzinfo=UTC)
 HEALTHY = Answer(200, 0.001, '{"status": "healthy"}')
-
-
-class UnexpectedCall(AssertionError):
-    """A port was asked for something that this test did not foresee."""
-
-
-@dataclass
-class Scripted:
-    """What every fake shares: calls in words, failures and hooks by the start of a call's words."""
-
-    calls: list[str] = field(default_factory=list)
-    fails: dict[str, BaseException] = field(default_factory=dict)
-    hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def called(self, words: str) -> None:
-        """Note the call; its hook runs first, then its failure is raised."""
-        with self._lock:
-            self.calls.append(words)
-        for start, hook in list(self.hooks.items()):
-            if words.startswith(start):
-                hook()
-        for start, error in self.fails.items():
-            if words.startswith(start):
-                raise error
-
-    def unexpected(self, words: str) -> NoReturn:
-        """No stage of the loop does that."""
-        raise UnexpectedCall(words)
-
-    def effects(self, *verbs: str) -> list[str]:
-        """The calls of these verbs, in order."""
-        return [call for call in self.calls if call.split()[0] in verbs]
 
 
 EFFECTS = ("deploy", "route", "discard")
@@ -96,7 +70,11 @@ def an_end(**facts: object) -> SuiteEnd:
 
 
 class FakePlatform(Scripted, Platform):
-    """A small world that remembers: traffic, revisions, and what each is asked to become."""
+    """A small world that remembers: traffic, revisions, and what each is asked to become.
+
+    As real ones do, it gives every revision a name of its own (`chat-new`, `chat-new-2`, …), finds
+    a deployment by its key, and raises a service's generation with every write, whoever made it.
+    """
 
     accepts = ArtifactKind.FOLDER
 
@@ -111,6 +89,9 @@ class FakePlatform(Scripted, Platform):
         self.content: str | None = None
         self.stubborn: set[str] = set()
         """Services whose traffic does not go where it is sent."""
+        self.unsure = 0
+        """How often it cannot tell whether a deployment was made."""
+        self._made: Counter[str] = Counter()
 
     def traffic(self, service: str) -> dict[str, int]:
         """Who serves it now, without those who have no share."""
@@ -128,9 +109,18 @@ class FakePlatform(Scripted, Platform):
         assert state is not None
         strangers = [revision(service, n) for n in traffic if state.revision(n) is None]
         revisions = (*state.revisions, *strangers)
-        self.states[service] = replace(
-            state, traffic=dict(traffic), revisions=revisions, generation="stranger"
-        )
+        self._write(replace(state, traffic=dict(traffic), revisions=revisions))
+
+    def touch(self, service: str) -> None:
+        """Somebody else writes to the service, and leaves its traffic as it is."""
+        state = self._state(service)
+        assert state is not None
+        self._write(state)
+
+    def _write(self, state: ServiceState) -> ServiceState:
+        written = replace(state, generation=str(int(state.generation) + 1))
+        self.states[state.service] = written
+        return written
 
     def _state(self, service: str) -> ServiceState | None:
         if service not in self.states:
@@ -148,8 +138,14 @@ class FakePlatform(Scripted, Platform):
         self.called(f"observe {service}")
         return self._state(service) or Absent()
 
-    def find(self, key: DeployKey, stop: Stop) -> NoReturn:
-        self.unexpected(f"find {key}")
+    def find(self, key: DeployKey, stop: Stop) -> Present | Absent | Unknown:
+        self.called(f"find {key}")
+        if self.unsure:
+            self.unsure -= 1
+            return Unknown("the control plane does not answer")
+        state = self._state(key.service)
+        made = [r for r in state.revisions if r.key == str(key)] if state else []
+        return Present(made[0]) if made else Absent()
 
     def deploy(
         self,
@@ -161,18 +157,24 @@ class FakePlatform(Scripted, Platform):
         held: Held,
         stop: Stop,
     ) -> Revision:
+        self.called(f"refuse {spec.name}")
         state = self._state(spec.name)
-        new = Revision(spec.name, f"{spec.name}-new", artifact.digest, utc_now(), str(key))
+        if state is not None and any(r.key == str(key) for r in state.revisions):
+            self.unexpected(f"deploy {key} a second time")
+        new = Revision(spec.name, self._new_name(spec.name), artifact.digest, utc_now(), str(key))
         self.environments[spec.name] = env
         base = state or serving(spec.name, {})
         traffic = {new.name: 100} if share == "all" else {**base.traffic, new.name: 0}
-        accepted = replace(base, traffic=traffic, revisions=(*base.revisions, new))
-        if f"refuse {spec.name}" not in self.fails:
-            # A failure after this is a deployment that was accepted and never heard of.
-            self.states[spec.name] = accepted
-        self.called(f"refuse {spec.name}" if self.states[spec.name] is not accepted else "accept")
+        self._write(replace(base, traffic=traffic, revisions=(*base.revisions, new)))
+        # A failure after this is a deployment that was accepted and never heard of.
         self.called(f"deploy {spec.name} {share}")
+        self.happened(f"deploy {spec.name} {share}")
         return new
+
+    def _new_name(self, service: str) -> str:
+        self._made[service] += 1
+        number = self._made[service]
+        return f"{service}-new" if number == 1 else f"{service}-new-{number}"
 
     def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
         self.called(f"status {revision.name}")
@@ -193,9 +195,9 @@ class FakePlatform(Scripted, Platform):
             self.unexpected(f"route {service} to what is not there: {words}")
         if sum(want.values()) != 100:
             self.unexpected(f"route {service} {words}")
-        if service not in self.stubborn:
-            state = replace(state, traffic=dict(want))
-            self.states[service] = state
+        if service not in self.stubborn and self.traffic(service) != dict(want):
+            state = self._write(replace(state, traffic=dict(want)))
+        self.happened(f"route {service} {words}")
         return state
 
     def discard(self, candidate: Revision, held: Held, stop: Stop) -> None:
@@ -204,7 +206,9 @@ class FakePlatform(Scripted, Platform):
         if state is None or state.traffic.get(candidate.name):
             self.unexpected(f"discard {candidate.name}, which serves")
         left = tuple(r for r in state.revisions if r.name != candidate.name)
-        self.states[candidate.service] = replace(state, revisions=left)
+        if left != state.revisions:
+            self._write(replace(state, revisions=left))
+        self.happened(f"discard {candidate.service} {candidate.name}")
 
     def down(self, service: str, held: Held, stop: Stop) -> NoReturn:
         self.unexpected(f"down {service}")
@@ -251,16 +255,18 @@ class FakeBuilder(Scripted, Builder):
 
 
 class FakeSources(Scripted, Sources):
-    """One tree for every folder; `commits` are those since the last green run."""
+    """One tree for every folder, which `edited` changes; `commits` are those since green."""
 
     def __init__(self) -> None:
         super().__init__()
         self.commits: tuple[CommitLine, ...] = ()
+        self.edited = ""
 
     def read(self, folder: Path, stop: Stop) -> SourceTree:
         self.called(f"read {folder.name}")
         files = (SourceFile("main.py", "0" * 40, "100644"),)
-        return SourceTree(folder, files, f"sha256:tree-of-{folder.name}", commit="c0ffee")
+        digest = f"sha256:tree-of-{folder.name}{self.edited}"
+        return SourceTree(folder, files, digest, commit="c0ffee")
 
     def commits_between(
         self, folder: Path, old: str, new: str, stop: Stop
@@ -275,6 +281,11 @@ class FakeProber(Scripted, Prober):
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[str, list[Answer | Unreachable]] = {}
+        self.problems: Sequence[Problem] = ()
+
+    def check(self, stop: Stop) -> Sequence[Problem]:
+        self.called("check")
+        return self.problems
 
     def get(
         self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop
@@ -289,29 +300,45 @@ class FakeProber(Scripted, Prober):
 
 
 class FakeLeases(Scripted, Leases):
-    """One holder; what was released or lost is not held any more."""
+    """One holder at a time, each with a fence of its own; a dead one is taken over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.held: Held | None = None
+        self.holder_lives = True
+        self._fence = 0
+
+    def taken_by(self, run_id: str) -> None:
+        """Another run has it now, and lives."""
+        self._give(self.held.targets if self.held else (), run_id, 90.0)
 
     def acquire(self, targets: Sequence[Target], run_id: str, ttl: float, stop: Stop) -> Held:
         self.called("acquire")
-        if self.held is not None:
-            self.unexpected("acquire what is held")
-        self.held = Held(tuple(targets), run_id, BEGAN, BEGAN + timedelta(seconds=ttl), "fence-1")
-        return self.held
+        if self.held is not None and self.holder_lives:
+            raise HeldByOther(f"held by run {self.held.run_id}", hint="wait for that run")
+        return self._give(tuple(targets), run_id, ttl)
 
     def renew(self, held: Held, stop: Stop) -> Held:
         self.called("renew")
+        if self.held is None or self.held.fence != held.fence:
+            raise LeaseLost("another run has taken the lease", hint="see what that run did")
         return held
 
     def release(self, held: Held) -> None:
         self.called("release")
-        self.held = None
+        if self.held is not None and self.held.fence == held.fence:
+            self.held = None
 
-    def peek(self, target: Target, stop: Stop) -> NoReturn:
-        self.unexpected(f"peek {target}")
+    def peek(self, target: Target, stop: Stop) -> Held | None:
+        self.called(f"peek {target}")
+        return self.held if self.holder_lives else None
+
+    def _give(self, targets: tuple[Target, ...], run_id: str, ttl: float) -> Held:
+        self._fence += 1
+        until = BEGAN + timedelta(seconds=ttl)
+        self.held = Held(targets, run_id, BEGAN, until, f"fence-{self._fence}")
+        self.holder_lives = True
+        return self.held
 
 
 class FakeLogs(Scripted, LogSource):
@@ -356,7 +383,11 @@ class FakeReceipts(Scripted, Receipts):
 
 
 class FakeSuite(Scripted, Suite):
-    """Runs the cases that a test wrote down for a suite; one without a script is unexpected."""
+    """Runs the cases that a test wrote down for a suite; one without a script is unexpected.
+
+    A retry goes by the name of its suite and its folder, `p1/retry-1`, and hands over the same
+    cases again where nothing else was written down for it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -365,6 +396,7 @@ class FakeSuite(Scripted, Suite):
         self.collections: dict[str, Collection | None] = {}
         self.problems: dict[str, Sequence[Problem]] = {}
         self.contexts: dict[str, SuiteContext] = {}
+        self.specs: dict[str, SuiteSpec] = {}
 
     def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
         self.called(f"check {spec.id}")
@@ -379,12 +411,17 @@ class FakeSuite(Scripted, Suite):
     def run(
         self, spec: SuiteSpec, context: SuiteContext, on: Callable[[Case], None], stop: Stop
     ) -> SuiteEnd:
-        self.contexts[spec.id] = context
-        cases = self.cases.get(spec.id)
+        name = spec.id if context.only is None else f"{spec.id}/{context.folder.name}"
+        self.contexts[name] = context
+        self.specs[name] = spec
+        cases = self.cases.get(name, self.cases.get(spec.id))
         if cases is None:
-            self.unexpected(f"run {spec.id}")
+            self.unexpected(f"run {name}")
+        if context.only is not None:
+            cases = [case for case in cases if case.id in context.only]
         for case in cases:
             on(case)
-        self.called(f"run {spec.id}")
+        self.called(f"run {name}")
+        self.happened(f"run {name}")
         stop.remaining(0)
-        return self.ends.get(spec.id) or an_end(collected=len(cases))
+        return self.ends.get(name) or an_end(collected=len(cases))

@@ -8,7 +8,9 @@ import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
+from fake_remedies import FakeRemedyCommand, FakeWorkTree
 from fakes import (
     BEGAN,
     FakeBuilder,
@@ -20,12 +22,22 @@ from fakes import (
     FakeSources,
     FakeSuite,
 )
+from scripted import Killed, Life, Scripted
 
 from loopctl.bootstrap import Composition, World
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.machine.resume import Entry, entry_of
 from loopctl.machine.session import Session, conduct
-from loopctl.model.events import Event, Payload, RunStarted, ServiceFacts, StageEntered, SuiteFacts
+from loopctl.model.events import (
+    Event,
+    Payload,
+    RunResumed,
+    RunStarted,
+    ServiceFacts,
+    StageEntered,
+    SuiteFacts,
+)
 from loopctl.model.evidence import Case, CaseStatus, Contact, PhaseRecord, TestPhase
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import (
@@ -37,6 +49,7 @@ from loopctl.model.plan import (
     Plan,
     PlatformKind,
     Priority,
+    Remediation,
     RunSpec,
     ServiceSpec,
     SuiteKind,
@@ -159,9 +172,27 @@ def written(events: Sequence[Event], kind: type[Payload]) -> list[Payload]:
     return [event.payload for event in events if isinstance(event.payload, kind)]
 
 
+class MortalJournal(Journal):
+    """A journal to which a process that was killed adds nothing."""
+
+    def __init__(self, path: Path, redactor: Redactor, hear: Callable[[Event], None], life: Life):
+        super().__init__(path, redactor, [hear])
+        self._life = life
+
+    def append(
+        self, payload: Payload, *, service: str | None = None, suite: str | None = None
+    ) -> Event:
+        self._life.check()
+        return super().append(payload, service=service, suite=suite)
+
+
 @dataclass
 class Loop:
-    """One run. Set its ports up, then `run()`; `at` runs something when an event has passed."""
+    """One run. Set its ports up, then `run()`; `at` runs something when an event has passed.
+
+    A hook that calls `kill` ends the process there: `run` raises `Killed`. `resume()` is another
+    process that goes on with the same journal in the same world.
+    """
 
     folder: Path
     services: Sequence[ServiceSpec] = field(default_factory=lambda: [a_service()])
@@ -171,6 +202,8 @@ class Loop:
     deadline_s: float = 60.0
     strategy: str = "candidate"
     secrets: dict[str, str] = field(default_factory=dict)
+    remediation: Remediation = field(default_factory=Remediation)
+    max_cycles: int = 3
 
     def __post_init__(self) -> None:
         self.stop = Stop(self.deadline_s)
@@ -178,17 +211,61 @@ class Loop:
         self.platform = FakePlatform(*names, existing=self.existing)
         self.builder, self.sources, self.prober = FakeBuilder(), FakeSources(), FakeProber()
         self.leases, self.logs, self.receipts = FakeLeases(), FakeLogs(), FakeReceipts()
-        self.suite = FakeSuite()
+        self.suite, self.command, self.tree = FakeSuite(), FakeRemedyCommand(), FakeWorkTree()
         self.suite.cases = {suite.id: [a_case()] for suite in self.suites}
         self.at: Callable[[Event], None] = lambda _: None
         self.events: list[Event] = []
         self.crashes: list[BaseException] = []
+        self.life = Life()
+
+    @property
+    def path(self) -> Path:
+        """Where its journal is."""
+        return self.folder / "journal.jsonl"
 
     def run(self) -> Worklog:
         """The loop, from its first event to its last."""
+        composed = self._composed()
+        plan = composed.plan
+        started = run_started(plan.services, plan.suites)
+        started = replace(started, partial=self.options.partial(composed.full))
+        return self._conducted(composed, self._journal(), started, Entry())
+
+    def resume(self) -> Worklog:
+        """Another process goes on with the run, as `loopctl resume` does."""
+        self.life = Life()
+        journal = self._journal()
+        self.stop = Stop(max(0.0, self.deadline_s - journal.ran_s))
+        try:
+            entry = entry_of(journal.fold.snapshot())
+        except BaseException:
+            journal.close()
+            raise
+        assert entry.after is not None
+        resumed = RunResumed("0.1.0", 2, 2, entry.after, entry.state)
+        return self._conducted(self._composed(), journal, resumed, entry)
+
+    def kill(self) -> NoReturn:
+        """The process dies here."""
+        self.life.end()
+        self.leases.holder_lives = False
+        self.journal.close()
+        raise Killed
+
+    def kill_at(self, number: int) -> None:
+        """Die as soon as the event of that number is in the journal."""
+        self.at = lambda event: self.kill() if event.seq == number else None
+
+    def _composed(self) -> Composition:
         environment = Environment("local", PlatformKind.LOCAL, strategy=self.strategy)  # type: ignore[arg-type]
-        full = a_plan(self.services, self.suites, self.folder, environment=environment)
-        plan = select(full, self.options)
+        full = a_plan(
+            self.services,
+            self.suites,
+            self.folder,
+            environment=environment,
+            remediation=self.remediation,
+            limits=LoopLimits(jobs=2, max_cycles=self.max_cycles),
+        )
         world = World(
             self.sources,
             self.builder,
@@ -198,25 +275,42 @@ class Loop:
             self.receipts,
             self.prober,
             {SuiteKind.PYTEST: self.suite},
+            self.command,
+            self.tree,
         )
-        composed = Composition(
-            plan, full, self.options, RUN_ID, self.folder / ".loopctl", world, CATALOGUE
+        for port in self._ports():
+            port.life = self.life
+        plan, runs_dir = select(full, self.options), self.folder / ".loopctl"
+        return Composition(plan, full, self.options, RUN_ID, runs_dir, world, CATALOGUE)
+
+    def _ports(self) -> Sequence[Scripted]:
+        made = (self.sources, self.builder, self.platform, self.leases, self.logs, self.receipts)
+        return (*made, self.prober, self.suite, self.command, self.tree)
+
+    def _journal(self) -> Journal:
+        self.journal = MortalJournal(self.path, Redactor(self.secrets), self._heard, self.life)
+        return self.journal
+
+    def _conducted(
+        self, composed: Composition, journal: Journal, began: RunStarted | RunResumed, entry: Entry
+    ) -> Worklog:
+        session = Session(
+            began,
+            RUN_ID,
+            journal,
+            self.stop,
+            self.leases,
+            [self.platform.target(spec.name) for spec in composed.plan.deployed],
+            composed.stages,
+            composed.leave,
+            self.crashes.append,
+            composed.rejoin() if entry.after else None,
+            entry,
         )
-        self.journal = Journal(self.folder / "journal.jsonl", Redactor(self.secrets), [self._heard])
-        targets = [self.platform.target(spec.name) for spec in plan.deployed]
-        started = run_started(plan.services, plan.suites)
-        return conduct(
-            Session(
-                replace(started, partial=self.options.partial(full)),
-                self.journal,
-                self.stop,
-                self.leases,
-                targets,
-                composed.stages,
-                composed.leave,
-                self.crashes.append,
-            )
-        )
+        try:
+            return conduct(session)
+        finally:
+            journal.close()
 
     def _heard(self, event: Event) -> None:
         self.events.append(event)

@@ -20,6 +20,7 @@ from loopctl.journal.store import Journal
 from loopctl.journal.tail import read
 from loopctl.model.events import (
     VERSION,
+    CasesGraded,
     Event,
     Intent,
     Note,
@@ -92,6 +93,45 @@ def test_what_this_version_does_not_know_is_kept_word_for_word(
 def test_a_malformed_line_is_no_event(line: str) -> None:
     with pytest.raises(JournalError):
         parse(line)
+
+
+CASE = {"id": "a", "status": "passed", "duration_s": 0.1, "at": AT.isoformat()}
+
+
+def cases_line(**changed: object) -> str:
+    whole = {"seq": 7, "at": AT.isoformat(), "v": VERSION, "kind": CasesGraded.KIND, "cycle": 2}
+    return json.dumps({**whole, "data": {"cases": [CASE]}, **changed}, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"suite": "p1", "service": "chat", "wave": 1, "ran": 4.5},
+        {"v": VERSION + 1},
+        {"kind": "cases.graded.twice", "data": {"kind": CasesGraded.KIND}},
+        {"kind": Note.KIND, "data": {"text": f'"kind":"{CasesGraded.KIND}"'}},
+        {"of_a_later_version": True},
+    ],
+)
+def test_a_batch_of_cases_is_read_as_every_other_event(changed: dict[str, object]) -> None:
+    line = cases_line(**changed)
+    assert parse(line) == from_json(json.loads(line))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"at": "never"},
+        {"seq": None},
+        {"data": {}},
+        {"data": {"cases": [{**CASE, "status": "perfect"}]}},
+        {"data": {"cases": [{**CASE, "duration_s": "long"}]}},
+    ],
+)
+def test_a_batch_of_cases_that_somebody_edited_is_no_event(changed: dict[str, object]) -> None:
+    with pytest.raises(JournalError):
+        parse(cases_line(**changed))
 
 
 class Book:

@@ -34,7 +34,7 @@ SPEC = SuiteSpec(
 
 
 def cases(status: CaseStatus, count: int, grade: Grade | None = None) -> list[GradedCase]:
-    if status is CaseStatus.PASSED and grade is None:
+    if status in (CaseStatus.PASSED, CaseStatus.FLAKY) and grade is None:
         grade = Grade.PROVEN
     return [
         GradedCase(f"t::{status}_{grade}_{n}", status, 0.1, NOW, grade, "its reason")
@@ -59,9 +59,10 @@ def test_all_passed_and_proven_is_passed_without_reasons() -> None:
 
 @pytest.mark.parametrize("status", [CaseStatus.FAILED, CaseStatus.TIMEOUT, CaseStatus.FLAKY])
 def test_failed_timeout_and_flaky_beyond_tolerance_are_red(status: CaseStatus) -> None:
-    found = judge(SPEC, [*PASSES, *cases(status, 1)], end(11))
+    bad = cases(status, 1)
+    found = judge(SPEC, [*PASSES, *bad], end(11))
     assert found.outcome is SuiteOutcome.FAILED
-    assert found.reasons == (f"1 {status}: t::{status}_None_0",)
+    assert found.reasons == (f"1 {status}: {bad[0].id}",)
 
 
 @pytest.mark.parametrize("status", [CaseStatus.BROKEN, CaseStatus.SKIPPED, CaseStatus.LOST])
@@ -78,6 +79,22 @@ def test_failed_and_timeout_share_one_tolerance() -> None:
     found = judge(spec, [*PASSES, *one, *other], end(12))
     assert found.outcome is SuiteOutcome.FAILED
     assert found.reasons[0].startswith("1 failed and 1 timeout (1 tolerated): ")
+
+
+FORGIVING = replace(SPEC, tolerance=Tolerance(flaky=Limit(1)))
+
+
+def test_a_flaky_case_that_is_tolerated_can_carry_a_suite() -> None:
+    found = judge(FORGIVING, cases(CaseStatus.FLAKY, 1), end(1))
+    assert (found.outcome, found.reasons) == (SuiteOutcome.PASSED, ())
+    assert found.grades == {}, "a grade is of a case that passed"
+
+
+def test_a_flaky_case_that_is_tolerated_must_prove_as_much_as_a_pass() -> None:
+    weak = cases(CaseStatus.FLAKY, 1, Grade.SUSPECT)
+    found = judge(FORGIVING, [*PASSES, *weak], end(11))
+    assert found.outcome is SuiteOutcome.UNPROVEN
+    assert found.reasons[0].startswith("1 of 11 passes prove less than observed: t::flaky_suspect")
 
 
 def test_a_percentage_is_of_collected_rounded_down() -> None:

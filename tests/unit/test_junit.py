@@ -36,7 +36,8 @@ def _only(status: CaseStatus, **facts: object) -> ET.Element:
     ],
 )
 def test_each_status_has_its_element(status: CaseStatus, element: str) -> None:
-    case = _only(status)
+    grade = Grade.PROVEN if status is CaseStatus.FLAKY else None
+    case = _only(status, grade=grade)
 
     assert [child.tag for child in case if child.tag != "properties"] == [element]
     assert case.find(element).get("message") == f"it {status}"  # type: ignore[union-attr]
@@ -50,6 +51,13 @@ def test_a_pass_below_the_required_grade_is_not_shown_as_one() -> None:
     assert skipped.get("message") == (
         "passed, but unproven, and observed is required: no contact with the target"
     )
+
+
+def test_a_flaky_case_shows_its_first_failure_and_what_its_pass_is_worth() -> None:
+    case = _only(CaseStatus.FLAKY, grade=Grade.UNPROVEN, detail="assert 1 == 2", reason="no bytes")
+
+    assert case.findtext("flakyFailure/stackTrace") == "assert 1 == 2"
+    assert case.find("skipped").get("message", "").endswith("is required: no bytes")  # type: ignore[union-attr]
 
 
 def test_grade_and_reason_are_properties_of_a_case() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from fakes import FakeLeases
@@ -31,7 +32,8 @@ class Renewing(FakeLeases):
         if self._count >= self._enough:
             self.renewed.set()
         super().renew(held, stop)
-        return Held(held.targets, held.run_id, held.since, held.until, f"fence-{self._count + 1}")
+        self.held = replace(held, fence=f"fence-{self._count + 1}")
+        return self.held
 
     def release(self, held: Held) -> None:
         self.released.append(held.fence)

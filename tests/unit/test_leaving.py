@@ -60,11 +60,23 @@ def test_only_what_was_shown_is_verified_and_only_what_differs_is_changed(
     assert 0 not in left.traffic.values()
 
 
-def test_a_service_that_is_not_there_is_left_out(tmp_path: Path) -> None:
+def test_a_service_that_was_taken_away_is_told_and_not_blamed_on_the_run(tmp_path: Path) -> None:
     end = End(tmp_path)
     end.platform.states["chat"] = None
-    assert end.look() == []
+    (left,) = end.look()
+    assert (left.traffic, left.verified, left.changed_by_run) == ({}, False, False)
+    assert "its host has ended" in (left.dead or "")
     assert written(end.events, ServiceObserved)[-1] == ServiceObserved("end", None)
+
+
+def test_a_service_that_never_was_is_left_out(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path, [a_service()])
+    journal.append(ServiceObserved("before", None), service="chat")
+    platform = FakePlatform("chat")
+    platform.states["chat"] = None
+    assert not look_around(
+        [a_service()], platform, {}, green=False, journal=journal, stop=Stop(5.0)
+    )
 
 
 @pytest.mark.parametrize("error", [PlatformError("silent"), Stopped("deadline")])

@@ -10,6 +10,7 @@ from loopfile_project import MINIMAL, TODAY, only, place, plan_of, problems_of, 
 from loopctl.errors import UsageError
 from loopctl.loopfile.find import find_loop, project_root
 from loopctl.loopfile.resolve import load
+from loopctl.model.plan import RemediationMode, RemedyRule
 
 PASSWORD = "hunter2hunter2"
 
@@ -226,6 +227,35 @@ def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: str) -> N
     with pytest.raises(UsageError) as caught:
         find_loop(name, tmp_path)
     assert str(caught.value).replace("\n", "").isprintable()
+
+
+def test_remedies_reach_the_plan_as_they_are_written(tmp_path: Path) -> None:
+    path = project(
+        tmp_path,
+        MINIMAL
+        + """\
+remediate:
+  mode: auto
+  may_edit: [../docs/**]
+  rules:
+    - {when: {signature: deploy.stale-image, service: chat}, do: rebuild}
+    - {when: {verdict: red}, do: run, command: [./fix.sh, 1], timeout: 5m, limit: 2}
+""",
+    )
+    assert plan_of(path).later == ()
+    remediation = plan_of(path).remediation
+    assert (remediation.mode, remediation.may_edit) == (RemediationMode.AUTO, ("docs/**",))
+    assert remediation.rules == (
+        RemedyRule({"signature": "deploy.stale-image", "service": "chat"}, "rebuild"),
+        RemedyRule({"verdict": "red"}, "run", ("./fix.sh", "1"), 300.0, 2),
+    )
+
+
+def test_a_glob_of_an_extended_file_is_relative_to_that_file(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "base.yaml").write_text("remediate: {may_edit: [a/*.txt, sub/]}\n")
+    path = project(tmp_path, MINIMAL + "extends: [../shared/base.yaml]\n")
+    assert plan_of(path).remediation.may_edit == ("shared/a/*.txt", "shared/sub/")
 
 
 def test_without_git_the_project_is_around_loops(tmp_path: Path) -> None:

@@ -78,10 +78,8 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("    retries: 1\n", "retries"),
         ("    shards: auto\n", "shards"),
         ("    executor: cloud-run-job\n", "executor"),
-        ("    repeatable: true\n", "repeatable"),
         ("    evidence: {control: changed}\n", "control"),
         ("    kind: command\n", "kind"),
         ("environments: {e: {platform: docker}}\n", "platform"),
@@ -107,7 +105,7 @@ def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
     text = MINIMAL.replace(
         "source:", "auth: none\n    migrations: []\n    image: null\n    source:"
     )
-    text += "    retries: 0\n    shards: 1\n    repeatable: false\n"
+    text += "    retries: 2\n    shards: 1\n    repeatable: true\n"
     text += "    evidence: {control: off, receipts: on}\n"
     text += "remediate: {mode: auto, may_edit: [a]}\ncriteria: []\nhistory: null\n"
     text += "environments: {e: {platform: local, strategy: candidate}, d: {platform: docker}}\n"

@@ -10,7 +10,7 @@ import worklogs
 
 from loopctl.journal.codec import from_json, to_json
 from loopctl.journal.fold import fold
-from loopctl.reports.result import result_document
+from loopctl.reports.result import cycle_document, result_document
 
 CONTRACT = """
 {"schema": 1, "run_id": "…", "loop": "golden-path", "environment": "local", "verdict": "green", "exit_code": 0,
@@ -77,6 +77,16 @@ def test_the_document_is_the_same_from_a_journal_that_was_read_back(name: str) -
     read_back = [from_json(json.loads(json.dumps(to_json(event)))) for event in script.events]
 
     assert result_document(fold(read_back)) == result_document(script.worklog())
+
+
+def test_a_cycles_document_is_its_part_of_the_whole_one() -> None:
+    worklog = worklogs.two_cycles().worklog()
+    whole: Any = result_document(worklog)
+    for part in whole["cycles"]:
+        told = {key: whole[key] for key in ("schema", "run_id", "loop", "environment")}
+        assert cycle_document(worklog, part["number"]) == {**told, **part}
+    with pytest.raises(ValueError, match="not in list"):
+        cycle_document(worklog, 9)
 
 
 def test_a_green_run_proves_what_serves() -> None:

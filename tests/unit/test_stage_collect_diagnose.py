@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from fakes import BEGAN, FakeLogs, FakeReceipts, FakeSources, revision, serving
+from fakes import BEGAN, FakeLogs, FakeProber, FakeReceipts, FakeSources, revision, serving
 from loop_rig import CATALOGUE, a_journal, a_service, written
 
 from loopctl.model.events import (
@@ -46,7 +46,8 @@ class Scene:
         self.folder = folder
         self.logs, self.requests, self.sources = FakeLogs(), FakeReceipts(), FakeSources()
         self.events: list[Event] = []
-        self.services = [a_service()]
+        self.services, self.prober = [a_service()], FakeProber()
+        self.gated = [a_service("payments", url="http://pay.example")]
         self.journal = a_journal(folder, self.services, subscribers=[self.events.append])
         if deployed:
             self._deployed()
@@ -59,7 +60,7 @@ class Scene:
         self.journal.append(deployed, service="chat")
 
     def collect(self) -> Outcome:
-        stage = Collect(LogKeeper(self.logs, self.requests))
+        stage = Collect(LogKeeper(self.logs, self.requests), self.gated, self.prober)
         return stage(self.journal.fold.cycle(), self.journal, Stop(5.0))
 
     def diagnose(self, fault: Fault | None = None, green: GreenRun | None = None) -> Outcome:

@@ -69,13 +69,22 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
     gate.builder.problems = [Problem("git is not installed", hint="install git")]
     gate.platform.problems = [Problem("the runs folder cannot be written", where="/runs")]
     gate.suite.problems = {"p1": [Problem("no module named pytest", hint="pip install pytest")]}
+    gate.prober.problems = [Problem("no HTTP request can be made: Invalid port")]
     gate.missing = ("API_KEY", "DB_URL")
     gate.prober.answers["http://pay.example/health"] = [Unreachable("connection refused")]
     outcome = gate.check()
     assert outcome.kind is OutcomeKind.FAILED
-    assert outcome.detail == "6 things are missing; nothing was changed"
+    assert outcome.detail == "7 things are missing; nothing was changed"
     said = " | ".join(fault.summary for fault in outcome.faults)
-    for part in ("git", "/runs: the runs folder", "pytest", "API_KEY", "DB_URL", "payments"):
+    for part in (
+        "git",
+        "/runs: the runs folder",
+        "Invalid port",
+        "pytest",
+        "API_KEY",
+        "DB_URL",
+        "payments",
+    ):
         assert part in said
     assert gate.platform.effects(*EFFECTS) == []
 

@@ -13,7 +13,6 @@ from fakes import (
     FakeProber,
     FakeReceipts,
     FakeSuite,
-    serving,
 )
 from loop_rig import RUN_ID, a_case, a_journal, a_service, a_suite, held, written
 
@@ -64,11 +63,13 @@ class Stand:
     def _candidate(self, name: str) -> None:
         image = Artifact(name, ArtifactKind.FOLDER, "sha256:x", "images/x", "tree", BEGAN)
         new = Revision(name, f"{name}-new", "sha256:x", BEGAN, "key")
-        old = serving(name, {f"{name}-old": 100})
+        before = self.platform.states[name]
         self.platform.move(name, {f"{name}-old": 100, new.name: 0})
-        self.journal.append(ServiceObserved("before", old), service=name)
+        self.journal.append(ServiceObserved("before", before), service=name)
         self.journal.append(ImageBuilt(image, 0.1, "log"), service=name)
         self.journal.append(RevisionDeployed(new, "none"), service=name)
+        seen = ServiceObserved("deployed", self.platform.states[name])
+        self.journal.append(seen, service=name)
 
     def promote(self, lease: Callable[[], Held] = held) -> Outcome:
         stage = Promote(self.services, self.platform, lease)
@@ -95,7 +96,7 @@ def test_all_traffic_goes_to_the_candidate_and_is_read_back(tmp_path: Path) -> N
 def test_services_are_promoted_in_order_each_after_its_intent(tmp_path: Path) -> None:
     stand = Stand(tmp_path, "chat", "worker")
     stand.promote()
-    order = [(type(e.payload), e.service) for e in stand.events if e.service][6:]
+    order = [(type(e.payload), e.service) for e in stand.events if e.service][8:]
     assert [(k, s) for k, s in order if k in (Intent, Routed)] == [
         (Intent, "chat"),
         (Routed, "chat"),

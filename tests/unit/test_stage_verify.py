@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,11 @@ class Trial:
 
     def deployed(self, digest: str) -> None:
         new = Revision("chat", "chat-new", digest, BEGAN, "key")
-        self.platform.move("chat", {"chat-old": 100})
-        state = serving("chat", {"chat-old": 100})
-        self.platform.states["chat"] = type(state)(
-            "chat", state.url, state.ws_url, state.traffic, (*state.revisions, new), "2"
-        )
+        state = replace(serving("chat", {"chat-old": 100}), generation="2")
+        state = replace(state, revisions=(*state.revisions, new))
+        self.platform.states["chat"] = state
         self.journal.append(RevisionDeployed(new, "none"), service="chat")
+        self.journal.append(ServiceObserved("deployed", state), service="chat")
 
     def verify(self) -> Outcome:
         facts = RunFacts(RUN_ID, "local", loopback=True, health_paths={}, gated={})
@@ -205,8 +205,11 @@ def test_where_nothing_serves_there_is_nothing_to_test_and_a_hint(tmp_path: Path
 def test_a_revision_without_a_share_is_nobodys_traffic(tmp_path: Path) -> None:
     trial = Trial(tmp_path)
     record = trial.journal.fold.cycle().services["chat"]
-    assert traffic_moved(record, serving("chat", {"chat-old": 100, "chat-new": 0})) is None
-    assert traffic_moved(record, serving("chat", {"chat-old": 99, "chat-new": 1})) is not None
+    seen = trial.platform.states["chat"]
+    assert seen is not None
+    assert traffic_moved(record, replace(seen, traffic={"chat-old": 100, "chat-new": 0})) is None
+    moved = replace(seen, traffic={"chat-old": 99, "chat-new": 1})
+    assert traffic_moved(record, moved) is not None
     assert shares(serving("chat", {"a": 100, "b": 0})) == {"a": 100}
     assert said({"a": 0}) == "nobody's"
 

@@ -20,12 +20,16 @@ from loopctl.model.plan import BuildSpec, HealthSpec, ServiceSpec, SuiteKind, Su
 from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.suite import SuiteContext
 from loopctl.process import Stop
-from loopctl.stages.suite_collection import SuiteCollection, collected_in
+from loopctl.stages.suite_collection import SuiteCollection, Wait, collected_in
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
 
 OK = Outcome(OutcomeKind.OK, "chat healthy")
 FAILED = Outcome(OutcomeKind.FAILED, "chat exited with 3")
 WATCHED = a_service(health=HealthSpec(stable_for_s=2.5))
+
+
+def at_once(_begin: Callable[[], None], _: Stop) -> Outcome:
+    return OK
 
 
 class EndlessSuite(FakeSuite):
@@ -54,7 +58,7 @@ class Desk:
         runner = SuiteRunner({SuiteKind.PYTEST: self.suite}, FakeReceipts(), facts)
         self.collection = SuiteCollection(specs, 2, runner)
 
-    def beside(self, wait: Callable[[Stop], Outcome], stop: Stop | None = None) -> Outcome:
+    def beside(self, wait: Wait, stop: Stop | None = None) -> Outcome:
         return self.collection.beside(wait, self.journal, stop or Stop(10.0))
 
 
@@ -81,14 +85,14 @@ def test_a_run_that_deploys_nothing_collects_at_once() -> None:
 
 def test_what_would_be_run_is_known_when_the_wait_is_over(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    assert desk.beside(lambda _: OK) == OK
+    assert desk.beside(at_once) == OK
     assert written(desk.events, SuiteCollected) == [SuiteCollected(1, 0, 0)] * 2
 
 
 def test_too_few_tests_are_unproven_however_healthy_the_service_is(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.suite.collections["p2"] = Collection(())
-    outcome = desk.beside(lambda _: OK)
+    outcome = desk.beside(at_once)
     assert outcome.kind is OutcomeKind.UNPROVEN
     assert [fault.kind for fault in outcome.faults] == [FaultKind.NOTHING_COLLECTED]
 
@@ -97,7 +101,8 @@ def test_a_wait_that_failed_is_not_prolonged_by_collecting(tmp_path: Path) -> No
     endless = EndlessSuite()
     desk = Desk(tmp_path, endless)
 
-    def fails(_: Stop) -> Outcome:
+    def fails(begin: Callable[[], None], _: Stop) -> Outcome:
+        begin()
         assert endless.begun.wait(5.0)
         return FAILED
 
@@ -105,12 +110,30 @@ def test_a_wait_that_failed_is_not_prolonged_by_collecting(tmp_path: Path) -> No
     assert not written(desk.events, SuiteCollected)
 
 
+def test_nothing_is_collected_for_a_service_that_never_answered(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.beside(lambda _begin, _: FAILED) == FAILED
+    assert desk.suite.calls == []
+
+
+def test_each_suite_is_collected_once_however_many_services_answer(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+
+    def answers(begin: Callable[[], None], _: Stop) -> Outcome:
+        begin()
+        begin()
+        return OK
+
+    assert desk.beside(answers) == OK
+    assert sorted(desk.suite.calls) == ["collect p1", "collect p2"]
+
+
 def test_what_this_cycle_knows_already_is_not_collected_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.journal.append(SuiteCollected(1, 0, 0), suite="p1")
-    desk.beside(lambda _: OK)
+    desk.beside(at_once)
     assert desk.suite.calls == ["collect p2"]
-    desk.beside(lambda _: OK)
+    desk.beside(at_once)
     assert desk.suite.calls == ["collect p2"]
 
 
@@ -118,7 +141,8 @@ def test_a_run_that_is_stopped_stops_collecting(tmp_path: Path) -> None:
     endless = EndlessSuite()
     stop = Stop(10.0)
 
-    def waits(inner: Stop) -> Outcome:
+    def waits(begin: Callable[[], None], inner: Stop) -> Outcome:
+        begin()
         assert endless.begun.wait(5.0)
         stop.stop("SIGINT")
         inner.wait(10.0)
@@ -132,4 +156,4 @@ def test_a_disk_that_fails_while_collecting_is_not_passed_over(tmp_path: Path) -
     desk = Desk(tmp_path)
     desk.suite.fails["collect p1"] = StorageError("no space left")
     with pytest.raises(StorageError):
-        desk.beside(lambda _: OK)
+        desk.beside(at_once)

@@ -412,7 +412,7 @@ def hostile(long: str = "x" * 10_000) -> Script:
     )
     script = Script(run).until_health({OLD: 100}).healthy()
     cases = [
-        case("x", s, id=bad, message=bad, where=bad, detail=bad, output=bad, reason=bad)
+        case("x", s, id=bad + s.value, message=bad, where=bad, detail=bad, output=bad, reason=bad)
         for s in CaseStatus
     ]
     script.verify(cases, SuiteOutcome.FAILED, (bad,), OutcomeKind.FAILED)

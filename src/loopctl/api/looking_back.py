@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from loopctl.errors import NotFoundError, StorageError
+from loopctl.api.places import journal_of
+from loopctl.errors import StorageError
 from loopctl.journal.fold import fold
 from loopctl.journal.history import RunSummary, find_run, read_summaries
 from loopctl.journal.store import JOURNAL_NAME
-from loopctl.journal.tail import read
+from loopctl.journal.tail import folding, read
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
@@ -29,10 +30,9 @@ def find(runs_dir: Path, ref: str) -> Path:
 
 def worklog_of(folder: Path) -> Worklog:
     """The worklog of a run that has ended, goes on or was killed; raises `LoopctlError`."""
-    path = folder / JOURNAL_NAME
-    if not path.is_file():
-        raise NotFoundError(f"{folder.name} has no journal", where=str(path))
-    return fold(read(path))
+    path = journal_of(folder)
+    with folding(path):
+        return fold(read(path))
 
 
 def events_of(folder: Path) -> Iterator[Event]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from loopctl.errors import LoopctlError, PreflightError, Problem
-from loopctl.files import ensure_private_dir, write_atomic
+from loopctl.errors import LoopctlError, NotFoundError, PreflightError, Problem
+from loopctl.files import ensure_private_dir, storage, write_atomic
+from loopctl.journal.history import RUNS
+from loopctl.journal.store import JOURNAL_NAME
 from loopctl.model.plan import Plan
 from loopctl.process import utc_now
 
 RUNS_DIR = ".loopctl"
 _KEY_BYTES = 32
+_STAMP = "%Y%m%d-%H%M%S"
 
 
 def runs_dir_of(plan: Plan, given: Path | None) -> Path:
@@ -43,10 +48,33 @@ def project_key(runs_dir: Path) -> bytes:
     return key
 
 
+def journal_of(folder: Path) -> Path:
+    """The journal of a run; raises `NotFoundError` where there is no such file, `StorageError`."""
+    path = folder / JOURNAL_NAME
+    with storage("read the journal", path):
+        if not path.is_file():
+            raise NotFoundError(f"{folder.name} has no journal", where=str(path))
+    return path
+
+
+def _stamp(runs: Path) -> str:
+    """The second a run begins in: that after the newest run's, where the clock was set back.
+
+    Runs are told newest first by it. A run that is more than a day ahead was made by a clock that
+    was wrong then, and is not followed.
+    """
+    now = utc_now().replace(microsecond=0)
+    with contextlib.suppress(OSError, ValueError):
+        newest = datetime.strptime(max(path.name for path in runs.iterdir())[:15], _STAMP)
+        ahead = newest.replace(tzinfo=UTC) - now
+        if timedelta(0) < ahead < timedelta(days=1):
+            now += ahead + timedelta(seconds=1)
+    return now.strftime(_STAMP)
+
+
 def new_run(runs_dir: Path, loop: str) -> tuple[str, Path]:
     """A fresh run's id and folder; raises `PreflightError` when it cannot be made."""
-    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
-    run_id = f"{stamp}-{loop}-{secrets.token_hex(2)}"
+    run_id = f"{_stamp(runs_dir / RUNS)}-{loop}-{secrets.token_hex(2)}"
     folder = runs_dir / "runs" / run_id
     try:
         ensure_private_dir(runs_dir)

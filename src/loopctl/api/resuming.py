@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loopctl import __version__
 from loopctl.api.beginning import check_options, fingerprint, options_of
 from loopctl.api.loading import load
+from loopctl.api.places import journal_of
 from loopctl.api.running import (
     Part,
     Prepared,
@@ -20,7 +22,7 @@ from loopctl.api.running import (
     refuse_later,
 )
 from loopctl.errors import (
-    NotFoundError,
+    LockedError,
     PreflightError,
     Problem,
     Stopped,
@@ -28,15 +30,18 @@ from loopctl.errors import (
     StorageError,
     UsageError,
 )
+from loopctl.journal.codec import JournalError
+from loopctl.journal.fold import fold
 from loopctl.journal.history import SUMMARY_NAME, changed_files
 from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.tail import read
 from loopctl.journal.worklog import Worklog
 from loopctl.machine.resume import Entry, entry_of
 from loopctl.marked import kill_marked
-from loopctl.model.events import RunResumed, RunStarted
+from loopctl.model.events import VERSION, Event, RunResumed, RunStarted
 from loopctl.model.plan import Plan
-from loopctl.process import Stop, identify
+from loopctl.model.state import Verdict
+from loopctl.process import ProcessId, Stop, identify, is_alive
 
 
 def resume(
@@ -48,26 +53,29 @@ def resume(
 ) -> RunResult:
     """Go on with the run in `folder` to its end, with the plan it began with.
 
+    One that was killed between its end and its reports is only given these.
     Raises `UsageError` when it has ended by itself, or when loop file, variables or tests are not
-    what they were; `LockedError` while another process goes on with it; `JournalError` when its
-    journal is not to be trusted. Nothing was changed then.
+    what they were; `LockedError` while another process goes on with it; `PreflightError` when its
+    journal cannot be read or is not to be trusted. Nothing was changed then.
     """
-    began = _began(folder)
+    with _unbroken():
+        began = _began(folder)
     runs_dir = folder.parent.parent
     plan = load(began.loop_file, environment=began.environment, cwd=Path(began.root))
     refuse_later(plan)
     options = options_of(began, confirm)
     check_options(plan, options)
     prepared = prepare(plan, options, runs_dir, began.run_id)
-    try:
-        journal = Journal(folder / JOURNAL_NAME, prepared.redactor, subscribers)
-    except StorageError as error:
-        raise PreflightError(
-            "the run could not be gone on with; nothing was changed",
-            [Problem(error.what, error.where, hint=error.hint)],
-        ) from error
+    told = (_forgets_the_end(folder), *subscribers)
+    with _unbroken():
+        try:
+            journal = Journal(folder / JOURNAL_NAME, prepared.redactor, told)
+        except LockedError as error:
+            raise _goes_on(folder) from error
     try:
         worklog = journal.fold.snapshot()
+        if _only_unreported(worklog, folder):
+            return finished(prepared, worklog)
         _refuse_changes(worklog, plan, runs_dir)
         part = Part(_resumed(worklog), journal, stop or Stop(), entry_of(worklog))
         return _gone_on(prepared, part)
@@ -75,11 +83,52 @@ def resume(
         journal.close()
 
 
+def _only_unreported(worklog: Worklog, folder: Path) -> bool:
+    """Whether the run had come to its end when its process was killed, and not to its reports."""
+    from loopctl.reports.write import are_written
+
+    ended = worklog.ended
+    at_an_end = ended is not None and ended.verdict is not Verdict.INTERRUPTED
+    return at_an_end and not are_written(worklog, folder)
+
+
+@contextlib.contextmanager
+def _unbroken() -> Iterator[None]:
+    """Whatever is wrong with the journal was found before anything was done."""
+    try:
+        yield
+    except (JournalError, StorageError) as error:
+        raise PreflightError(
+            "the run could not be gone on with; nothing was changed",
+            [Problem(error.what, error.where, hint=error.hint)],
+        ) from error
+
+
+def _forgets_the_end(folder: Path) -> Subscriber:
+    """Takes the summary away once the run goes on: it tells of an end that is none any more."""
+
+    def told(event: Event) -> None:
+        if isinstance(event.payload, RunResumed):
+            with contextlib.suppress(OSError):
+                (folder / SUMMARY_NAME).unlink(missing_ok=True)
+
+    return told
+
+
+def _goes_on(folder: Path) -> LockedError:
+    worklog = fold(read(folder / JOURNAL_NAME))
+    last = worklog.resumed[-1] if worklog.resumed else worklog.run
+    # One that has just begun to go on with it has not written its number yet.
+    known = is_alive(ProcessId(last.pid, last.pid_started))
+    return LockedError(
+        f"run {folder.name} goes on in {f'process {last.pid}' if known else 'another process'}",
+        hint=f"wait for it, or stop it; loopctl watch {folder.name} shows it",
+    )
+
+
 def _gone_on(prepared: Prepared, part: Part) -> RunResult:
     # What an earlier process had started and could not end any more: a suite, a remedy.
     kill_marked("LOOPCTL_RUN_ID", prepared.composition.run_id)
-    # It tells of an end that is none any more.
-    (prepared.folder / SUMMARY_NAME).unlink(missing_ok=True)
     try:
         worklog = conducted(prepared, part)
     except Stopped as stopped:
@@ -91,11 +140,11 @@ def _gone_on(prepared: Prepared, part: Part) -> RunResult:
 
 
 def _began(folder: Path) -> RunStarted:
-    """The first event of the run; raises `NotFoundError` and `JournalError`."""
-    path = folder / JOURNAL_NAME
-    if not path.is_file():
-        raise NotFoundError(f"{folder.name} has no journal", where=str(path))
-    first = next(read(path), None)
+    """The first event of the run; raises `NotFoundError`, `JournalError`, `StorageError`."""
+    first = next(read(journal_of(folder)), None)
+    if first is not None and first.v > VERSION:
+        what = f"its journal was written by a later version of loopctl (version {first.v})"
+        raise _unusable(what, folder, _NEWER)
     if first is None or not isinstance(first.payload, RunStarted):
         raise _unusable("its journal holds no beginning of a run", folder)
     if first.payload.run_id != folder.name:
@@ -132,12 +181,14 @@ def _refuse_changes(worklog: Worklog, plan: Plan, runs_dir: Path) -> None:
     if worklog.unrecognised:
         kinds = ", ".join(worklog.unrecognised)
         what = f"its journal has events that this version does not know: {kinds}"
-        hint = "go on with the loopctl that wrote it, or a later one"
-        problems.append(Problem(what, where=run.run_id, hint=hint))
+        problems.append(Problem(what, where=run.run_id, hint=_NEWER))
     if problems:
         raise UsageError("nothing was changed", problems)
 
 
-def _unusable(what: str, folder: Path) -> UsageError:
-    hint = "loopctl runs lists the runs; start anew with loopctl run"
+_ANEW = "loopctl runs lists the runs; start anew with loopctl run"
+_NEWER = "go on with the loopctl that wrote it, or a later one"
+
+
+def _unusable(what: str, folder: Path, hint: str = _ANEW) -> UsageError:
     return UsageError("nothing was changed", [Problem(what, where=str(folder), hint=hint)])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from loopctl.api.places import journal_of
 from loopctl.api.running import Subscriber
-from loopctl.errors import NotFoundError
 from loopctl.files import is_being_written
 from loopctl.journal.fold import WorklogFold
-from loopctl.journal.store import JOURNAL_NAME
-from loopctl.journal.tail import Tail
+from loopctl.journal.tail import Tail, folding
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
 from loopctl.process import Stop
@@ -24,17 +23,18 @@ def watch(
     """Hand every event of the run to the subscribers, those of the past at once, until it ends.
 
     Returns its worklog: `ended` is None when its process was killed. Only reads: it harms nothing,
-    and leaving it (`stop`) leaves the run alone. Raises `NotFoundError`, `JournalError`, `Stopped`.
+    and leaving it (`stop`) leaves the run alone. Raises `NotFoundError`, `StorageError`,
+    `JournalError`, `Stopped`.
     """
-    path = folder / JOURNAL_NAME
-    if not path.is_file():
-        raise NotFoundError(f"{folder.name} has no journal", where=str(path))
+    path = journal_of(folder)
     folded = WorklogFold()
     for event in _events(path, stop or Stop()):
-        folded.add(event)
+        with folding(path):
+            folded.add(event)
         for subscriber in subscribers:
             subscriber(event)
-    return folded.snapshot()
+    with folding(path):
+        return folded.snapshot()
 
 
 def _events(path: Path, stop: Stop) -> Iterator[Event]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -11,7 +13,7 @@ from loopctl.cli import output, views
 from loopctl.cli.options import Confirm, Run
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
-from loopctl.errors import ExitCode, Stopped
+from loopctl.errors import ExitCode, LoopctlError, Stopped
 from loopctl.process import Stop
 
 
@@ -21,7 +23,7 @@ def resume(context: typer.Context, run: Run = "@latest", confirm: Confirm = None
     folder = _find(run, settings)
 
     def work(stop: Stop) -> api.RunResult:
-        with views.watching(settings, api.events_of(folder)) as subscribers:
+        with views.watching(settings, _past(folder)) as subscribers:
             return api.resume(folder, confirm=confirm, subscribers=subscribers, stop=stop)
 
     return views.ended(interruptibly(work), settings)
@@ -48,6 +50,12 @@ def watch(context: typer.Context, run: Run = "@latest") -> int:
         return int(ExitCode.UNPROVEN)
     views.result(worklog, folder, settings)
     return worklog.ended.exit_code
+
+
+def _past(folder: Path) -> Iterator[api.Event]:
+    """The events so far, for the view; what is wrong with the journal `api.resume` will tell."""
+    with contextlib.suppress(LoopctlError):
+        yield from api.events_of(folder)
 
 
 def _find(run: str, settings: Settings) -> Path:

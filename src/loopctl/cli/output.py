@@ -39,13 +39,14 @@ def document(value: object) -> None:
 
 def line(value: Mapping[str, object]) -> None:
     """One event of `--events`, at once."""
-    _write(sys.stdout, json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n")
-    flush()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n"
+    _write(sys.stdout, text, at_once=True)
 
 
 def flush() -> None:
     """Hand over what waits to be written, before the process ends at the latest."""
-    _write(sys.stdout, "", at_once=True)
+    for stream in (sys.stdout, sys.stderr):
+        _write(stream, "", at_once=True)
 
 
 def failed(error: LoopctlError, *, as_json: bool) -> int:

@@ -65,6 +65,12 @@ def ended(run: api.RunResult, settings: Settings) -> int:
 
 def result(worklog: api.Worklog, folder: Path, settings: Settings) -> None:
     """The end of a run on stdout: the document where asked for, else the fifteen lines."""
+    if worklog.unrecognised:
+        kinds = ", ".join(worklog.unrecognised)
+        output.warn(
+            f"loopctl: this version does not know some events of the journal ({kinds}) "
+            "and leaves out what they say"
+        )
     if settings.json:
         output.document(api.result_document(worklog))
     elif not settings.events:

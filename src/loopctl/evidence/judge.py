@@ -43,7 +43,7 @@ def judge(
         *_beyond(all_cases, (CaseStatus.LOST,), Limit(), collected),
         *_grades(spec, all_cases),
     ]
-    if not (red or unproven or any(map(_is_pass, all_cases))):
+    if not (red or unproven or any(map(_shows, all_cases))):
         unproven.append("no case passed: all that happened is tolerated, and nothing is shown")
     return _judgement(all_cases, collected, end, red, unproven)
 
@@ -117,7 +117,7 @@ def _beyond(
 
 
 def _grades(spec: SuiteSpec, cases: Sequence[GradedCase]) -> list[str]:
-    passed = [case for case in cases if case.status is CaseStatus.PASSED]
+    passed = [case for case in cases if _shows(case)]
     need = spec.evidence.require
     weak = [case for case in passed if _grade(case).rank < need.rank]
     if weak:
@@ -137,6 +137,11 @@ def _grade(case: GradedCase) -> Grade:
 
 def _is_pass(case: GradedCase) -> bool:
     return case.status is CaseStatus.PASSED
+
+
+def _shows(case: GradedCase) -> bool:
+    """Whether the case passed in the end: a flaky pass that is tolerated must prove as much."""
+    return case.status in (CaseStatus.PASSED, CaseStatus.FLAKY)
 
 
 def _names(cases: Sequence[GradedCase]) -> str:

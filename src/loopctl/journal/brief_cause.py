@@ -178,18 +178,34 @@ def _configuration(files: tuple[str, ...]) -> str:
 
 
 def tried_text(worklog: Worklog) -> str:
-    """Every remedy that was carried out, by cycle; of the last one, what came of it."""
+    """Every remedy that was carried out, by cycle; of the last one, what came of it.
+
+    Where none followed it, why not.
+    """
     tried = [
         (cycle.number, cycle.remedy)
         for cycle in worklog.cycles
         if cycle.remedy is not None and cycle.remedy.result in ("done", "failed", "refused")
     ]
     if not tried:
-        return "nothing"
+        return _begun(worklog.last) or "nothing"
     said = "; ".join(f"cycle {number}: {_tried(remedy)}" for number, remedy in tried)
-    return f"{said}: {one_line(tried[-1][1].detail, 240)}"
+    last = worklog.last.remedy if worklog.last else None
+    then = f"; then {one_line(last.detail, 240)}" if last and last.result == "proposed" else ""
+    then = then or (f"; {begun}" if (begun := _begun(worklog.last)) else "")
+    return f"{said}: {one_line(tried[-1][1].detail, 240)}{then}"
+
+
+def _begun(cycle: CycleRecord | None) -> str:
+    """A remedy of which nobody knows what it did: the run was ended meanwhile, or killed."""
+    if cycle is None or cycle.remedy is not None or cycle.remedy_begun is None:
+        return ""
+    last = cycle.stages[-1]
+    why = f": {one_line(last.detail, 240)}" if last.detail else ""
+    action = one_line(str(cycle.remedy_begun.detail.get("action", "remedy")), 40)
+    return f"cycle {cycle.number}: {action}, begun and not ended{why}"
 
 
 def _tried(remedy: RemedyDecided) -> str:
     action = "remedy" if remedy.action == "none" else one_line(remedy.action, 40)
-    return f"{action} {remedy.result}"
+    return f"{action}, {remedy.result}"

@@ -67,7 +67,7 @@ def _loop(run: RunStarted) -> str:
 
 def _proposed(cycle: CycleRecord | None) -> str:
     remedy = cycle.remedy if cycle else None
-    if remedy is None or remedy.result != "proposed" or not remedy.command:
+    if remedy is None or remedy.result not in ("proposed", "refused") or not remedy.command:
         return ""
     if remedy.command.startswith(_RUN):
         return ""  # the last line says that, and better: with every option it needs

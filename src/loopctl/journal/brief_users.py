@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loopctl.inert import one_line
 from loopctl.journal.wording import traffic, utc
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
@@ -21,7 +23,7 @@ def users_text(worklog: Worklog) -> str:
 def _services(worklog: Worklog) -> str:
     left = worklog.ended.left if worklog.ended else ()
     if left:
-        return _joined([_left(one, worklog.last) for one in left])
+        return _joined([_left(one, worklog.cycles) for one in left])
     if worklog.last is not None and worklog.ended is None:
         return _still_going(worklog.last)
     if changed_anything(worklog):
@@ -45,12 +47,12 @@ def _last_seen(service: ServiceRecord) -> str | None:
     return f"{one_line(service.name, 63)}: {traffic(state.traffic)}, {changed}"
 
 
-def _left(left: Left, cycle: CycleRecord | None) -> str:
-    record = cycle.services.get(left.service) if cycle else None
+def _left(left: Left, cycles: Sequence[CycleRecord]) -> str:
     since = f" since {utc(left.since)}" if left.since else ""
     serves = any(left.traffic.values())
     # A first revision takes all traffic before anything was tested: whoever reads must know.
-    first = serves and not left.verified and record is not None and record.first
+    records = [cycle.services[left.service] for cycle in cycles if left.service in cycle.services]
+    first = serves and not left.verified and any(_is_first(r, left) for r in records)
     verified = ", verified" if left.verified else ", NOT verified"
     if first:
         verified = ", its first revision, which serves UNVERIFIED"
@@ -58,6 +60,11 @@ def _left(left: Left, cycle: CycleRecord | None) -> str:
     changed = ", changed by this run" if left.changed_by_run else ", not changed by this run"
     name = one_line(left.service, 63)
     return f"{name}: {traffic(left.traffic)}{since}{dead}{verified if serves else ''}{changed}"
+
+
+def _is_first(record: ServiceRecord, left: Left) -> bool:
+    revision = record.revision
+    return record.first and revision is not None and bool(left.traffic.get(revision.name))
 
 
 def changed_anything(worklog: Worklog) -> bool:

@@ -12,13 +12,15 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from loopctl.errors import LoopctlError
-from loopctl.model.events import VERSION, Event, Payload, Unrecognised
+from loopctl.errors import ExitCode, LoopctlError
+from loopctl.model.events import VERSION, CasesGraded, Event, Payload, Unrecognised
 from loopctl.redact import Redactor
+
+T = TypeVar("T")
 
 KINDS: Mapping[str, type[Payload]] = {
     kind.KIND: kind for kind in get_args(Payload) if kind is not Unrecognised
@@ -26,7 +28,9 @@ KINDS: Mapping[str, type[Payload]] = {
 
 
 class JournalError(LoopctlError):
-    """A journal cannot be read or does not fit."""
+    """A journal cannot be read, does not fit, or is not to be trusted."""
+
+    exit_code = ExitCode.UNDELIVERED
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
@@ -115,26 +119,86 @@ def from_json(document: Mapping[str, Any]) -> Event:
             payload = _adapter(KINDS[kind]).validate_python(document["data"])
         return Event(
             seq=int(document["seq"]),
-            at=datetime.fromisoformat(document["at"]),
+            at=_moment(document["at"]),
             cycle=int(document.get("cycle", 0)),
             payload=payload,
-            wave=document.get("wave"),
-            service=document.get("service"),
-            suite=document.get("suite"),
+            wave=_optional(document, "wave", int),
+            service=_optional(document, "service", str),
+            suite=_optional(document, "suite", str),
             v=version,
             ran=float(document.get("ran", 0.0)),
         )
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+    except KeyError as error:
+        raise JournalError(f"not an event of a loopctl journal: {error} is missing") from error
+    except (TypeError, ValueError, OverflowError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise JournalError(f"not an event of a loopctl journal: {reason}") from error
 
 
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return at
+
+
+def _optional(document: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    value = document.get(name)
+    if value is None or isinstance(value, kind):
+        return value
+    raise TypeError(f"{name} is {value!r}")
+
+
+@dataclasses.dataclass(slots=True)
+class _CasesLine:
+    """The line of a batch of cases, the only kind that comes by the thousand."""
+
+    seq: int
+    at: str
+    v: int
+    kind: str
+    data: CasesGraded
+    cycle: int = 0
+    wave: int | None = None
+    service: str | None = None
+    suite: str | None = None
+    ran: float = 0.0
+
+    def event(self) -> Event:
+        return Event(
+            seq=self.seq,
+            at=_moment(self.at),
+            cycle=self.cycle,
+            payload=self.data,
+            wave=self.wave,
+            service=self.service,
+            suite=self.suite,
+            v=self.v,
+            ran=self.ran,
+        )
+
+
+def _batch_of_cases(line: str) -> Event | None:
+    """The event, read in one go: half the time of two. None for whatever `from_json` must judge."""
+    if f'"kind":"{CasesGraded.KIND}"' not in line:
+        return None
+    try:
+        found: _CasesLine = _adapter(_CasesLine).validate_json(line)
+        return found.event() if (found.kind, found.v) == (CasesGraded.KIND, VERSION) else None
+    except ValueError:
+        return None
+
+
 def parse(line: str) -> Event:
     """Read one line; raises `JournalError`."""
+    if (cases := _batch_of_cases(line)) is not None:
+        return cases
     try:
         document = json.loads(line)
     except ValueError as error:
         raise JournalError(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise JournalError("not an event of a loopctl journal: nested too deeply") from error
     if not isinstance(document, dict):
         raise JournalError("not a JSON object")
     return from_json(cast("dict[str, Any]", document))

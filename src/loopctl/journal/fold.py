@@ -15,6 +15,7 @@ from loopctl.journal.codec import JournalError
 from loopctl.journal.fold_cycle import CycleFold
 from loopctl.journal.worklog import CycleRecord, NoteRecord, Worklog
 from loopctl.model.events import (
+    VERSION,
     CasesGraded,
     Event,
     Intent,
@@ -27,7 +28,10 @@ from loopctl.model.events import (
 )
 from loopctl.model.evidence import CaseStatus, GradedCase
 
-_NO_FAILURE = (CaseStatus.PASSED, CaseStatus.SKIPPED)
+_NO_FAILURE = (CaseStatus.PASSED, CaseStatus.SKIPPED, CaseStatus.LOST)
+"""A lost case has no end: a suite that was stopped loses those that it was about."""
+
+_Images = frozenset[tuple[str, str]]
 
 
 class WorklogFold:
@@ -46,7 +50,7 @@ class WorklogFold:
         self._not_checked: dict[tuple[str, str], NotChecked] = {}
         self._resumed: list[RunResumed] = []
         self._ran = 0.0
-        self._failures: dict[tuple[str, str], tuple[Mapping[str, str], str]] = {}
+        self._failures: dict[tuple[str, str, _Images], str] = {}
         self._remedies: Counter[str] = Counter()
         self._unrecognised: dict[str, None] = {}
         self._lock = threading.RLock()
@@ -61,7 +65,7 @@ class WorklogFold:
         payload = event.payload
         match payload:
             case RunStarted():
-                self._run, self._started_at = payload, event.at
+                self._begin(payload, event)
             case RunResumed():
                 self._resumed.append(payload)
                 self._ended = self._ended_at = None
@@ -72,9 +76,24 @@ class WorklogFold:
             case NotChecked(what=what, why=why):
                 self._not_checked[what, why] = payload
             case Unrecognised(kind=kind):
-                self._unrecognised[kind] = None
+                self._pass_over(kind, event)
             case _:
                 self._add_to_cycle(event)
+
+    def _begin(self, run: RunStarted, event: Event) -> None:
+        if self._run is not None:
+            raise JournalError(f"event {event.seq} of the journal begins its run a second time")
+        self._run, self._started_at = run, event.at
+
+    def _pass_over(self, kind: str, event: Event) -> None:
+        if self._run is None and event.v > VERSION:
+            raise JournalError(
+                f"it was written by a later version of loopctl: this one reads journals up to "
+                f"version {VERSION}, not {event.v}",
+                hint="look at it with the loopctl that wrote it, or a later one; its worklog.md "
+                "can be read as it is",
+            )
+        self._unrecognised[kind if event.v <= VERSION else f"{kind} of version {event.v}"] = None
 
     def _add_to_cycle(self, event: Event) -> None:
         cycle = self._cycle(event)
@@ -90,13 +109,15 @@ class WorklogFold:
     def _note_failures(
         self, suite: str, cases: Iterable[GradedCase], images: Mapping[str, str]
     ) -> None:
+        on = frozenset(images.items())
         for case in cases:
             if case.status not in _NO_FAILURE:
-                self._failures[suite, case.id] = images, case.message or case.status.value
+                said = case.message or case.status.value
+                self._failures.setdefault((suite, case.id, on), said)
 
     def _cycle(self, event: Event) -> CycleFold:
         if self._run is None:
-            raise JournalError("the journal does not begin with its run")
+            raise _no_beginning()
         before = self._cycles[-1] if self._cycles else None
         if before is None or before.number != event.cycle:
             self._cycles.append(CycleFold.of(self._run, event, before))
@@ -115,9 +136,10 @@ class WorklogFold:
         None: it never did.
         """
         with self._lock:
-            images, said = self._failures.get((suite, case), (None, ""))
-            now = self._cycles[-1].images if self._cycles else {}
-            return said if images is not None and images == now else None
+            if not self._failures or not self._cycles:
+                return None
+            now = frozenset(self._cycles[-1].images.items())
+            return self._failures.get((suite, case, now))
 
     def remedies_begun(self, rule: str) -> int:
         """How often a rule's remedy was begun in this run."""
@@ -128,7 +150,7 @@ class WorklogFold:
         """The worklog as of the last event; raises `JournalError` when there is no run yet."""
         with self._lock:
             if self._run is None or self._started_at is None:
-                raise JournalError("the journal does not begin with its run")
+                raise _no_beginning()
             return Worklog(
                 run=self._run,
                 started_at=self._started_at,
@@ -141,6 +163,14 @@ class WorklogFold:
                 ran_s=self._ran,
                 unrecognised=tuple(self._unrecognised),
             )
+
+
+def _no_beginning() -> JournalError:
+    return JournalError(
+        "the journal holds no beginning of a run",
+        hint="the run was killed before its first step, or the file was damaged: "
+        "loopctl runs lists the others",
+    )
 
 
 def fold(events: Iterable[Event]) -> Worklog:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from loopctl.journal.codec import JournalError
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord
 from loopctl.model.events import (
     BuildStep,
@@ -25,7 +26,6 @@ from loopctl.model.events import (
     LogsKept,
     NovelLine,
     RemedyDecided,
-    Result,
     RevisionDeployed,
     Routed,
     RunStarted,
@@ -103,7 +103,7 @@ class CycleFold:
             case StageEntered(stage=stage):
                 self._enter(stage, event)
             case StageFinished():
-                self.stages[-1] = _finished(self.stages[-1], event.payload)
+                self._finish(event.payload, event)
             case FindingMade(finding=finding):
                 self.findings.append(finding)
             case NovelLine():
@@ -112,11 +112,9 @@ class CycleFold:
             case CommitChanged():
                 self.commits.append(event.payload)
             case RemedyDecided():
-                self.remedy = event.payload
+                self.remedy, self.remedy_begun = event.payload, None
             case Intent(effect="remedy"):
                 self.remedy_begun = event.payload
-            case Result(effect="remedy"):
-                self.remedy_begun = None
             case _:
                 pass
 
@@ -141,6 +139,13 @@ class CycleFold:
             self._forget_tests()
         elif stage is State.DIAGNOSE:
             self.findings, self.novel, self.novel_services, self.commits = [], [], [], []
+
+    def _finish(self, end: StageFinished, event: Event) -> None:
+        if not self.stages or self.stages[-1].stage is not end.stage:
+            raise JournalError(
+                f"event {event.seq} of the journal ends {end.stage.value}, which had not begun"
+            )
+        self.stages[-1] = _finished(self.stages[-1], end)
 
     def _forget_tests(self) -> None:
         """What was seen of revisions that are deployed anew says nothing of the new ones."""

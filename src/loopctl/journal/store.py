@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from loopctl.errors import LoopctlError
 from loopctl.files import AppendFile
 from loopctl.journal.codec import redacted
 from loopctl.journal.fold import WorklogFold
-from loopctl.journal.tail import read
+from loopctl.journal.tail import folding, read
 from loopctl.model.events import (
     BuildStep,
     CasesGraded,
@@ -60,6 +61,7 @@ class Journal:
         self._file: AppendFile | None = AppendFile(path)
         self._lock = threading.Lock()
         self._seq = 0
+        self._missed: list[bytes] = []
         self._began = time.monotonic()
         self._ran_before = 0.0
         self.fold = WorklogFold()
@@ -71,7 +73,8 @@ class Journal:
 
     def _replay(self) -> None:
         for event in read(self.path):
-            self.fold.add(event)
+            with folding(self.path):
+                self.fold.add(event)
             self._seq = event.seq
             self._ran_before = max(self._ran_before, event.ran)
 
@@ -103,8 +106,11 @@ class Journal:
                 ),
                 self._redactor,
             )
+            record = line.encode("utf-8", "replace")
             if self._file is not None:
-                self._file.append(line.encode("utf-8", "replace"))
+                self._file.append(record)
+            else:
+                self._missed.append(record)
             # Counted before the sync: a line that may be there must never get a twin.
             self._seq += 1
             if self._file is not None and not isinstance(payload, _NOT_SYNCED):
@@ -131,7 +137,8 @@ class Journal:
     def detach(self) -> None:
         """Go on in memory alone: the disk has failed, and what was changed must be put back."""
         with self._lock:
-            self.close()
+            if self._file is not None:
+                self._file.close()
             self._file = None
 
     @property
@@ -140,9 +147,25 @@ class Journal:
         return self._file is not None
 
     def close(self) -> None:
-        """No more events on disk."""
+        """No more events on disk, but those that it did not take when they came, if it does now."""
         if self._file is not None:
             self._file.close()
+        elif self._missed:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Write how the run went on, so that it is not taken for one that was killed.
+
+        That the disk failed has been told; that it still does is no news.
+        """
+        missed, self._missed = self._missed, []
+        with contextlib.suppress(LoopctlError), AppendFile(self.path) as file:
+            there = sum(1 for _ in read(self.path))
+            if there + len(missed) != self._seq:
+                return
+            for record in missed:
+                file.append(record)
+            file.sync()
 
 
 def _one_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from loopctl.journal.worklog import CycleRecord, StageRecord
 from loopctl.model.evidence import SuiteOutcome
+from loopctl.model.finding import FaultKind
 from loopctl.model.state import OutcomeKind, State, Verdict
 
 
@@ -21,11 +22,22 @@ def deciding_stage(cycle: CycleRecord) -> StageRecord | None:
     return next(moved, cycle.failed_stage)
 
 
+def storage_failed(stage: StageRecord) -> bool:
+    """Whether a disk took no more: the run ended for that, whatever its stage was about.
+
+    Not in PREFLIGHT, before anything was done.
+    """
+    ended = stage.kind is OutcomeKind.ERRORED and stage.stage is not State.PREFLIGHT
+    return ended and any(fault.kind is FaultKind.STORAGE for fault in stage.faults)
+
+
 def _verdict(failed: StageRecord, cycle: CycleRecord) -> Verdict:
     if failed.kind is OutcomeKind.INTERRUPTED:
         return Verdict.INTERRUPTED
     if failed.kind is OutcomeKind.MOVED:
         return Verdict.UNPROVEN
+    if storage_failed(failed):
+        return Verdict.UNDELIVERED
     match failed.stage:
         case State.PREFLIGHT:
             return Verdict.PREFLIGHT

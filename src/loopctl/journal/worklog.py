@@ -94,7 +94,7 @@ class SuiteRecord:
 
 @dataclass(frozen=True, slots=True)
 class CycleRecord:
-    """One time round. `remedy_begun` is a remedy that was begun and has not been seen to end."""
+    """One time round. `remedy_begun` is a remedy of which nobody has written down what it did."""
 
     number: int
     started_at: datetime | None

@@ -52,7 +52,11 @@ _AFTER_SIGNAL: Mapping[State, float] = {
 }
 """Seconds for the same stages once somebody has asked the run to stop."""
 
+_STILL_DONE = _OWN_TIME.keys() - {State.REMEDIATE}
+"""The stages that run without a disk too: they begin nothing that a later process must know of."""
+
 _LOST = "the lease was lost to another run"
+_NO_JOURNAL = "nothing more is begun: the journal cannot be written"
 
 _BAD = frozenset(
     {
@@ -112,7 +116,8 @@ class Runner:
         if rejoin is not None and state in _LOOKS_FIRST:
             state = self._rejoined(state, rejoin)
         end = self._to_the_end(state)
-        if entry.again and end is State.STOPPED and self._stop.reason is None:
+        again = entry.again and end is State.STOPPED and self._stop.reason is None
+        if again and self._journal.is_durable:
             self._journal.cycle += 1
             end = self._to_the_end(State.PREFLIGHT)
         return Walk(end, self._internal)
@@ -139,7 +144,7 @@ class Runner:
             self._journal.append(_finished(state, outcome, seconds))
         except StorageError as error:
             self._journal.detach()
-            if state not in _OWN_TIME and outcome.kind not in _BAD:
+            if state not in _STILL_DONE and outcome.kind not in _BAD:
                 # A good end that nobody can read later is none: what was changed is put back.
                 outcome = _errored(FaultKind.STORAGE, error)
             self._journal.append(_finished(state, outcome, seconds))
@@ -159,6 +164,8 @@ class Runner:
             self._number_wave(state)
             self._enter(state)
             settled, self._settled = self._settled, None
+            if not self._journal.is_durable and state not in _STILL_DONE:
+                return Outcome(OutcomeKind.ERRORED, _NO_JOURNAL)
             return settled or self._run(state)
 
         return self._as_stopped(state, self._guarded(state, work))
@@ -186,7 +193,7 @@ class Runner:
         except StorageError:
             self._journal.detach()
             self._journal.append(StageEntered(state))
-            if state not in _OWN_TIME:
+            if state not in _STILL_DONE:
                 raise
 
     def _run(self, state: State) -> Outcome:
@@ -269,6 +276,8 @@ def _finished(state: State, outcome: Outcome, seconds: float) -> StageFinished:
 def _fault(kind: FaultKind, error: BaseException) -> Fault:
     hint = error.hint if isinstance(error, LoopctlError) else None
     what = error.what if isinstance(error, LoopctlError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, StorageError) and error.where:
+        what = f"{what} ({error.where})"
     return Fault(kind, what, hint=hint)
 
 

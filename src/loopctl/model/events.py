@@ -349,6 +349,7 @@ class RemedyDecided:
 
     `command` is the exact command a person would type, `rule` what asked for it: a rule of the loop
     file by its place, or a signature. `ends` is why the loop ends with it, None when it goes on.
+    `output` is the file with what a command printed, below the run's folder.
     """
 
     KIND: ClassVar[str] = "remedy.decided"
@@ -361,6 +362,7 @@ class RemedyDecided:
     changed_source: bool = False
     rule: str | None = None
     ends: StopReason | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ class LogWindow:
     until: datetime | None = None
     revision: str | None = None
 
+    def is_over(self, at: datetime) -> bool:
+        """Whether what was written at that time came after the window."""
+        return self.until is not None and at > self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:

@@ -6,10 +6,10 @@ import contextlib
 import functools
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from loopctl.errors import Stopped
+from loopctl.errors import Problem, Stopped
 from loopctl.platforms.host.proxy_headers import OWN_ANSWER
 from loopctl.ports.probe import Answer, Unreachable
 from loopctl.process import Stop, TaskScope
@@ -27,6 +27,21 @@ class HttpProber:
 
     Safe to share by threads.
     """
+
+    def check(self, stop: Stop) -> Sequence[Problem]:
+        """Make the client, which takes 0.1 s: the first healthy answer shall not wait for it.
+
+        The environment names proxies and certificates; what is wrong with them is told.
+        """
+        import httpx  # noqa: PLC0415
+
+        stop.remaining(0)
+        try:
+            self._client  # noqa: B018 - made when it is first asked for
+        except (httpx.InvalidURL, ValueError, OSError, ImportError) as error:
+            hint = "look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE"
+            return [Problem(f"no HTTP request can be made: {_one_line(error)}", hint=hint)]
+        return []
 
     def get(
         self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop

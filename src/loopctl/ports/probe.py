@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from loopctl.errors import Problem
 from loopctl.process import Stop
 
 
@@ -31,6 +33,10 @@ class Unreachable:
 
 class Prober(Protocol):
     """Makes one request; an unreachable service is an answer too."""
+
+    def check(self, stop: Stop) -> Sequence[Problem]:
+        """What keeps it from asking anybody, as a proxy that is named wrongly; makes it ready."""
+        ...
 
     def get(
         self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop

@@ -13,8 +13,10 @@ from typing import assert_never
 from xml.etree import ElementTree as ET
 
 from loopctl.inert import for_xml
+from loopctl.journal.codec import JournalError
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import SuiteRecord, Worklog
+from loopctl.model.events import SuiteFacts
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase, SuiteOutcome
 from loopctl.reports.facts import by_priority, outcome_of
 
@@ -45,13 +47,20 @@ def _suite(suite: SuiteRecord) -> ET.Element:
     outcome = outcome_of(suite)
     properties = {"outcome": outcome, "priority": suite.facts.priority, "reasons": reasons}
     _properties(element, properties)
-    required = Grade(suite.facts.require)
+    required = _required(suite.facts)
     for case in suite.cases:
         element.append(_case(suite.facts.id, case, required))
     if outcome is not SuiteOutcome.PASSED and not _says_so(element):
         element.append(_whole(suite, outcome, reasons))
     _count(element)
     return element
+
+
+def _required(suite: SuiteFacts) -> Grade:
+    try:
+        return Grade(suite.require)
+    except ValueError as error:
+        raise JournalError(f"the journal requires no grade of {suite.id}: {error}") from error
 
 
 def _case(suite: str, case: GradedCase, required: Grade) -> ET.Element:
@@ -82,8 +91,8 @@ def _result(element: ET.Element, case: GradedCase, required: Grade) -> None:
         case CaseStatus.SKIPPED:
             ET.SubElement(element, "skipped", message=for_xml(message))
         case CaseStatus.FLAKY:
-            # The name that Maven's Surefire gave it; readers that do not know it see a pass.
-            _ended(element, "flakyFailure", message, case)
+            _flaky(element, message, case)
+            _pass(element, case, required)
         case _:
             assert_never(case.status)
 
@@ -98,6 +107,12 @@ def _pass(element: ET.Element, case: GradedCase, required: Grade) -> None:
 def _ended(element: ET.Element, name: str, message: str, case: GradedCase) -> None:
     child = ET.SubElement(element, name, message=for_xml(message), type=case.status.value)
     child.text = for_xml((case.detail or case.where or "")[:_OUTPUT])
+
+
+def _flaky(element: ET.Element, message: str, case: GradedCase) -> None:
+    """The first failure, as Maven's Surefire writes it; readers that do not know it see a pass."""
+    child = ET.SubElement(element, "flakyFailure", message=for_xml(message), type=case.status.value)
+    ET.SubElement(child, "stackTrace").text = for_xml((case.detail or case.where or "")[:_OUTPUT])
 
 
 def _says_so(suite: ET.Element) -> bool:

@@ -31,6 +31,9 @@ def not_checked(worklog: Worklog) -> tuple[NotChecked, ...]:
 def _run(worklog: Worklog) -> Iterator[NotChecked]:
     if worklog.run.partial is not None:
         yield NotChecked("the public address after promotion", f"partial: {worklog.run.partial}")
+    if worklog.unrecognised:
+        kinds = ", ".join(worklog.unrecognised)
+        yield NotChecked(f"events of the journal ({kinds})", "this version does not know them")
     if worklog.ended is None:
         yield NotChecked("how the run ended", "its journal has no end: it goes on or was killed")
 

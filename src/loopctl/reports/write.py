@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from loopctl.errors import StorageError
+from loopctl.errors import LoopctlError
 from loopctl.files import write_atomic
 from loopctl.journal.history import SUMMARY_NAME
 from loopctl.journal.worklog import Worklog
@@ -29,12 +29,19 @@ def write_reports(
     for name, make in _reports(worklog, folder, redactor).items():
         try:
             write_atomic(folder / name, make())
-        except StorageError as error:
-            problems.append(f"{name} could not be written: {_first_line(error)}")
+        except LoopctlError as error:
+            reason = error.what if error.hint is None else f"{error.what} (do: {error.hint})"
+            again = f"then loopctl report {worklog.run.run_id}"
+            problems.append(f"{name} could not be written: {reason}, {again}")
         except Exception as error:  # noqa: BLE001 - a fault in one report must not cost the others
             reason = f"{type(error).__name__}: {_first_line(error)}"
             problems.append(f"{name} could not be made, a fault of loopctl: {reason}")
     return tuple(problems)
+
+
+def are_written(worklog: Worklog, folder: Path) -> bool:
+    """Whether every report is there: a process may have been killed before it came to them."""
+    return all((folder / name).is_file() for name in _reports(worklog, folder, None))
 
 
 def _reports(

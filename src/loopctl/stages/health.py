@@ -6,6 +6,7 @@ It fails the moment that is certain: a dead process, a wrong port or a redirect 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loopctl.errors import Stopped
@@ -66,17 +67,19 @@ class Health:
         """
         wave = journal.wave or 0
         services = self._waves[wave] if self._waves else ()
-        waits = {
-            spec.name: _Waiting(self, spec, revision, journal).run
-            for spec in services
-            if (revision := cycle.services[spec.name].revision) is not None
-        }
 
-        def wait(inner: Stop) -> Outcome:
+        def wait(on_healthy: Callable[[], None], inner: Stop) -> Outcome:
+            waits = {
+                spec.name: _Waiting(self, spec, revision, journal, on_healthy).run
+                for spec in services
+                if (revision := cycle.services[spec.name].revision) is not None
+            }
             return worst(list(in_parallel(inner, len(waits), waits).values()))
 
-        collection = self._collection
-        merged = wait(stop) if collection is None else collection.beside(wait, journal, stop)
+        if self._collection is None:
+            merged = wait(lambda: None, stop)
+        else:
+            merged = self._collection.beside(wait, journal, stop)
         if merged.kind is not OutcomeKind.OK:
             return merged
         more = wave + 1 < len(self._waves)
@@ -101,6 +104,7 @@ class _Waiting:
     spec: ServiceSpec
     revision: Revision
     journal: Journal
+    on_healthy: Callable[[], None]
     began: float = field(default_factory=time.monotonic)
     probes: int = 0
     first_healthy: float | None = None
@@ -157,7 +161,9 @@ class _Waiting:
         self.last_answer, self.last_fault = answer, fault
         now = time.monotonic()
         if fault is None:
-            self.first_healthy = self.first_healthy or now
+            if self.first_healthy is None:
+                self.first_healthy = now
+                self.on_healthy()
             self.fault_since = None
             # The first answer may be a cold one: where latency is limited, a second is measured.
             measured = health.max_latency_s is None or not cold

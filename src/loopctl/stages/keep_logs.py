@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from loopctl.errors import StorageError
-from loopctl.files import ensure_private_dir
+from loopctl.files import ensure_private_dir, storage
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.events import LogsKept
@@ -30,13 +30,14 @@ class LogKeeper:
         for record in cycle.services.values():
             if record.revision is None and record.before is None:
                 continue
-            since = cycle.started_at or utc_now()
             try:
-                journal.append(self._keep(record, since, journal, stop), service=record.name)
+                kept = self._keep(record, _since(cycle, record), journal, stop)
             except (LogError, StorageError) as error:
-                problems.append(f"the logs of {record.name} could not be kept: {error.what}")
-            except OSError as error:
-                problems.append(f"the logs of {record.name} could not be kept: {error.strerror}")
+                where = f" ({error.where})" if error.where else ""
+                what = f"{error.what}{where}"
+                problems.append(f"the logs of {record.name} could not be kept: {what}")
+            else:
+                journal.append(kept, service=record.name)
         return problems
 
     def _keep(
@@ -50,7 +51,7 @@ class LogKeeper:
         path = folder / f"{record.name}.jsonl"
         lines, coverage = _write_logs(path, self._logs, window, stop)
         requests = folder / f"{record.name}.requests.jsonl"
-        with _private(requests) as out:
+        with storage("keep the request log", requests), _private(requests) as out:
             self._requests.requests(window, lambda e: _write(out, request_document(e)), stop)
         return LogsKept(
             path=str(path.relative_to(journal.folder)),
@@ -61,9 +62,16 @@ class LogKeeper:
         )
 
 
+def _since(cycle: CycleRecord, record: ServiceRecord) -> datetime:
+    if record.revision is not None:
+        # All that a revision of this cycle ever said is of this cycle, whatever the clock says.
+        return datetime.min.replace(tzinfo=UTC)
+    return cycle.started_at or utc_now()
+
+
 def _write_logs(path: Path, logs: LogSource, window: LogWindow, stop: Stop) -> tuple[int, Coverage]:
     count = 0
-    with _private(path) as out:
+    with storage("keep the log", path), _private(path) as out:
 
         def keep(entry: LogEntry) -> None:
             nonlocal count

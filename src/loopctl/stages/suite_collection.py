@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from loopctl.process import Stop, TaskScope, in_parallel
 from loopctl.stages.suite_run import SuiteRunner
 
 LONG_WAIT_S = 1.0
+
+Wait = Callable[[Callable[[], None], Stop], Outcome]
 
 _NOT_NEEDED = "what was to be tested has failed"
 
@@ -54,12 +57,14 @@ class SuiteCollection:
             if known[spec.id].collected is None
         }
 
-    def beside(self, wait: Callable[[Stop], Outcome], journal: Journal, stop: Stop) -> Outcome:
-        """`wait`, with the suites collected meanwhile; given up the moment it has failed."""
+    def beside(self, wait: Wait, journal: Journal, stop: Stop) -> Outcome:
+        """`wait`, with the suites collected from when it calls what it is given until it ends.
+
+        Collecting would slow down a service that starts; it is given up when `wait` has failed.
+        """
         tasks = self.tasks(journal)
-        if not tasks:
-            return wait(stop)
         collected: list[Outcome] = []
+        begun = threading.Lock()
 
         def collect(inner: Stop) -> None:
             try:
@@ -68,10 +73,15 @@ class SuiteCollection:
                 if stopped.reason != _NOT_NEEDED:
                     raise
 
+        def begin() -> None:
+            if begun.acquire(blocking=False):
+                scope.start("collect the suites", collect)
+
         with stop.child() as needed, TaskScope(needed) as scope:
-            scope.start("collect the suites", collect)
-            waited = wait(stop)
-            if waited.kind is not OutcomeKind.OK:
+            waited = wait(begin, stop)
+            if waited.kind is OutcomeKind.OK:
+                begin()
+            else:
                 needed.stop(_NOT_NEEDED)
         return worst([waited, *collected])
 

@@ -1,47 +1,29 @@
-"""One suite, start to judgement: cases are joined with receipts, graded and written down."""
+"""One suite, start to judgement: run, cases run again, graded and written down."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from loopctl.errors import Stopped
-from loopctl.evidence.blame import where_of
-from loopctl.evidence.grade import grade, is_of, met_target
 from loopctl.evidence.judge import judge
 from loopctl.journal.store import Journal
 from loopctl.model.artifact import Revision
-from loopctl.model.events import CasesGraded, Intent, SuiteFinished, SuiteStarted
+from loopctl.model.events import Intent, SuiteFinished, SuiteStarted
 from loopctl.model.evidence import (
-    Case,
     CaseStatus,
     Collection,
     GradedCase,
-    Grading,
-    Receipt,
     SuiteEnd,
     SuiteJudgement,
     SuiteOutcome,
 )
-from loopctl.model.logs import LogWindow
 from loopctl.model.plan import SuiteKind, SuiteSpec
 from loopctl.model.references import Endpoint
-from loopctl.ports.logs import LogError, Receipts
+from loopctl.ports.logs import Receipts
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
 from loopctl.process import Stop, TaskScope
-
-BATCH = 100
-BATCH_S = 0.5
-
-_CLOCK_SLACK = timedelta(seconds=2)
-"""How far the clocks of the test process and of the request log may differ."""
-
-_DETAIL_LIMIT = 6000
-_OUTPUT_LIMIT = 4000
+from loopctl.stages.case_grading import CaseGrader
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +43,16 @@ class UnderTest:
 
     endpoints: Mapping[str, Endpoint]
     revisions: Mapping[str, Revision]
+
+
+_TELLS_NOTHING = (CaseStatus.SKIPPED, CaseStatus.TIMEOUT, CaseStatus.LOST)
+"""Not run, or ended before it could report whom it had met."""
+
+
+def nobody_met(cases: Iterable[GradedCase]) -> bool:
+    """Whether cases came to their end and none of all of them reached a target."""
+    told = [c.met_target for c in cases if c.met_target or c.status not in _TELLS_NOTHING]
+    return bool(told) and not any(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +85,13 @@ class SuiteRunner:
         folder = str(context.folder.relative_to(journal.folder))
         expected = journal.fold.cycle().suites[spec.id].collected
         journal.append(SuiteStarted(folder, expected), suite=spec.id)
+        paths = tuple(path for path in self._facts.health_paths.values() if path)
         targets = {name: where.revisions.get(name) for name in spec.evidence.target}
-        grader = _Grader(spec, targets, self._receipts, self._facts, journal)
-        try:
-            end = self._run_adapter(spec, context, grader, journal, stop)
-        except SuiteError as error:
-            end = SuiteEnd(
-                complete=False,
-                exit_code=None,
-                duration_s=0.0,
-                detail=error.what,
-                usage_error=error.what,
-            )
-        judgement = judge(spec, grader.graded, end, expected)
+        grader = CaseGrader(spec, targets, self._receipts, journal, self._facts.loopback, paths)
+        end = self._to_the_end(spec, context, grader, journal, stop)
+        judgement = judge(spec, grader.graded.values(), end, expected)
         journal.append(SuiteFinished(judgement, end), suite=spec.id)
-        return Ran(judgement, grader.nobody_met())
+        return Ran(judgement, nobody_met(grader.graded.values()))
 
     def not_run(self, spec: SuiteSpec, why: str, journal: Journal) -> SuiteJudgement:
         """A suite that is passed over, with its reason."""
@@ -116,28 +100,64 @@ class SuiteRunner:
         journal.append(SuiteFinished(judgement, None), suite=spec.id)
         return judgement
 
-    def _run_adapter(
+    def _to_the_end(
         self,
         spec: SuiteSpec,
         context: SuiteContext,
-        grader: _Grader,
+        grader: CaseGrader,
         journal: Journal,
         stop: Stop,
     ) -> SuiteEnd:
-        adapter = self._adapters[spec.kind]
-        intent = Intent("suite", f"{journal.cycle}/{spec.id}")
-        flusher = Stop()
-        with journal.effect(intent, suite=spec.id), TaskScope(Stop()) as scope:
-            scope.start(f"flush {spec.id}", lambda _: grader.keep_flushing(flusher))
-            try:
-                end = adapter.run(spec, context, grader.add, stop)
-            finally:
-                flusher.stop("the suite has ended")
-                grader.flush()
+        """The suite, and the cases that ended badly once more, as often as `retries` allows.
+
+        Nothing is run again when the suite could not be run or had no time left, nor when no case
+        reached its target: that is no flake.
+        """
+        end = self._attempt(spec, context, grader, journal, stop)
+        if end.usage_error is not None or nobody_met(grader.graded.values()):
+            return end
+        for number in range(1, spec.retries + 1):
+            only = grader.to_run_again()
+            left_s = spec.suite_timeout_s - end.duration_s
+            if not only or end.stopped is not None or left_s <= 0:
+                break
+            stop.remaining(0)
+            grader.attempt = number
+            shorter = replace(spec, suite_timeout_s=left_s)
+            retry = self._of_retry(context, number, only, journal)
+            end = _merged(end, number, self._attempt(shorter, retry, grader, journal, stop))
         return end
 
+    def _attempt(
+        self,
+        spec: SuiteSpec,
+        context: SuiteContext,
+        grader: CaseGrader,
+        journal: Journal,
+        stop: Stop,
+    ) -> SuiteEnd:
+        key = "/".join([str(journal.cycle), spec.id, *_retry(grader.attempt)])
+        flusher = Stop()
+        try:
+            with journal.effect(Intent("suite", key), suite=spec.id), TaskScope(stop) as scope:
+                scope.start(f"flush {spec.id}", lambda _: grader.keep_flushing(flusher))
+                try:
+                    # Its own stop: a journal that takes no more cases ends the suite at once.
+                    return self._adapters[spec.kind].run(spec, context, grader.add, scope.stop)
+                finally:
+                    flusher.stop("the suite has ended")
+                    grader.flush()
+        except SuiteError as error:
+            return SuiteEnd(
+                complete=False,
+                exit_code=None,
+                duration_s=0.0,
+                detail=error.what,
+                usage_error=error.what,
+            )
+
     def _context(self, spec: SuiteSpec, where: UnderTest, journal: Journal) -> SuiteContext:
-        seed = sha256(f"{self._facts.run_id}/{journal.cycle}/{spec.id}".encode()).hexdigest()[:32]
+        seed = self._seed(journal, spec.id)
         paths = {self._facts.health_paths.get(name) for name in spec.evidence.target}
         return SuiteContext(
             endpoints=where.endpoints,
@@ -145,127 +165,48 @@ class SuiteRunner:
                 "LOOPCTL_RUN_ID": self._facts.run_id,
                 "LOOPCTL_ENV": self._facts.environment,
                 "LOOPCTL_SUITE": spec.id,
-                "TRACEPARENT": f"00-{seed}-{seed[:16]}-01",
+                "TRACEPARENT": _traceparent(seed),
             },
             folder=journal.folder / "suites" / str(journal.cycle) / spec.id,
             trace_seed=seed,
             health_paths=tuple(sorted(path for path in paths if path)),
         )
 
-
-@dataclass(slots=True)
-class _Grader:
-    """Takes raw cases from the suite's thread; grades and writes them in batches."""
-
-    spec: SuiteSpec
-    targets: Mapping[str, Revision | None]
-    receipts: Receipts
-    facts: RunFacts
-    journal: Journal
-    graded: list[GradedCase] = field(default_factory=list)
-    _waiting: list[Case] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _flushing: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, case: Case) -> None:
-        with self._lock:
-            self._waiting.append(case)
-            full = len(self._waiting) >= BATCH
-        if full:
-            self.flush()
-
-    def keep_flushing(self, stop: Stop) -> None:
-        with contextlib.suppress(Stopped):
-            while True:
-                stop.wait(BATCH_S)
-                self.flush()
-
-    def flush(self) -> None:
-        with self._flushing:
-            with self._lock:
-                batch, self._waiting = self._waiting, []
-            if not batch:
-                return
-            receipts, complete = self._receipts_of(batch)
-            graded = tuple(self._grade(case, receipts, complete) for case in batch)
-            self.graded.extend(graded)
-            self.journal.append(CasesGraded(graded), suite=self.spec.id)
-
-    def nobody_met(self) -> bool:
-        ran = [case for case in self.graded if case.status is not CaseStatus.SKIPPED]
-        return bool(ran) and not any(case.met_target for case in ran)
-
-    def _receipts_of(self, batch: Sequence[Case]) -> tuple[Mapping[str, list[Receipt]], bool]:
-        """Receipts by trace id, which may be empty, and whether their logs are complete."""
-        found: dict[str, list[Receipt]] = {}
-        traces = frozenset(t for case in batch for phase in case.phases for t in phase.traces)
-        if not self.spec.evidence.receipts or not traces:
-            return found, False
-        since = min(case.started_at for case in batch) - _CLOCK_SLACK
-        complete = True
-        for name, revision in self.targets.items():
-            if revision is None:
-                complete = False
-                continue
-            try:
-                met = self.receipts.of(revision, traces, LogWindow(name, since), Stop(10.0))
-            except LogError:
-                complete = False
-                continue
-            complete = complete and met.coverage.complete
-            for receipt in met.receipts:
-                found.setdefault(receipt.trace, []).append(receipt)
-        return found, complete
-
-    def _grade(
-        self, case: Case, receipts: Mapping[str, list[Receipt]], complete: bool
-    ) -> GradedCase:
-        mine = [
-            receipt
-            for phase in case.phases
-            for trace in (*phase.traces, "")
-            for receipt in receipts.get(trace, ())
-            if is_of(receipt, phase)
-        ]
-        grading = None
-        status, message = self._not_laundered(case)
-        if status is CaseStatus.PASSED:
-            grading = grade(
-                case,
-                receipts=mine,
-                revisions={n: r.name if r else None for n, r in self.targets.items()},
-                loopback_is_target=self.facts.loopback,
-                health_paths=[p for p in self.facts.health_paths.values() if p],
-                receipts_available=complete,
-            )
-        return GradedCase(
-            id=case.id,
-            status=status,
-            duration_s=case.duration_s,
-            at=case.started_at.astimezone(UTC),
-            grade=grading.grade if grading else None,
-            reason=self._explained(grading, case) if grading else None,
-            message=message,
-            where=where_of(case.raised),
-            detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
-            output=case.output[-_OUTPUT_LIMIT:] if status is not CaseStatus.PASSED else "",
-            met_target=bool(mine) or met_target(case, self.targets),
-            trace=case.call.trace if case.call else None,
+    def _of_retry(
+        self, first: SuiteContext, number: int, only: tuple[str, ...], journal: Journal
+    ) -> SuiteContext:
+        """What a retry is given: a folder and traces of its own, and the cases it is about."""
+        (name,) = _retry(number)
+        seed = self._seed(journal, first.variables["LOOPCTL_SUITE"], name)
+        return replace(
+            first,
+            variables={**first.variables, "TRACEPARENT": _traceparent(seed)},
+            folder=first.folder / name,
+            trace_seed=seed,
+            only=only,
         )
 
-    def _not_laundered(self, case: Case) -> tuple[CaseStatus, str | None]:
-        """A pass of what failed earlier in this run on the same image is no pass."""
-        if case.status is not CaseStatus.PASSED:
-            return case.status, case.message
-        before = self.journal.fold.failed_earlier(self.spec.id, case.id)
-        if before is None:
-            return case.status, case.message
-        said = f"passed, and failed earlier in this run on the same image: {before}"
-        return CaseStatus.FLAKY, said
+    def _seed(self, journal: Journal, *parts: str) -> str:
+        text = "/".join([self._facts.run_id, str(journal.cycle), *parts])
+        return sha256(text.encode()).hexdigest()[:32]
 
-    def _explained(self, grading: Grading, case: Case) -> str:
-        """The reason, with every forbidden text that the test printed: it explains, no more."""
-        said = [text for text in self.spec.evidence.forbid if text in case.output]
-        return "; ".join(
-            [grading.reason, *(f"it printed {text!r}, forbidden here" for text in said)]
-        )
+
+def _traceparent(seed: str) -> str:
+    return f"00-{seed}-{seed[:16]}-01"
+
+
+def _retry(number: int) -> tuple[str, ...]:
+    """The name of a retry, none for the first run."""
+    return (f"retry-{number}",) if number else ()
+
+
+def _merged(end: SuiteEnd, number: int, retry: SuiteEnd) -> SuiteEnd:
+    """The end of a suite after a retry: of both processes, and of all that were collected."""
+    said = retry.usage_error or retry.detail
+    return replace(
+        end,
+        complete=end.complete and retry.complete,
+        duration_s=end.duration_s + retry.duration_s,
+        stopped=end.stopped or retry.stopped,
+        detail="; ".join(filter(None, [end.detail, said and f"retry {number}: {said}"])),
+    )

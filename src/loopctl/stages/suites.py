@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopctl.journal.store import Journal
-from loopctl.journal.worklog import CycleRecord, SuiteRecord
-from loopctl.model.evidence import CaseStatus, SuiteJudgement, SuiteOutcome
+from loopctl.journal.worklog import CycleRecord
+from loopctl.model.evidence import SuiteJudgement, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.process import Stop, in_parallel
-from loopctl.stages.suite_run import Ran, SuiteRunner, UnderTest
+from loopctl.stages.suite_run import Ran, SuiteRunner, UnderTest, nobody_met
 
 _CANNOT_REACH_HINT = "look at the addresses the tests use: LOOPCTL_URL_… and the suite's env"
 
@@ -73,15 +73,10 @@ def _ended_before(
         return {}
     records = {spec.id: cycle.suites[spec.id] for spec in suites}
     return {
-        name: Ran(judged, _nobody_met(record)) if record.end is not None else judged
+        name: Ran(judged, nobody_met(record.cases)) if record.end is not None else judged
         for name, record in records.items()
         if (judged := record.judgement) is not None
     }
-
-
-def _nobody_met(record: SuiteRecord) -> bool:
-    ran = [case for case in record.cases if case.status is not CaseStatus.SKIPPED]
-    return bool(ran) and not any(case.met_target for case in ran)
 
 
 def _next(left: Sequence[SuiteSpec]) -> Sequence[SuiteSpec]:

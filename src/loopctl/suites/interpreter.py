@@ -59,7 +59,9 @@ def ask(executable: Path, cwd: Path, env: Mapping[str, str], stop: Stop) -> Inte
     """Start the interpreter once and ask; a sentence when it gives no answer."""
     try:
         with stop.child(_PROBE_SECONDS) as limit:
-            ended, out, err = capture([str(executable), "-c", _PROBE], cwd=cwd, env=env, stop=limit)
+            ended, out, err = capture(
+                [str(executable), "-c", _PROBE], cwd=cwd, env=env, stop=limit, kept=True
+            )
     except OSError as problem:
         return f"cannot be started: {problem.strerror or problem}"
     stop.remaining(0)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from loopctl.evidence.status import described
 from loopctl.model.evidence import Case, CaseStatus, Raised
 from loopctl.redact import Redactor
+from loopctl.suites.case_names import CaseNames
 from loopctl.suites.event_redaction import EventRedaction
 from loopctl.suites.numbering import Lines
 from loopctl.suites.pytest_events import Roots, contact_of, outcome_of, phase_of, raised_of
@@ -25,7 +26,8 @@ _RESUMING = ("lf", "stepwise")
 class Progress:
     """The state of one suite over all pytest processes that it takes.
 
-    Cases go to `on` the moment their end is known, redacted events to `keep`.
+    Cases go to `on` the moment their end is known, redacted events to `keep`. `names` are those
+    that an earlier run of the suite gave, where this one is to use them too.
     """
 
     def __init__(
@@ -34,14 +36,14 @@ class Progress:
         on: Callable[[Case], None],
         keep: Callable[[Event], None],
         cwd: str,
+        names: CaseNames | None = None,
     ) -> None:
         self._redaction = EventRedaction(redactor)
+        self._names = names or CaseNames(redactor)
         self._on = on
         self._keep = keep
         self._cwd = cwd
         self._roots: Roots = (cwd,)
-        self._names: dict[str, str] = {}
-        self._taken: set[str] = set()
         self._collected: dict[str, None] = {}
         self._started: set[str] = set()
         self._running: dict[str, Running] = {}
@@ -176,16 +178,11 @@ class Progress:
 
     def name_of(self, raw: str) -> str:
         """The redacted id; two that become alike are told apart by a number."""
-        known = self._names.get(raw)
-        if known is None:
-            wanted = name = self._redaction.text(raw)
-            number = 1
-            while name in self._taken:
-                number += 1
-                name = f"{wanted}#{number}"
-            self._taken.add(name)
-            self._names[raw] = known = name
-        return known
+        return self._names.of(raw)
+
+    def was_collected(self, raw: str) -> bool:
+        """Whether pytest told, by its own id, that it would run the test."""
+        return raw in self._collected
 
     def overdue(self, limit_s: float) -> Sequence[str]:
         """The raw ids of tests that have run for longer than `limit_s`."""

@@ -1,10 +1,11 @@
-"""One pytest process, watched from its start to the death of its whole group."""
+"""One pytest process, watched from its start to the death of all that it has started."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from loopctl.model.evidence import CaseStatus
 from loopctl.ports.suite import SuiteError
@@ -39,7 +40,7 @@ def run_pytest(
     over = threading.Event()
     late: Sequence[str] = ()
     with TaskScope(stop) as scope:
-        child = _start(command, watch)
+        child = _start(command, watch, spool.folder)
 
         def attend(inner: Stop) -> None:
             try:
@@ -66,7 +67,7 @@ def run_pytest(
     return exits[0]
 
 
-def _start(command: PytestCommand, watch: Watch) -> Child:
+def _start(command: PytestCommand, watch: Watch, private: Path) -> Child:
     try:
         return Child(
             command.argv,
@@ -74,6 +75,7 @@ def _start(command: PytestCommand, watch: Watch) -> Child:
             env=command.env,
             on_stdout=watch.stdout.feed,
             on_stderr=watch.stderr.feed,
+            private=private,
         )
     except (OSError, ValueError) as problem:
         raise SuiteError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,10 @@ _NOT_FATAL = frozenset({0, 1, 5})
 
 @dataclass(frozen=True, slots=True)
 class PytestRun:
-    """What one run of a suite is made of. `private` is a folder for what is not yet redacted."""
+    """What one run of a suite is made of. `private` is a folder for what is not yet redacted.
+
+    `only` are the tests to run, by pytest's own ids; None: all of them.
+    """
 
     executable: Path
     spec: SuiteSpec
@@ -33,11 +36,13 @@ class PytestRun:
     private: Path
     progress: Progress
     watch: Watch
+    only: tuple[str, ...] | None = None
 
     def to_the_end(self, stop: Stop) -> SuiteEnd:
-        """Run every test. After a crash or a hang, pytest is started again for those left.
+        """Run every test that it is about.
 
-        Raises `Stopped` when `stop` stops, once every process is dead.
+        After a crash or a hang, pytest is started again for those left. Raises `Stopped` when
+        `stop` stops, once every process is dead.
         """
         began = time.monotonic()
         processes = 0
@@ -54,11 +59,13 @@ class PytestRun:
             return self._end(ended, processes, limit, time.monotonic() - began)
 
     def _one_process(self, number: int, limit: Stop) -> Exit:
-        only = None
+        wanted = self.progress.not_started if number else self.only
         if number:
-            only = self.private / f"only-{number}.json"
-            only.write_text(json.dumps(list(self.progress.not_started)), encoding="utf-8")
             self.progress.next_process()
+        only = None
+        if wanted is not None:
+            only = self.private / f"only-{number}.json"
+            only.write_text(json.dumps(list(wanted)), encoding="utf-8")
         path = self.private / f"spool-{number}.jsonl"
         command = pytest_command(
             self.executable, self.spec, self.context, self.environ, path, only=only
@@ -73,8 +80,7 @@ class PytestRun:
         """Account for the tests whose process ended under them."""
         for test in self.progress.running:
             if limit.reason is not None:
-                message = f"still running when the suite's {self.spec.suite_timeout_s:g} s were up"
-                self.progress.give_up(test, CaseStatus.TIMEOUT, message)
+                self.progress.give_up(test, CaseStatus.TIMEOUT, self._time_was_up())
             elif ended.stopped is None:
                 self.progress.give_up(test, CaseStatus.LOST, f"pytest {_manner(ended)} under it")
             elif self.spec.repeatable:
@@ -85,6 +91,12 @@ class PytestRun:
                     " (with `repeatable: true` it would be run again)"
                 )
                 self.progress.give_up(test, CaseStatus.LOST, message)
+
+    def _time_was_up(self) -> str:
+        if self.only is None:
+            return f"still running when the suite's {self.spec.suite_timeout_s:g} s were up"
+        left = f"{self.spec.suite_timeout_s:.3g} s"
+        return f"still running when the {left} that were left of the suite's time were up"
 
     def _is_cut_short(self, ended: Exit, limit: Stop) -> bool:
         crashed = ended.stopped is not None or not self.progress.session_ended
@@ -97,6 +109,7 @@ class PytestRun:
         return SuiteEnd(
             complete=reported
             and not progress.not_started
+            and not self._missing
             and limit.reason is None
             and usage_error is None
             and progress.is_whole
@@ -110,6 +123,11 @@ class PytestRun:
             detail="; ".join(self._details(ended, processes)),
             usage_error=usage_error,
         )
+
+    @property
+    def _missing(self) -> list[str]:
+        """The tests it is to run that pytest did not collect, by pytest's own ids."""
+        return [test for test in self.only or () if not self.progress.was_collected(test)]
 
     def _usage_error(self, ended: Exit) -> str | None:
         """Why pytest could not run at all, in its own words; None when it did."""
@@ -130,9 +148,9 @@ class PytestRun:
         if ended.stopped is None and not (progress.session_ended and ended.code in _NOT_FATAL):
             details.append(f"pytest {_manner(ended)}")
         if left := progress.not_started:
-            names = ", ".join(progress.name_of(test) for test in left[:_NAMED])
-            more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-            details.append(f"{len(left)} collected but never started: {names}{more}")
+            details.append(f"{len(left)} collected but never started: {self._named(left)}")
+        if gone := self._missing:
+            details.append(f"{len(gone)} to be run again, not collected: {self._named(gone)}")
         if not progress.is_whole:
             details.append("its event stream has lines missing, or some that pytest did not write")
         if progress.resumes:
@@ -142,6 +160,10 @@ class PytestRun:
             if capture.error is not None:
                 details.append(f"{name}.txt is cut off: {capture.error.strerror}")
         return details
+
+    def _named(self, tests: Sequence[str]) -> str:
+        names = ", ".join(self.progress.name_of(test) for test in tests[:_NAMED])
+        return names + (f" and {len(tests) - _NAMED} more" if len(tests) > _NAMED else "")
 
 
 def _manner(ended: Exit) -> str:

@@ -21,6 +21,7 @@ from loopctl.ports.suite import Suite, SuiteContext, SuiteError
 from loopctl.process import Stop
 from loopctl.redact import Redactor
 from loopctl.suites.capture import Capture, open_private
+from loopctl.suites.case_names import CaseNames
 from loopctl.suites.interpreter import Interpreter, ask, locate, missing_interpreter, shortcoming
 from loopctl.suites.progress import Progress
 from loopctl.suites.pytest_command import pytest_command
@@ -44,6 +45,7 @@ class PytestSuite(Suite):
         self._environ = dict(os.environ if environ is None else environ)
         self._asked: dict[Path, Interpreter | str] = {}
         self._asking = threading.Lock()
+        self._told: dict[str, CaseNames] = {}
 
     def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
         """Folder, arguments, interpreter and pytest; each problem with what would fix it."""
@@ -95,14 +97,30 @@ class PytestSuite(Suite):
     ) -> SuiteEnd:
         """Run it; what it prints and reports is kept, redacted, in the context's folder.
 
-        Leaves `stdout.txt`, `stderr.txt` and `events.jsonl` there, private to the user.
+        Leaves `stdout.txt`, `stderr.txt` and `events.jsonl` there, private to the user. With
+        `context.only` it hands over no other case, and its end is about those: it is not complete
+        when pytest no longer collects one of them.
         """
         executable = self._executable(spec)
+        names, only = self._chosen(spec, context)
         with self._records(context.folder) as (watched, keep), private_folder() as private:
-            progress = Progress(self._redactor, on, keep, str(spec.cwd))
+            wanted = on if context.only is None else _of(frozenset(context.only), on)
+            progress = Progress(self._redactor, wanted, keep, str(spec.cwd), names)
             watch = Watch(*watched, spec.test_timeout_s)
-            whole = PytestRun(executable, spec, context, self._environ, private, progress, watch)
-            return whole.to_the_end(stop)
+            pytest = PytestRun(
+                executable, spec, context, self._environ, private, progress, watch, only
+            )
+            return pytest.to_the_end(stop)
+
+    def _chosen(
+        self, spec: SuiteSpec, context: SuiteContext
+    ) -> tuple[CaseNames, tuple[str, ...] | None]:
+        """The names that the suite's tests bear, and those to run by pytest's own ids."""
+        if context.only is None:
+            names = self._told[spec.id] = CaseNames(self._redactor)
+            return names, None
+        names = self._told.get(spec.id) or CaseNames(self._redactor)
+        return names, tuple(names.raw(name) for name in context.only)
 
     def _executable(self, spec: SuiteSpec) -> Path:
         executable = locate(spec.python, spec.cwd)
@@ -145,6 +163,16 @@ class PytestSuite(Suite):
                     raise _cannot_record(folder, problem) from problem
 
             yield (out, err), keep
+
+
+def _of(ids: frozenset[str], on: Callable[[Case], None]) -> Callable[[Case], None]:
+    """Hands on the cases of these ids alone: a retry meets every collection error once more."""
+
+    def hand_on(case: Case) -> None:
+        if case.id in ids:
+            on(case)
+
+    return hand_on
 
 
 def _with_placeholders(spec: SuiteSpec, context: SuiteContext) -> Mapping[str, Endpoint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -16,16 +17,48 @@ Event = dict[str, Any]
 # The plugin cuts every text it writes; a longer line was not written by it.
 LONGEST_LINE = 16 * 1024 * 1024
 _BLOCK = 1024 * 1024
+_PREFIX = "loopctl-spool-"
 
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that only this user can read, gone afterwards: what is in it is not yet redacted."""
-    folder = Path(tempfile.mkdtemp(prefix="loopctl-spool-"))
+    """A folder that only this user can read, gone afterwards: what is in it is not yet redacted.
+
+    What a loopctl that was killed has left of its own is removed, too.
+    """
+    _sweep(Path(tempfile.gettempdir()))
+    folder, claim = _claimed()
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(claim)
+
+
+def _claimed() -> tuple[Path, int]:
+    """A new folder, and the open file whose lock says that it has an owner."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        # Where the file system knows no locks, nobody else can sweep either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(claim, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, claim
+        os.close(claim)  # swept by another loopctl before it was locked
+
+
+def _sweep(place: Path) -> None:
+    """Remove the folders whose owner has died: the kernel has taken its lock away."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(claim).st_uid == os.getuid():
+                    fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(claim)
 
 
 class SpoolReader:
@@ -34,6 +67,7 @@ class SpoolReader:
     def __init__(self, path: Path) -> None:
         """Make the file (0600), so that the test process only ever appends to it."""
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+        self.folder = path.parent
         self._file = path.open("rb", buffering=0)
         self._rest = b""
         self._skipping = False

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from loopctl import process_table
 from loopctl.platforms.host import process_tree, shim
 from loopctl.platforms.host.capture import StreamCapture
 from loopctl.platforms.host.guardian import Guardian
@@ -148,7 +149,7 @@ class ServiceProcess:
     async def _watch_ports(self) -> None:
         """Look where it listens, often at first, until the port it was told takes connections."""
         while not self.accepting:
-            found = listening_ports(process_tree.descendants(self.pid))
+            found = listening_ports(process_table.descendants(self.pid))
             if found != self.listening:
                 after = time.monotonic() - self._began
                 text = ", ".join(map(str, sorted(found))) or "no port any more"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from loopctl import process_table
 from loopctl.platforms.host import process_tree
 from loopctl.platforms.host.control import Document, Fields, ProtocolError
 from loopctl.platforms.host.deployment import Deployment, deploy
@@ -74,7 +75,7 @@ class Host:
     async def end(self) -> None:
         """End every service, and every process that came of one."""
         await asyncio.gather(*(self._end_service(each) for each in list(self._services)))
-        left = [pid for pid in process_tree.descendants(os.getpid()) if pid != os.getpid()]
+        left = [pid for pid in process_table.descendants(os.getpid()) if pid != os.getpid()]
         process_tree.kill_all(left)
 
     async def _hello(self, _args: Fields) -> Document:

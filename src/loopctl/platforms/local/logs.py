@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +32,8 @@ class LocalLogs:
         There is a gap where a log reached its bound, where the disk took no more, and where the
         host was killed before it could write the end.
         """
-        until = window.until or utc_now()
         state = captures.state_folder(self._host, stop)
-        readers = [_Reader(file, window, until) for file in _files(state, window)]
+        readers = [_Reader(file, window) for file in _files(state, window)]
         try:
             for entry in heapq.merge(*readers, key=lambda each: each.at):
                 stop.remaining(0)
@@ -44,6 +42,7 @@ class LocalLogs:
         except OSError as error:
             raise _unreadable(error, state) from None
         gaps = [gap for reader in readers if (gap := reader.gap(host)) is not None]
+        until = window.until or utc_now()
         return Coverage(complete=not gaps, until=until, gap="; ".join(gaps) or None)
 
     def follow(self, window: LogWindow, stop: Stop) -> Iterator[LogEntry]:
@@ -57,13 +56,12 @@ class LocalLogs:
             return
 
     def _news(self, window: LogWindow, offsets: dict[Path, int], stop: Stop) -> Iterator[LogEntry]:
-        until = window.until or datetime.max.replace(tzinfo=window.since.tzinfo)
         found: list[LogEntry] = []
         for file in _files(captures.state_folder(self._host, stop), window):
             try:
                 for line in captures.log_lines(file, window.service, offsets.get(file, 0)):
                     offsets[file] = line.behind
-                    if window.since <= line.entry.at <= until:
+                    if window.since <= line.entry.at and not window.is_over(line.entry.at):
                         found.append(line.entry)
             except OSError as error:
                 raise _unreadable(error, file) from None
@@ -76,19 +74,21 @@ class _Reader:
 
     file: Path
     window: LogWindow
-    until: datetime
     dropped: int = 0
     full: bool = False
     running_under: int | None = None
 
     def __iter__(self) -> Iterator[LogEntry]:
+        begun = False
         for line in captures.log_lines(self.file, self.window.service):
-            if line.entry.at > self.until:
+            if self.window.is_over(line.entry.at):
                 # What goes on after the window is complete within it, whatever came later.
                 self.running_under = None
                 return
             self._learn(line)
-            if line.entry.at >= self.window.since:
+            # Lines stand in the order in which they came, whatever the clock was set to meanwhile.
+            begun = begun or line.entry.at >= self.window.since
+            if begun:
                 self.dropped += line.dropped
                 yield line.entry
 

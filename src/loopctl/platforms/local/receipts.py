@@ -30,17 +30,18 @@ class LocalReceipts:
     def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
         """The requests in the window that carried one of the traces, or none, to this revision.
 
+        One that carried a trace counts whenever it came: a clock that was set hides none.
         A WebSocket counts once, by its handshake. What the front door answered itself, before it
         chose a revision, bears an empty one.
         """
         found: list[Receipt] = []
 
-        def take(entry: RequestEntry) -> None:
+        def take(entry: RequestEntry, inside: bool) -> None:
             met = entry.revision in (revision.name, "") and entry.event != "close"
-            if met and (entry.trace is None or entry.trace in traces):
+            if met and (inside if entry.trace is None else entry.trace in traces):
                 found.append(_receipt(entry))
 
-        coverage = self.requests(window, take, stop)
+        coverage = self._scan(window, take, stop)
         return Met(tuple(found), coverage)
 
     def requests(
@@ -50,22 +51,37 @@ class LocalReceipts:
 
         Raises `LogError` when the log cannot be read.
         """
-        until = window.until or utc_now()
+
+        def take(entry: RequestEntry, inside: bool) -> None:
+            if inside and _wanted(entry, window):
+                into(entry)
+
+        return self._scan(window, take, stop)
+
+    def _scan(
+        self, window: LogWindow, take: Callable[[RequestEntry, bool], None], stop: Stop
+    ) -> Coverage:
+        """Hand over every request, and whether it is inside the window."""
         state = captures.state_folder(self._host, stop)
         gaps = _Gaps()
+        begun = False
         try:
             for item in _items(state, window.service):
                 stop.remaining(0)
+                # Records stand in the order in which they came, whatever the clock was set to.
+                begun = begun or item.at >= window.since
+                inside = begun and not window.is_over(item.at)
                 if isinstance(item, Mark):
-                    gaps.see(item, inside=window.since <= item.at <= until)
-                elif window.since <= item.at <= until and _wanted(item, window):
-                    into(item)
+                    gaps.see(item, inside=inside)
+                else:
+                    take(item, inside)
             gaps.end(alive=captures.living_host(state) is not None)
         except OSError as error:
             raise LogError(
                 f"the request log cannot be read: {error.strerror}", where=str(state)
             ) from None
         found = "; ".join(dict.fromkeys(gaps.found))
+        until = window.until or utc_now()
         return Coverage(complete=not found, until=until, gap=found or None)
 
 

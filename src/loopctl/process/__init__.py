@@ -1,0 +1,23 @@
+"""Waiting, threads and child processes: the only room that starts either of the last two."""
+
+from loopctl.process.child import SIGNAL_LADDER, Child, OnBytes, capture
+from loopctl.process.identity import Exit, ProcessId, identify, is_alive, signal_name
+from loopctl.process.scope import TaskScope, in_parallel
+from loopctl.process.stop import FOREVER, Stop, utc_now
+
+__all__ = [
+    "FOREVER",
+    "SIGNAL_LADDER",
+    "Child",
+    "Exit",
+    "OnBytes",
+    "ProcessId",
+    "Stop",
+    "TaskScope",
+    "capture",
+    "identify",
+    "in_parallel",
+    "is_alive",
+    "signal_name",
+    "utc_now",
+]

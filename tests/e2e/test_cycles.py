@@ -1,0 +1,44 @@
+"""Round again: each cycle beside the one before it, and no failure made to look like a pass."""
+
+from __future__ import annotations
+
+import pytest
+from remedy_rig import ended, rule, run_rule, script, word_loop
+from rig import Project
+
+FAILS_ONCE = """
+def test_it_passes_the_second_time():
+    assert ask()
+    seen = os.path.exists("seen")
+    open("seen", "w").close()
+    assert seen
+"""
+
+
+@pytest.mark.parametrize("tolerated", [0, 1])
+def test_what_a_retry_turns_into_a_pass_is_flaky(project: Project, tolerated: int) -> None:
+    project.write(".gitignore", ".loopctl/\n__pycache__/\nseen\n")
+    keys = {"tolerance": {"flaky": tolerated}}
+    tests = FAILS_ONCE + "def test_it_answers():\n    assert ask()\n"
+    word_loop(project, rule("retry"), tests=tests, suite_keys=keys)
+    ran = project.run("web")
+    assert ran.stages()[0] == "deploy", "a retry takes the images that are there"
+    case = ran.case("::test_it_passes_the_second_time")
+    assert case["status"] == "flaky", str(ran)
+    assert "failed earlier in this run on the same image" in case["message"]
+    assert ran.suite("smoke")["flaky"] == 1
+    if tolerated:
+        assert ended(ran) == (0, "green", 2), str(ran)
+        assert "1 case tolerated that did not pass" in ran.line("VERDICT")
+    else:
+        assert ended(ran) == (1, "needs-human", 2), str(ran)
+        assert "1 flaky" in ran.line("FAILED")
+
+
+def test_what_passes_on_another_image_has_passed(project: Project) -> None:
+    project.write(".gitignore", ".loopctl/\n__pycache__/\nseen\n")
+    script(project, "echo better > web/word.txt\n")
+    word_loop(project, run_rule(), tests=FAILS_ONCE)
+    ran = project.run("web")
+    assert ended(ran) == (0, "green", 2), str(ran)
+    assert ran.case("::test_it_passes_the_second_time")["status"] == "passed"

@@ -1,0 +1,89 @@
+"""The host of an environment is SIGKILLed: with the run, before it is gone on with, or under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kill_rig import (
+    AT_ONCE,
+    End,
+    Site,
+    drive,
+    host_pid,
+    is_running,
+    numbers,
+    processes_of,
+    services_up,
+)
+from rig import Project, met_by_users, opened, until
+from services import tiny_loop
+
+NOT_DEPLOYED = ("entered preflight", "entered build", "entered deploy", "intent deploy web")
+DEPLOYED = (
+    "result deploy web",
+    "entered health",
+    "entered verify",
+    "cases smoke",
+    "entered promote",
+    "result route web",
+    "entered confirm",
+    "finished confirm",
+)
+
+
+def serving_already(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    first = project.run("web")
+    assert first.code == 0, str(first)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with opened(tmp_path_factory.mktemp("green")) as project:
+        yield Site(project, "web", serving_already)
+
+
+@pytest.mark.parametrize("at", [*NOT_DEPLOYED, *DEPLOYED])
+def test_a_run_killed_with_its_host_ends_green_all_the_same(site: Site, at: str) -> None:
+    before, host = numbers(site.project), host_pid(site.project)
+    folder = site.killed(at, host=True)
+    until(lambda: not is_running(host))
+    ran = site.resumed(folder)
+    assert End.of(ran) == site.undisturbed, str(ran)
+    # What the dead host had is gone for certain: that alone is deployed again.
+    made = numbers(site.project)["web"] - before["web"]
+    assert made == (1 if at in NOT_DEPLOYED else 2)
+    assert host_pid(site.project) != host
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+    until(lambda: set(services_up(site.project)) == {ran.service("web")["revision"]})
+    assert processes_of(folder.name) == []
+
+
+UNDER = {
+    "entered health": (5, "health"),
+    "entered verify": (5, "verify"),
+    "entered promote": (3, "promote"),
+    "entered confirm": (3, "confirm"),
+}
+
+
+@pytest.mark.parametrize("at", UNDER)
+def test_a_host_that_is_killed_under_a_run_is_told_and_the_next_run_works(
+    site: Site, at: str
+) -> None:
+    code, stage = UNDER[at]
+    ran = drive(site.project, loop="web", at=at, spare=True)
+    assert ran.code == code, str(ran)
+    shown = site.project.loopctl("show", ran.run.name).out
+    assert "no revision serves, DEAD (it was taken down, or its host has ended)" in shown
+    assert "its host" in next(s["detail"] for s in ran.cycle["stages"] if s["name"] == stage)
+    assert processes_of(ran.run.name) == []
+    until(lambda: not services_up(site.project))
+    again = site.project.run("web")
+    assert again.code == 0, str(again)
+
+
+def test_a_host_that_is_killed_before_the_deployment_is_followed_by_another(site: Site) -> None:
+    ran = drive(site.project, loop="web", at="entered deploy", spare=True)
+    assert End.of(ran) == site.undisturbed, str(ran)

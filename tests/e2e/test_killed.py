@@ -1,0 +1,266 @@
+"""A run that is SIGKILLed at any event and gone on with ends as one that nobody has disturbed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Collection, Iterator, Sequence
+
+import pytest
+from kill_driver import label
+from kill_rig import AT_ONCE, End, Site, drive, journal, numbers, of_kind
+from rig import Project, met_by_users, opened
+from services import ASKS, suite, tiny_loop, tiny_service
+
+FAILS = ASKS + "def test_it_is_something_else():\n    assert ask() == 'something else'\n"
+
+BEFORE_TESTS = (
+    "entered preflight",
+    "finished preflight",
+    "entered build",
+    "intent build web",
+    "result build web",
+    "finished build",
+    "entered deploy",
+    "intent deploy web",
+    "result deploy web",
+    "finished deploy",
+    "entered health",
+)
+TESTS = (
+    "finished health",
+    "entered verify",
+    "intent suite smoke",
+    "cases smoke",
+    "result suite smoke",
+    "finished verify",
+)
+GREEN = (
+    *BEFORE_TESTS,
+    *TESTS,
+    "entered promote",
+    "intent route web",
+    "result route web",
+    "finished promote",
+    "entered confirm",
+    "finished confirm",
+)
+PUT_BACK = (
+    "entered collect",
+    "finished collect",
+    "entered settle",
+    "intent discard web",
+    "result discard web",
+    "finished settle",
+    "entered diagnose",
+    "finished diagnose",
+    "entered remediate",
+    "finished remediate",
+)
+RED = (*BEFORE_TESTS, *TESTS, *PUT_BACK)
+OTHERS = (
+    "run.started",
+    "source.read web",
+    "build.step web",
+    "image.built web",
+    "content.proven web",
+    "suite.collected smoke",
+    "service.observed before web",
+    "revision.deployed web",
+    "service.observed deployed web",
+    "health.judged web",
+    "suite.started smoke",
+    "suite.finished smoke",
+    "chain.checked web",
+    "traffic.routed web",
+    "logs.kept web",
+    "service.observed end web",
+)
+UNHEALTHY = (*BEFORE_TESTS, "finished health", *PUT_BACK)
+WAVES = (
+    *GREEN[: GREEN.index("entered deploy")],
+    "intent build store",
+    "result build store",
+    "entered deploy",
+    "intent deploy store",
+    "result deploy store",
+    "finished deploy",
+    "entered health",
+    "finished health",
+    "entered deploy 1",
+    "intent deploy web 1",
+    "result deploy web 1",
+    "finished deploy 1",
+    "entered health 1",
+    "finished health 1",
+    *GREEN[GREEN.index("entered verify") :],
+    "intent route store",
+    "result route store",
+)
+
+
+def but_slow(events: Sequence[str], quick: Collection[str]) -> list[object]:
+    """Every event as a parameter; all but those that are most worth their time are slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(at, id=at, marks=() if at in quick else slow) for at in events]
+
+
+def serving_already(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    first = project.run("web")
+    assert first.code == 0, str(first)
+
+
+def failing_suite(project: Project) -> None:
+    serving_already(project)
+    tiny_loop(project, FAILS, service=AT_ONCE)
+
+
+def two_waves(project: Project) -> None:
+    services = {name: {**tiny_service(project, name), **AT_ONCE} for name in ("store", "web")}
+    services["web"]["needs"] = ["store"]
+    services["web"]["run"]["env"] = {"STORE_URL": "${services.store.url}"}
+    project.loop("two", services=services, suites=[suite(project)])
+    project.commit()
+    first = project.run("two")
+    assert first.code == 0, str(first)
+
+
+def dying_candidate(project: Project) -> None:
+    serving_already(project)
+    tiny_loop(project, prelude="sys.exit(4)\n", service=AT_ONCE)
+
+
+@pytest.fixture(scope="module")
+def green(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with opened(tmp_path_factory.mktemp("green")) as project:
+        yield Site(project, "web", serving_already)
+
+
+@pytest.fixture(scope="module")
+def red(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with opened(tmp_path_factory.mktemp("red")) as project:
+        yield Site(project, "web", failing_suite)
+
+
+@pytest.fixture(scope="module")
+def unhealthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with opened(tmp_path_factory.mktemp("unhealthy")) as project:
+        yield Site(project, "web", dying_candidate)
+
+
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with opened(tmp_path_factory.mktemp("waves")) as project:
+        yield Site(project, "two", two_waves)
+
+
+def test_these_are_all_the_events_of_a_green_run(green: Site) -> None:
+    assert green.undisturbed.code == 0, green.told
+    assert green.undisturbed.cases
+    assert green.labels == list(GREEN)
+
+
+@pytest.mark.parametrize("at", GREEN)
+def test_a_green_run_ends_as_if_it_had_never_been_killed(green: Site, at: str) -> None:
+    before = numbers(green.project)
+    ran = green.goes_on_as_if_nothing_had_been(green.killed(at), before)
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", OTHERS)
+def test_no_other_event_is_a_worse_moment(green: Site, at: str) -> None:
+    before = numbers(green.project)
+    green.goes_on_as_if_nothing_had_been(green.killed(at), before)
+
+
+TWICE = (
+    ("entered build", "result build web"),
+    ("intent deploy web", "entered health"),
+    ("result deploy web", "run.resumed deploy"),
+    ("cases smoke", "cases smoke"),
+    ("intent route web", "intent route web"),
+    ("finished confirm", "entered confirm"),
+)
+
+
+@pytest.mark.parametrize(("first", "second"), TWICE, ids=[" then ".join(each) for each in TWICE])
+def test_a_run_may_be_killed_again_and_again(green: Site, first: str, second: str) -> None:
+    before = numbers(green.project)
+    folder = green.killed(first)
+    again = drive(green.project, folder=str(folder), at=second)
+    assert again.code == -signal.SIGKILL, str(again)
+    assert label(journal(folder)[-1]) == second
+    ran = green.goes_on_as_if_nothing_had_been(folder, before)
+    assert len(of_kind(folder, "run.resumed")) == 2
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+
+
+@pytest.mark.parametrize("at", ["intent deploy web", "cases smoke", "result route web"])
+def test_half_a_last_line_is_cut_off(green: Site, at: str) -> None:
+    before = numbers(green.project)
+    folder = green.killed(at)
+    whole = (folder / "journal.jsonl").read_bytes()
+    (folder / "journal.jsonl").write_bytes(whole + whole.splitlines()[-1][:40])
+    green.goes_on_as_if_nothing_had_been(folder, before)
+    assert (folder / "journal.jsonl").read_bytes().startswith(whole)
+
+
+def test_a_run_killed_once_it_has_ended_is_not_lost(green: Site) -> None:
+    killed = drive(green.project, loop="web", at="run.ended")
+    assert killed.code == -signal.SIGKILL
+    assert state_of(green.project, killed.run.name) == "interrupted", "it has no reports yet"
+    ended = green.resumed(killed.run)
+    assert End.of(ended) == green.undisturbed
+    assert state_of(green.project, killed.run.name) == "ended"
+    assert of_kind(killed.run, "run.resumed") == [], "only its reports were missing"
+    again = green.resumed(killed.run)
+    assert again.code == 2, str(again)
+    assert "has ended green" in again.err
+
+
+def state_of(project: Project, run: str) -> str:
+    runs = project.loopctl("runs", "--json").document()["runs"]
+    return str(next(each for each in runs if each["run_id"] == run)["state"])
+
+
+def test_these_are_all_the_events_of_a_red_run(red: Site) -> None:
+    assert red.undisturbed.code == 1, red.told
+    assert red.labels == list(RED)
+
+
+@pytest.mark.parametrize("at", but_slow(RED, PUT_BACK))
+def test_a_red_run_ends_as_if_it_had_never_been_killed(red: Site, at: str) -> None:
+    before = numbers(red.project)
+    serving = red.project.serving("web")
+    ran = red.goes_on_as_if_nothing_had_been(red.killed(at), before)
+    assert red.project.serving("web") == serving, "users keep what they had"
+    assert ran.cases()
+
+
+def test_these_are_all_the_events_of_an_unhealthy_run(unhealthy: Site) -> None:
+    assert unhealthy.undisturbed.code == 5, unhealthy.told
+    assert unhealthy.labels == list(UNHEALTHY)
+
+
+@pytest.mark.parametrize("at", but_slow(UNHEALTHY, ("entered health", "entered settle")))
+def test_an_unhealthy_run_ends_as_if_it_had_never_been_killed(unhealthy: Site, at: str) -> None:
+    before = numbers(unhealthy.project)
+    serving = unhealthy.project.serving("web")
+    unhealthy.goes_on_as_if_nothing_had_been(unhealthy.killed(at), before)
+    assert unhealthy.project.serving("web") == serving, "users keep what they had"
+
+
+def test_these_are_all_the_events_of_a_run_in_two_waves(waves: Site) -> None:
+    assert waves.undisturbed.code == 0, waves.told
+    assert sorted(waves.labels) == sorted(WAVES), "two builds go side by side"
+
+
+QUICK_WAVES = ("finished health", "intent deploy web 1", "result route store")
+
+
+@pytest.mark.parametrize("at", but_slow(WAVES, QUICK_WAVES))
+def test_a_run_in_two_waves_ends_as_if_it_had_never_been_killed(waves: Site, at: str) -> None:
+    before = numbers(waves.project)
+    ran = waves.goes_on_as_if_nothing_had_been(waves.killed(at), before)
+    assert [left["changed_by_run"] for left in ran.result["left"]] == [True, True]

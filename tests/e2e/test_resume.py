@@ -1,0 +1,132 @@
+"""What a run may be gone on with: what it began with, where nobody else has been meanwhile."""
+
+from __future__ import annotations
+
+import signal
+
+from kill_rig import (
+    AT_ONCE,
+    PATIENT,
+    WAITS,
+    journal,
+    killed_at,
+    let_go,
+    numbers,
+    of_kind,
+    resumed,
+    waiting,
+)
+from rig import Project, met_by_users
+from services import ASKS, suite, tiny_loop, tiny_service
+
+
+def test_what_a_stranger_has_promoted_since_is_left_alone(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    assert project.run("web").code == 0
+    folder = killed_at(project, "web", "entered promote")
+    stranger = project.run("web")
+    assert stranger.code == 0, str(stranger)
+    made = numbers(project)
+    serving = project.serving("web")
+
+    ran = resumed(project, folder)
+    assert ran.code == 3, str(ran)
+    assert ran.result["stop_reason"] == "environment-moved"
+    assert "traffic was" in ran.line("FAILED")
+    assert numbers(project) == made
+    assert project.serving("web") == serving
+    assert met_by_users(stranger.stable_url) == stranger.service("web")["revision"]
+    effects = [line["data"]["effect"] for line in of_kind(folder, "intent")]
+    assert effects == ["build", "deploy", "suite"], "none after it was gone on with"
+
+
+def test_a_stranger_is_seen_also_where_the_run_had_only_to_put_back(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    assert project.run("web").code == 0
+    tiny_loop(project, "def test_it():\n    assert ask() == ''\n", service=AT_ONCE)
+    folder = killed_at(project, "web", "entered settle")
+    tiny_loop(project, name="other", service=AT_ONCE)
+    stranger = project.run("other")
+    assert stranger.code == 0, str(stranger)
+    tiny_loop(project, "def test_it():\n    assert ask() == ''\n", service=AT_ONCE)
+
+    ran = resumed(project, folder)
+    assert ran.code == 3, str(ran)
+    assert ran.result["stop_reason"] == "environment-moved"
+    assert met_by_users(stranger.stable_url) == stranger.service("web")["revision"]
+
+
+def test_a_loop_file_that_was_changed_is_named_and_nothing_is_done(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    folder = killed_at(project, "web", "entered verify")
+    before = (folder / "journal.jsonl").read_bytes()
+    file = project.root / "loops" / "web.yaml"
+    file.write_text(file.read_text() + "description: another\n")
+    ran = resumed(project, folder)
+    assert ran.code == 2, str(ran)
+    assert "loops/web.yaml: was changed since the run began" in ran.err
+    assert "loopctl run web --env local" in ran.err
+    assert (folder / "journal.jsonl").read_bytes() == before
+
+
+def test_a_variable_that_was_changed_is_told_without_its_value(project: Project) -> None:
+    service = {**tiny_service(project), **AT_ONCE}
+    service["run"]["env"] = {"GREETING": "${GREETING:-hello}"}
+    project.loop("web", services={"web": service}, suites=[suite(project, ASKS)])
+    project.commit()
+    folder = killed_at(project, "web", "entered verify")
+    before = (folder / "journal.jsonl").read_bytes()
+    ran = project.loopctl("resume", folder.name, env={"GREETING": "good-bye"})
+    assert ran.code == 2, str(ran)
+    assert "variables that the loop file uses have other values" in ran.err
+    assert "good-bye" not in ran.err
+    assert (folder / "journal.jsonl").read_bytes() == before
+    assert resumed(project, folder).code == 0, "with the variables as they were"
+
+
+def test_the_journal_of_another_run_is_refused(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    mine, other = (killed_at(project, "web", "entered build") for _ in range(2))
+    (mine / "journal.jsonl").write_bytes((other / "journal.jsonl").read_bytes())
+    ran = resumed(project, mine)
+    assert ran.code == 2, str(ran)
+    assert f"its journal is that of run {other.name}" in ran.err
+    assert len(journal(mine)) == len(journal(other))
+
+
+def test_a_run_that_has_ended_is_refused_with_what_to_do_instead(project: Project) -> None:
+    tiny_loop(project, "def test_it():\n    assert ask() == ''\n", service=AT_ONCE)
+    red = project.run("web")
+    assert red.code == 1, str(red)
+    again = resumed(project, red.run)
+    assert again.code == 2, str(again)
+    assert "the run has ended red" in again.err
+    assert "loopctl run web --env local" in again.err
+
+
+def test_a_run_that_goes_on_elsewhere_is_refused_and_its_process_named(project: Project) -> None:
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    going = waiting(project)
+    refused = resumed(project, going.folder())
+    let_go(project)
+    assert refused.code == 6, str(refused)
+    assert f"process {going.process.pid}" in refused.err, str(refused)
+    ended = going.end()
+    assert ended.code == 0, str(ended)
+    assert of_kind(ended.run, "run.resumed") == []
+
+
+def test_an_interrupted_run_begins_a_new_cycle(project: Project) -> None:
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    going = waiting(project)
+    going.signal(signal.SIGINT)
+    stopped = going.end()
+    assert stopped.code == 130, str(stopped)
+    let_go(project)
+
+    ran = resumed(project, stopped.run)
+    assert ran.code == 0, str(ran)
+    assert [cycle["number"] for cycle in ran.result["cycles"]] == [1, 2]
+    assert ran.result["cycles"][0]["stages"][-1]["name"] == "settle"
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+    assert [line["data"]["after"] for line in of_kind(ran.run, "run.resumed")] == ["interrupted"]

@@ -1,0 +1,170 @@
+"""A remedy may mend the services' sources, and nothing that decides about green."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from loopfile_project import MINIMAL, plan_of, project
+
+from loopctl.stages.path_glob import covers
+from loopctl.stages.remedy_guard import Guard, always_read, forbidden, guard_of
+
+LOOP = """\
+version: 1
+name: demo
+services:
+  chat:
+    source: ../app
+    run: {command: [python, app.py]}
+suites:
+  - id: smoke
+    run: tests/e2e/test_smoke.py::test_one -m p1 --cov chat -c conf/strict.ini
+    cwd: ../app
+    python: .venv/bin/python
+signatures: [known.yaml]
+"""
+
+
+def guard(folder: Path, text: str = LOOP) -> Guard:
+    (folder / "loops").mkdir(exist_ok=True)
+    (folder / "loops" / "known.yaml").touch()
+    return guard_of(plan_of(project(folder, text)))
+
+
+@pytest.mark.parametrize(
+    "path", ["app/app.py", "app/chat/answers.py", "app/Dockerfile", "app/requirements.txt"]
+)
+def test_a_services_source_may_be_mended(tmp_path: Path, path: str) -> None:
+    assert forbidden([path], guard(tmp_path)) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "loops/demo.yaml",
+        "loops/known.yaml",
+        "README.md",
+        ".gitignore",
+        "application/app.py",
+        "app/tests/e2e/test_smoke.py",
+        "app/tests/e2e/client.py",
+        "app/tests/client.py",
+        "app/chat/test_units.py",
+        "app/chat/units_test.py",
+        "app/chat/tests/factories.py",
+        "app/conftest.py",
+        "app/chat/conftest.py",
+        "conftest.py",
+        "app/pytest.ini",
+        "app/.pytest.ini",
+        "app/pyproject.toml",
+        "app/tests/setup.cfg",
+        "tox.ini",
+        "app/.coveragerc",
+        "app/conf/strict.ini",
+        "app/sitecustomize.py",
+        "app/chat/usercustomize.py",
+        "app/x.pth",
+        "app/chat.egg-info/entry_points.txt",
+        "app/.venv/bin/python",
+        "../elsewhere/app.py",
+    ],
+)
+def test_what_decides_about_green_may_not_be_changed(tmp_path: Path, path: str) -> None:
+    assert forbidden(["app/app.py", path], guard(tmp_path)) == (path,)
+
+
+def test_settings_that_no_suite_is_below_are_the_services_own(tmp_path: Path) -> None:
+    assert forbidden(["app/chat/pyproject.toml"], guard(tmp_path)) == ()
+
+
+def test_the_value_of_an_option_is_no_test(tmp_path: Path) -> None:
+    assert forbidden(["app/chat/a.py", "app/p1/b.py"], guard(tmp_path)) == ()
+
+
+@pytest.mark.parametrize("run", [".", "-m p1", "-v ./"])
+def test_a_suite_in_the_source_itself_guards_its_tests_and_not_the_source(
+    tmp_path: Path, run: str
+) -> None:
+    text = LOOP.replace("tests/e2e/test_smoke.py::test_one -m p1 --cov chat", f'"{run}" #')
+    judged = guard(tmp_path, text)
+    assert forbidden(["app/app.py", "app/chat/answers.py"], judged) == ()
+    wrong = ("app/test_a.py", "app/tests/client.py")
+    assert forbidden(wrong, judged) == wrong
+
+
+def test_a_suite_with_a_folder_of_its_own_guards_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "checks").mkdir()
+    text = MINIMAL.replace("../app", "..").replace("run: tests", "run: -v\n    cwd: ../checks")
+    assert forbidden(["checks/client.py"], guard(tmp_path, text)) == ("checks/client.py",)
+    assert forbidden(["app/app.py"], guard(tmp_path, text)) == ()
+
+
+def test_a_project_below_a_folder_called_tests_has_sources_all_the_same() -> None:
+    judged = Guard(("tests/demo/app",), (), ("tests/demo/app/smoke",), ("tests/demo/app",), ())
+    assert forbidden(["tests/demo/app/app.py"], judged) == ()
+    assert forbidden(["tests/demo/app/smoke/x.py"], judged) == ("tests/demo/app/smoke/x.py",)
+
+
+def test_what_may_be_edited_is_named_from_its_own_file_and_wins(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    globs = "['../docs/**', ../app/tests/e2e, ./*.yaml, '../app/conftest.py']"
+    judged = guard(tmp_path, LOOP + f"remediate: {{may_edit: {globs}}}\n")
+    assert judged.may_edit == ("docs/**", "app/tests/e2e", "loops/*.yaml", "app/conftest.py")
+    allowed = ["docs/a/b.md", "app/tests/e2e/test_smoke.py", "loops/demo.yaml", "app/conftest.py"]
+    assert forbidden(allowed, judged) == ()
+    assert forbidden(["app/tests/client.py"], judged) == ("app/tests/client.py",)
+
+
+def test_a_path_reached_through_a_link_counts_by_both_its_names(tmp_path: Path) -> None:
+    (tmp_path / "real" / "tests").mkdir(parents=True)
+    (tmp_path / "real" / "app.py").touch()
+    (tmp_path / "linked").symlink_to("real")
+    text = MINIMAL.replace("../app", "../linked").replace(
+        "run: tests", "run: checks\n    cwd: ../linked"
+    )
+    judged = guard(tmp_path, text)
+    assert forbidden(["real/app.py"], judged) == ()
+    assert forbidden(["real/checks/a.py"], judged) == ("real/checks/a.py",)
+
+
+def test_a_changed_link_counts_as_itself(tmp_path: Path) -> None:
+    assert forbidden(["app/tests"], guard(tmp_path)) == ("app/tests",)
+
+
+def test_what_git_ignores_is_compared_where_it_decides(tmp_path: Path) -> None:
+    read = {str(path.relative_to(tmp_path)) for path in always_read(guard(tmp_path), tmp_path)}
+    assert {"loops/demo.yaml", "loops/known.yaml", "app/tests", "app/conftest.py"} <= read
+    assert {"pytest.ini", "app/pytest.ini", "app/tests/pytest.ini", "app/sitecustomize.py"} <= read
+    assert not {"app", ".", ""} & read
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "expected"),
+    [
+        ("docs/*.md", "docs/a.md", True),
+        ("docs/*.md", "docs/a/b.md", False),
+        ("docs/**", "docs/a/b.md", True),
+        ("docs/**/b.md", "docs/b.md", True),
+        ("**/b.md", "docs/a/b.md", True),
+        ("**/a/**/c", "x/a/y/a/c", True),
+        ("docs", "docs/a/b.md", True),
+        ("docs/", "docs/a.md", True),
+        ("docs", "docs2/a.md", False),
+        ("*", "docs/a.md", False),
+        ("*", "a.md", True),
+        ("[ab].md", "b.md", True),
+        ("?.md", "bc.md", False),
+        ("", "a", False),
+        (".", "a", False),
+        ("A.md", "a.md", False),
+        ("**", "any/thing", True),
+    ],
+)
+def test_a_glob_names_what_it_says(glob: str, path: str, expected: bool) -> None:
+    assert covers(glob, path) is expected
+
+
+def test_a_glob_of_many_stars_takes_no_time() -> None:
+    assert not covers("/".join(["**", "*a*"] * 40), "/".join(["aaaaaaaaaaaaaaaaaaaa"] * 60 + ["b"]))
