@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -101,5 +102,16 @@ def project(loop: str) -> Iterator[Project]:
         try:
             yield made
         finally:
-            if list(made.runtime.rglob("host.sock")):
-                made.loopctl("down")
+            _end(made)
+
+
+def _end(made: Project) -> None:
+    """Stop the services; where loopctl cannot, its host is ended, and they end with it."""
+    if not list(made.runtime.rglob("host.sock")):
+        return
+    host = made.host()
+    try:
+        made.loopctl("down")
+    except RuntimeError:
+        os.kill(host, signal.SIGTERM)
+        raise

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remedy_rig import as_it_was, green_before
 from rig import Project, Ran, opened
+from word_loop import as_it_was, green_before
 
 
 @pytest.fixture

@@ -29,12 +29,14 @@ KINDS = {
 
 
 def label(document: Mapping[str, Any]) -> str:
-    """A line of the journal in words: `intent deploy web`, `entered health 1`, `cases smoke`.
+    """A line of the journal in words: `intent deploy web`, `result promote web`, `entered health 1`.
 
     The number is the wave, where there is more than the first.
     """
     kind, data = document["kind"], document["data"]
     what = next((data[key] for key in ("stage", "effect", "when") if key in data), "")
+    if what == "route":
+        what = str(data["key"]).rpartition("/")[2]
     whose = document.get("service") or document.get("suite") or ""
     wave = document.get("wave") or ""
     return " ".join(str(word) for word in (KINDS.get(kind, kind), what, whose, wave) if word)

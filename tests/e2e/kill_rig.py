@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -164,6 +165,16 @@ def processes_of(run: str) -> list[int]:
     return [pid for pid in pids() if f"LOOPCTL_RUN_ID={run}" in environment(pid)]
 
 
+def working_in(folder: Path) -> list[int]:
+    """The processes whose working directory is that folder, or was."""
+    found = []
+    for pid in pids():
+        with contextlib.suppress(OSError):
+            if str(Path(f"/proc/{pid}/cwd").readlink()).startswith(str(folder)):
+                found.append(pid)
+    return found
+
+
 def services_up(project: Project) -> Counter[str]:
     """The processes of services, by revision."""
     found: Counter[str] = Counter()
@@ -251,9 +262,9 @@ class Site:
             until(lambda: not names & set(services_up(self.project)))
 
 
-def waiting(project: Project, loop: str = "web") -> Going:
+def waiting(project: Project, loop: str = "web", *options: str) -> Going:
     """A run of a loop with the suite `WAITS` that has come to it."""
-    going = project.start("run", loop, "-q")
+    going = project.start("run", loop, "-q", *options)
     going.folder()
     until((project.root / "waiting").exists)
     return going

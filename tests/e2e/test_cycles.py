@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from remedy_rig import ended, rule, run_rule, script, word_loop
 from rig import Project
+from word_loop import ended, rule, run_rule, script, word_loop, worklog
 
 FAILS_ONCE = """
 def test_it_passes_the_second_time():
@@ -42,3 +42,32 @@ def test_what_passes_on_another_image_has_passed(project: Project) -> None:
     ran = project.run("web")
     assert ended(ran) == (0, "green", 2), str(ran)
     assert ran.case("::test_it_passes_the_second_time")["status"] == "passed"
+
+
+THREE = """
+def test_one():
+    assert 'good' in ask('/through')
+
+def test_two():
+    assert 'left' in ask('/through')
+
+def test_three():
+    assert 'right' in ask('/through')
+"""
+
+
+def test_each_cycle_is_compared_with_the_one_before_it(project: Project) -> None:
+    script(project, "echo good > web/word.txt\n")
+    word_loop(project, run_rule(), tests=THREE, word="bad left")
+    ran = project.run("web")
+    assert ended(ran) == (1, "needs-human", 2), str(ran)
+    case = "smoke::tests/test_smoke.py::test_"
+    assert ran.result["changes"] == {
+        "fixed": [f"{case}one"],
+        "new": [f"{case}two"],
+        "persisting": [f"{case}three"],
+    }
+    told = worklog(ran)
+    assert "Compared with cycle 1: 1 fixed, 1 new, 1 persisting." in told
+    for word, name in (("fixed", "one"), ("new", "two"), ("persisting", "three")):
+        assert f"- {word}: `{case}{name}`" in told

@@ -12,8 +12,10 @@ from kill_rig import (
     drive,
     host_pid,
     is_running,
+    killed_at,
     numbers,
     processes_of,
+    resumed,
     services_up,
 )
 from rig import Project, met_by_users, opened, until
@@ -26,7 +28,7 @@ DEPLOYED = (
     "entered verify",
     "cases smoke",
     "entered promote",
-    "result route web",
+    "result promote web",
     "entered confirm",
     "finished confirm",
 )
@@ -87,3 +89,18 @@ def test_a_host_that_is_killed_under_a_run_is_told_and_the_next_run_works(
 def test_a_host_that_is_killed_before_the_deployment_is_followed_by_another(site: Site) -> None:
     ran = drive(site.project, loop="web", at="entered deploy", spare=True)
     assert End.of(ran) == site.undisturbed, str(ran)
+
+
+def test_what_a_dead_host_had_cannot_be_put_back_and_that_is_told(project: Project) -> None:
+    serving_already(project)
+    tiny_loop(project, "def test_it():\n    assert ask() == ''\n", service=AT_ONCE)
+    folder = killed_at(project, "web", "entered settle", host=True)
+    until(lambda: not services_up(project))
+    ran = resumed(project, folder)
+    assert ran.code == 5, str(ran)
+    assert ran.result["stop_reason"] == "restore-failed"
+    assert ran.first_line.startswith("MEND: ")
+    assert "no revision serves" in ran.line("USERS")
+    assert "its host has ended" in ran.line("USERS")
+    tiny_loop(project, service=AT_ONCE)
+    assert project.run("web").code == 0

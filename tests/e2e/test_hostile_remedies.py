@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remedy_rig import (
+from rig import CONTROL, Project, Ran, until
+from word_loop import (
     REPAIRS,
     ended,
     green_before,
@@ -21,7 +22,6 @@ from remedy_rig import (
     word_loop,
     worklog,
 )
-from rig import CONTROL, Project, Ran, until
 
 
 def told(ran: Ran) -> None:
@@ -36,8 +36,8 @@ def told(ran: Ran) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("sleep 600\n", id="sleeps"),
-        pytest.param("kill -STOP $$\n", id="stops itself"),
+        pytest.param("sleep 600\n", id="sleeps", marks=pytest.mark.slow),
+        pytest.param("kill -STOP $$\n", id="stops itself", marks=pytest.mark.slow),
         pytest.param("trap '' TERM INT HUP\nwhile :; do sleep 1; done\n", id="ignores signals"),
     ],
 )
@@ -74,7 +74,13 @@ def is_gone(pid_file: Path) -> bool:
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
-@pytest.mark.parametrize("kept", ["", " >/dev/null 2>&1 </dev/null"], ids=["pipes", "quiet"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param("", id="pipes"),
+        pytest.param(" >/dev/null 2>&1 </dev/null", id="quiet", marks=pytest.mark.slow),
+    ],
+)
 def test_a_daemon_of_a_remedy_does_not_outlive_it(
     served: tuple[Project, Ran], pid_file: Path, kept: str
 ) -> None:
@@ -120,6 +126,7 @@ def test_a_remedy_that_deletes_git_is_refused(served: tuple[Project, Ran]) -> No
     told(ran)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_breaks_git_is_refused(served: tuple[Project, Ran]) -> None:
     project, before = served
     script(project, f"{REPAIRS}echo nothing > .git/HEAD\n")
@@ -181,6 +188,7 @@ def test_a_remedy_that_prints_a_secret_prints_stars(project: Project) -> None:
     assert secret not in ran.out + ran.err
 
 
+@pytest.mark.slow
 def test_a_remedy_that_opens_every_folder_leaves_the_reports_private(
     served: tuple[Project, Ran],
 ) -> None:
@@ -196,6 +204,7 @@ def test_a_remedy_that_opens_every_folder_leaves_the_reports_private(
     told(ran)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_makes_a_test_executable_has_changed_it(
     served: tuple[Project, Ran],
 ) -> None:
@@ -208,6 +217,7 @@ def test_a_remedy_that_makes_a_test_executable_has_changed_it(
     still_served(ran, before)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_fills_the_disk_is_told(project: Project, small_disk: Path) -> None:
     before = green_before(project)
     script(project, f"cat /dev/zero > {small_disk}/filler\n{REPAIRS}")

@@ -7,8 +7,25 @@ from collections.abc import Collection, Iterator, Sequence
 
 import pytest
 from kill_driver import label
-from kill_rig import AT_ONCE, End, Site, drive, journal, numbers, of_kind
-from rig import Project, met_by_users, opened
+from kill_rig import (
+    AT_ONCE,
+    PATIENT,
+    WAITS,
+    End,
+    Site,
+    drive,
+    journal,
+    killed_at,
+    labels,
+    let_go,
+    numbers,
+    of_kind,
+    processes_of,
+    resumed,
+    waiting,
+    working_in,
+)
+from rig import Project, met_by_users, opened, until
 from services import ASKS, suite, tiny_loop, tiny_service
 
 FAILS = ASKS + "def test_it_is_something_else():\n    assert ask() == 'something else'\n"
@@ -38,8 +55,8 @@ GREEN = (
     *BEFORE_TESTS,
     *TESTS,
     "entered promote",
-    "intent route web",
-    "result route web",
+    "intent promote web",
+    "result promote web",
     "finished promote",
     "entered confirm",
     "finished confirm",
@@ -93,8 +110,8 @@ WAVES = (
     "entered health 1",
     "finished health 1",
     *GREEN[GREEN.index("entered verify") :],
-    "intent route store",
-    "result route store",
+    "intent promote store",
+    "result promote store",
 )
 
 
@@ -125,6 +142,15 @@ def two_waves(project: Project) -> None:
     assert first.code == 0, str(first)
 
 
+def failing_in_traffic(project: Project) -> None:
+    """What was promoted fails at its public address, and has to be taken out of the traffic."""
+    serving_already(project)
+    later = suite(project, FAILS, "later", phase="confirm")
+    service = {**tiny_service(project), **AT_ONCE}
+    project.loop("web", services={"web": service}, suites=[suite(project), later])
+    project.commit()
+
+
 def dying_candidate(project: Project) -> None:
     serving_already(project)
     tiny_loop(project, prelude="sys.exit(4)\n", service=AT_ONCE)
@@ -140,6 +166,12 @@ def green(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def red(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with opened(tmp_path_factory.mktemp("red")) as project:
         yield Site(project, "web", failing_suite)
+
+
+@pytest.fixture(scope="module")
+def taken_back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with opened(tmp_path_factory.mktemp("taken-back")) as project:
+        yield Site(project, "web", failing_in_traffic)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +211,7 @@ TWICE = (
     ("intent deploy web", "entered health"),
     ("result deploy web", "run.resumed deploy"),
     ("cases smoke", "cases smoke"),
-    ("intent route web", "intent route web"),
+    ("intent promote web", "intent promote web"),
     ("finished confirm", "entered confirm"),
 )
 
@@ -196,7 +228,7 @@ def test_a_run_may_be_killed_again_and_again(green: Site, first: str, second: st
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
-@pytest.mark.parametrize("at", ["intent deploy web", "cases smoke", "result route web"])
+@pytest.mark.parametrize("at", ["intent deploy web", "cases smoke", "result promote web"])
 def test_half_a_last_line_is_cut_off(green: Site, at: str) -> None:
     before = numbers(green.project)
     folder = green.killed(at)
@@ -204,6 +236,57 @@ def test_half_a_last_line_is_cut_off(green: Site, at: str) -> None:
     (folder / "journal.jsonl").write_bytes(whole + whole.splitlines()[-1][:40])
     green.goes_on_as_if_nothing_had_been(folder, before)
     assert (folder / "journal.jsonl").read_bytes().startswith(whole)
+
+
+def test_a_deployment_that_goes_on_without_its_run_is_found_and_not_made_twice(
+    project: Project,
+) -> None:
+    serving_already(project)
+    for number in range(1500):
+        project.write(f"web/pages/{number}.txt", "copied by the host, one by one")
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    before = numbers(project)
+    let_go(project)
+    going = project.start("run", "web", "-q")
+    while numbers(project) == before:
+        assert going.process.poll() is None
+    going.signal(signal.SIGKILL)
+    folder = going.end().run
+    assert labels(folder)[-1] in ("intent deploy web", "result deploy web")
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert numbers(project)["web"] == before["web"] + 1
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+
+
+def test_no_test_of_a_run_outlives_it(project: Project) -> None:
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    going = waiting(project)
+    assert processes_of(going.folder().name)
+    going.signal(signal.SIGKILL)
+    folder = going.end().run
+    until(lambda: not processes_of(folder.name))
+    let_go(project)
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert processes_of(folder.name) == []
+
+
+def test_a_build_that_was_killed_leaves_no_half_made_image(project: Project) -> None:
+    root = project.root
+    step = f"touch {root}/waiting; until [ -e {root}/let-go ]; do sleep 0.02; done"
+    tiny_loop(project, service={**AT_ONCE, "build": {"steps": [step]}})
+    going = waiting(project)
+    going.signal(signal.SIGKILL)
+    folder = going.end().run
+    let_go(project)
+    (left,) = (project.runs_dir / "images").glob(".building-*")
+    until(lambda: not working_in(left))
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert [path.name for path in (project.runs_dir / "images").iterdir()] == [
+        ran.service("web")["image"].removeprefix("sha256:")
+    ]
 
 
 def test_a_run_killed_once_it_has_ended_is_not_lost(green: Site) -> None:
@@ -229,13 +312,53 @@ def test_these_are_all_the_events_of_a_red_run(red: Site) -> None:
     assert red.labels == list(RED)
 
 
-@pytest.mark.parametrize("at", but_slow(RED, PUT_BACK))
+QUICK_RED = ("entered settle", "intent discard web", "result discard web", "entered remediate")
+
+
+@pytest.mark.parametrize("at", but_slow(RED, QUICK_RED))
 def test_a_red_run_ends_as_if_it_had_never_been_killed(red: Site, at: str) -> None:
     before = numbers(red.project)
     serving = red.project.serving("web")
     ran = red.goes_on_as_if_nothing_had_been(red.killed(at), before)
     assert red.project.serving("web") == serving, "users keep what they had"
     assert ran.cases()
+
+
+IN_TRAFFIC = (
+    "intent promote web",
+    "result promote web",
+    "entered confirm",
+    "cases later",
+    "entered settle",
+    "intent restore web",
+    "result restore web",
+    "traffic.routed web",
+    "result discard web",
+)
+PUT_BACK_FROM = ("result promote web", "entered settle", "result restore web")
+
+
+@pytest.mark.parametrize("at", but_slow(IN_TRAFFIC, PUT_BACK_FROM))
+def test_traffic_is_put_back_whatever_was_killed(taken_back: Site, at: str) -> None:
+    assert taken_back.undisturbed.code == 1, taken_back.told
+    before = numbers(taken_back.project)
+    serving = taken_back.project.serving("web")
+    taken_back.goes_on_as_if_nothing_had_been(taken_back.killed(at), before)
+    assert taken_back.project.serving("web") == serving, "users are back with what they had"
+
+
+FIRST = ("intent deploy web", "result deploy web", "revision.deployed web", "entered promote")
+
+
+@pytest.mark.parametrize("at", but_slow(FIRST, ("result deploy web",)))
+def test_the_first_run_ever_may_be_killed_too(project: Project, at: str) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    folder = killed_at(project, "web", at)
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert numbers(project) == {"web": 1}
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+    assert ran.result["left"][0]["verified"] is True
 
 
 def test_these_are_all_the_events_of_an_unhealthy_run(unhealthy: Site) -> None:
@@ -256,7 +379,7 @@ def test_these_are_all_the_events_of_a_run_in_two_waves(waves: Site) -> None:
     assert sorted(waves.labels) == sorted(WAVES), "two builds go side by side"
 
 
-QUICK_WAVES = ("finished health", "intent deploy web 1", "result route store")
+QUICK_WAVES = ("finished health", "intent deploy web 1", "result promote store")
 
 
 @pytest.mark.parametrize("at", but_slow(WAVES, QUICK_WAVES))

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from remedy_rig import (
+from rig import Project, Ran, met_by_users
+from word_loop import (
     CASE,
     REPAIRS,
     WANTS_GOOD,
@@ -18,7 +19,6 @@ from remedy_rig import (
     word_loop,
     worklog,
 )
-from rig import Project, Ran, met_by_users
 
 
 def test_a_remedy_that_repairs_the_source_turns_the_next_cycle_green(project: Project) -> None:
@@ -79,6 +79,8 @@ WEAKENED = {
     "fix.sh": "echo '# I do more now' >> fix.sh",
 }
 
+SELDOM = ("web/tests/conftest.py", "sitecustomize.py", "fix.sh")
+
 OURS = """
 - schema: 1
   id: ours.bad-word
@@ -94,7 +96,10 @@ OURS = """
 """
 
 
-@pytest.mark.parametrize("changed", WEAKENED)
+@pytest.mark.parametrize(
+    "changed",
+    [pytest.param(n, marks=pytest.mark.slow) if n in SELDOM else n for n in WEAKENED],
+)
 def test_a_remedy_that_weakens_what_judges_it_is_refused(
     served: tuple[Project, Ran], changed: str
 ) -> None:
@@ -129,7 +134,7 @@ def test_a_file_that_may_be_edited_may_be_edited(project: Project) -> None:
 TWO = WANTS_GOOD + "def test_it_answers():\n    assert ask()\n"
 
 
-@pytest.mark.parametrize("left", [1, 0])
+@pytest.mark.parametrize("left", [pytest.param(1, marks=pytest.mark.slow), 0])
 def test_a_remedy_that_leaves_fewer_tests_is_refused_also_where_it_may_edit_them(
     project: Project, left: int
 ) -> None:

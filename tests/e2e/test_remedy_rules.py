@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from remedy_rig import (
+from rig import Project, Ran, met_by_users
+from services import suite
+from word_loop import (
     REPAIRS,
     ended,
     remedy,
     rule,
     run_rule,
     script,
+    serve_unverified,
     still_served,
     word_loop,
     worklog,
 )
-from rig import Project, Ran, met_by_users
-from services import suite
 
 
 @pytest.mark.parametrize("mode", ["propose", "auto"])
@@ -89,6 +90,7 @@ def test_a_run_goes_round_as_often_as_it_may(project: Project) -> None:
     assert "NEXT: ./fix.sh" in ran.out, "it could still help"
 
 
+@pytest.mark.slow
 def test_a_rebuild_builds_anew_and_the_same_source_fails_again(project: Project) -> None:
     word_loop(project, rule("rebuild"))
     ran = project.run("web")
@@ -97,16 +99,6 @@ def test_a_rebuild_builds_anew_and_the_same_source_fails_again(project: Project)
     assert ran.stages()[0] == "build"
     images = {cycle["services"][0]["image"] for cycle in ran.result["cycles"]}
     assert len(images) == 1, "the same source is the same image"
-
-
-def serve_unverified(project: Project) -> str:
-    """Leave another revision serving than the verified one; its name."""
-    word_loop(project, suite_keys={"phase": "confirm"})
-    kept = project.run("web", "--keep", "--remediate", "off")
-    assert kept.code == 1, str(kept)
-    bad = kept.service("web")["revision"]
-    assert project.serving("web")["web"] == {bad: 100}
-    return str(bad)
 
 
 def test_a_rollback_goes_back_to_the_last_verified_revision(
@@ -141,6 +133,7 @@ def test_a_first_run_has_nothing_to_roll_back_to_and_says_so(project: Project) -
     assert project.serving("web")["web"] == {ran.service("web")["revision"]: 100}
 
 
+@pytest.mark.slow
 def test_a_rollback_also_follows_the_last_cycle_that_may_be(
     served: tuple[Project, Ran],
 ) -> None:
@@ -166,6 +159,10 @@ def test_a_known_cause_is_acted_upon_by_itself_only_when_it_is_sure(
     assert unsure.findings()["deploy.exit-code"]["confidence"] < 0.9
     assert remedy(unsure)["action"] == "person"
     still_served(unsure, before)
+    word_loop(project, rule("rollback", {"signature": "deploy.exit-code"}), prelude=EXITS)
+    asked = project.run("web")
+    assert ended(asked) == (5, "rolled-back", 1), "a rule of the loop file wants no certainty"
+    still_served(asked, before)
 
     project.write("web/words.py", "raise LookupError('no words')\n")
     word_loop(project, prelude="import words\n")

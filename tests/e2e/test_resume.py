@@ -14,9 +14,10 @@ from kill_rig import (
     numbers,
     of_kind,
     resumed,
+    services_up,
     waiting,
 )
-from rig import Project, met_by_users
+from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
 
 
@@ -130,3 +131,38 @@ def test_an_interrupted_run_begins_a_new_cycle(project: Project) -> None:
     assert ran.result["cycles"][0]["stages"][-1]["name"] == "settle"
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
     assert [line["data"]["after"] for line in of_kind(ran.run, "run.resumed")] == ["interrupted"]
+
+
+def test_an_environment_that_another_run_holds_now_is_waited_for_by_the_user(
+    project: Project,
+) -> None:
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    stopped = waiting(project)
+    stopped.signal(signal.SIGINT)
+    folder = stopped.end().run
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    (project.root / "waiting").unlink()
+    holder = waiting(project)
+    refused = resumed(project, folder)
+    assert refused.code == 6, str(refused)
+    assert holder.folder().name in refused.err
+    assert {path: path.read_bytes() for path in before} == before, "it stays as it was"
+    let_go(project)
+    assert holder.end().code == 0
+
+
+def test_a_partial_run_stays_partial(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    first = project.run("web")
+    assert first.code == 0, str(first)
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    going = waiting(project, "web", "--from", "verify")
+    going.signal(signal.SIGKILL)
+    folder = going.end().run
+    let_go(project)
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert "PARTIAL" in ran.first_line
+    assert "promote" not in ran.stages()
+    assert met_by_users(first.stable_url) == first.service("web")["revision"]
+    until(lambda: len(services_up(project)) == 1)

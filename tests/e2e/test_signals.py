@@ -93,8 +93,15 @@ def serving_already(project: Project) -> Ran:
     return first
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize("stage", STAGES)
+def at_every_stage() -> Iterator[object]:
+    """Both signals; the second is slow where it could hardly tell anything new."""
+    for stage in STAGES:
+        yield pytest.param(stage, signal.SIGINT, id=f"{stage} SIGINT")
+        slow = () if stage in ("verify", "confirm") else pytest.mark.slow
+        yield pytest.param(stage, signal.SIGTERM, id=f"{stage} SIGTERM", marks=slow)
+
+
+@pytest.mark.parametrize(("stage", "number"), at_every_stage())
 def test_a_first_signal_puts_everything_back_and_writes_the_reports(
     project: Project, stage: str, number: signal.Signals
 ) -> None:
@@ -160,15 +167,8 @@ def on_a_terminal(
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The command on a terminal of its own, and our end of that terminal."""
     ours, theirs = pty.openpty()
-    takes_it = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            takes_it + "os.execv(sys.argv[1], sys.argv[1:])",
-            *LOOPCTL,
-            *arguments,
-        ],
+        [sys.executable, "-c", TAKES_THE_TERMINAL, *LOOPCTL, *arguments],
         cwd=project.root,
         env={**project.env, "TERM": "xterm"},
         stdin=theirs,

@@ -93,6 +93,8 @@ class GuardedPlatform(FakePlatform):
         new = super().deploy(spec, artifact, key, env, share, held, stop)
         self.made[key.cycle, key.service] += 1
         self.at_effect("after")
+        # As real ones do: it was accepted, and its caller does not hear of it any more.
+        stop.remaining(0)
         return new
 
     def route(self, service: str, want: Traffic, held: Held, stop: Stop) -> ServiceState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,9 +23,13 @@ REST = ("SIGINT", "SIGTERM", "deadline", "lease", "disk", "stranger moves", "str
 
 @dataclass(frozen=True)
 class Trouble:
-    """`when` counts the events of a process; its effects, where one is killed amid an effect."""
+    """`when` counts the events of a process since it entered `stage` for the first time.
+
+    Where it is killed amid an effect, its effects are counted.
+    """
 
     what: str
+    stage: State
     when: int
     service: str
 
@@ -60,13 +65,16 @@ class Process:
         self._troubles = troubles
         self._strangers = strangers
         self._fill = fill
-        self._events = itertools.count(1)
+        self._since: Counter[State] = Counter()
         self._effects = 0
         self.ended: Worklog | None = None
         self.died_in_a_write = False
         self.met: set[str] = set()
         self.untouched: list[int] = []
         """The number of effects after which there must be no other."""
+        self.lost_too_early = False
+        """Whether the lease was lost before the last stage had ended."""
+        self._done = False
 
     def live(self) -> None:
         """To the end of the run, or its own."""
@@ -78,11 +86,16 @@ class Process:
             self.ended = None if worklog.ended is None else worklog
 
     def _at(self, event: Event) -> None:
-        number = next(self._events)
-        if isinstance(event.payload, StageFinished) and event.payload.kind is Kind.MOVED:
-            self.untouched.append(self._play.platform.count)
+        self._since.update(list(self._since))
+        if isinstance(event.payload, StageEntered) and event.payload.stage not in self._since:
+            self._since[event.payload.stage] = 1
+        if isinstance(event.payload, StageFinished):
+            self._done = event.payload.to.is_end
+            if event.payload.kind is Kind.MOVED:
+                self.untouched.append(self._play.platform.count)
         for trouble in self._troubles:
-            if trouble.when == number and not trouble.what.endswith("effect"):
+            is_now = self._since.get(trouble.stage) == trouble.when
+            if is_now and not trouble.what.endswith("effect"):
                 self._befall(trouble, event)
 
     def _at_effect(self, side: Literal["before", "after"]) -> None:
@@ -105,6 +118,7 @@ class Process:
                 if isinstance(event.payload, RunEnded) or play.lease is None:
                     return
                 play.lose_the_lease()
+                self.lost_too_early = not self._done
                 self.untouched.append(play.platform.count)
             case "disk":
                 self._fill()

@@ -9,6 +9,7 @@ from loop_rig import a_service, a_suite, run_started
 from loopctl.journal.codec import JournalError
 from loopctl.journal.fold import WorklogFold, fold
 from loopctl.model.events import (
+    VERSION,
     CasesGraded,
     Event,
     NotChecked,
@@ -170,6 +171,32 @@ def test_a_journal_that_does_not_begin_with_its_run_is_none() -> None:
         fold([Event(1, BEGAN, 1, StageEntered(State.BUILD))])
     with pytest.raises(JournalError):
         fold([])
+
+
+def test_a_run_that_begins_twice_is_no_run() -> None:
+    events = Tale().events
+    with pytest.raises(JournalError, match="a second time"):
+        fold([events[0], events[0]])
+
+
+def test_a_stage_that_ends_without_a_beginning_is_an_error_with_its_number() -> None:
+    ends = StageFinished(State.BUILD, OutcomeKind.OK, State.DEPLOY, 0.1)
+    with pytest.raises(JournalError, match=r"event \d+ of the journal ends build"):
+        fold(Tale().tell(ends).events)
+
+
+def test_a_journal_that_a_later_version_began_says_so() -> None:
+    began = Event(1, BEGAN, 0, Unrecognised("run.started", {}), v=VERSION + 1)
+    with pytest.raises(JournalError, match="later version"):
+        fold([began])
+
+
+def test_what_a_later_version_wrote_is_named_with_its_version() -> None:
+    tale = Tale()
+    later = Event(2, BEGAN, 1, Unrecognised("intent", {}), v=VERSION + 1)
+    unknown = Event(3, BEGAN, 1, Unrecognised("dream", {}))
+    worklog = fold([tale.events[0], later, unknown])
+    assert worklog.unrecognised == (f"intent of version {VERSION + 1}", "dream")
 
 
 def test_before_the_first_cycle_there_is_none_to_show() -> None:

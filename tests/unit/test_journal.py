@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from loop_rig import a_disk_that_can_fill_up, a_service, run_started
 
 from loopctl.errors import Stopped, StorageError
+from loopctl.files import AppendFile
 from loopctl.journal.codec import KINDS, JournalError, from_json, parse, redacted, to_json
 from loopctl.journal.store import Journal
 from loopctl.journal.tail import read
@@ -88,6 +89,10 @@ def test_what_this_version_does_not_know_is_kept_word_for_word(
         '{"seq": 1, "at": "never", "v": 1, "kind": "note", "data": {"text": "x"}}',
         '{"seq": 1, "at": "2025-09-10T20:30:00+00:00", "v": 1, "kind": "note", "data": {}}',
         '{"seq": 1, "at": "2025-09-10T20:30:00+00:00", "v": 1, "kind": "note", "data": null}',
+        '{"seq": 1, "at": "2025-09-10T20:30:00", "v": 1, "kind": "note", "data": {"text": "x"}}',
+        '{"seq": 1e999, "at": "2025-09-10T20:30:00Z", "v": 1, "kind": "note", "data": {}}',
+        '{"seq": 1, "at": "2025-09-10T20:30:00Z", "v": 1, "kind": "a", "data": {}, "suite": []}',
+        "[" * 100_000,
     ],
 )
 def test_a_malformed_line_is_no_event(line: str) -> None:
@@ -194,6 +199,51 @@ def test_a_journal_that_was_tampered_with_is_not_believed(
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass"))
     with pytest.raises(JournalError, match=said):
         list(read(path))
+
+
+ZEROS = b"\0" * 300
+
+
+@pytest.mark.parametrize("end", [ZEROS, ZEROS + b"\n", ZEROS + b'"v":1}\n'])
+def test_the_zeros_of_a_power_cut_are_a_torn_line(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    whole = note(1).encode() + b"\n" + note(2).encode() + b"\n"
+    path.write_bytes(whole + end)
+    assert [event.seq for event in read(path)] == [1, 2]
+    with AppendFile(path) as file:
+        assert file.torn == len(end)
+    assert path.read_bytes() == whole
+
+
+def test_zeros_before_other_lines_are_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(note(1).encode() + b"\n" + ZEROS + b"\n" + note(3).encode() + b"\n")
+    with pytest.raises(JournalError, match="line 2"):
+        list(read(path))
+
+
+def test_what_the_disk_did_not_take_is_written_once_it_has_room(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    with a_disk_that_can_fill_up() as fill:
+        fill(book.path)
+        with pytest.raises(StorageError):
+            book.journal.append(Note("never written"))
+    book.journal.detach()
+    book.journal.append(Note("in memory"))
+    assert len(book.lines()) == 1
+    book.journal.close()
+    assert [event.seq for event in read(book.path)] == [1, 2]
+    assert "in memory" in book.lines()[-1]
+
+
+def test_what_the_disk_did_not_take_is_left_out_where_another_has_written(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    book.journal.detach()
+    book.journal.append(Note("in memory"))
+    with AppendFile(book.path) as file:
+        file.append(note(2).encode())
+    book.journal.close()
+    assert book.lines()[-1] == note(2)
 
 
 def test_a_secret_is_hidden_on_the_way_in_from_file_fold_and_everyone(tmp_path: Path) -> None:

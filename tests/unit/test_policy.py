@@ -21,6 +21,7 @@ from loopctl.model.events import (
     SuiteFinished,
 )
 from loopctl.model.evidence import SuiteJudgement, SuiteOutcome
+from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.state import OutcomeKind as Kind
 from loopctl.model.state import State, StopReason, Verdict
 
@@ -63,11 +64,11 @@ class Script:
             self.then(Kind.OK)
         return self
 
-    def then(self, *kinds: Kind, detail: str = "") -> Script:
+    def then(self, *kinds: Kind, detail: str = "", faults: tuple[Fault, ...] = ()) -> Script:
         for kind in kinds:
             here, self._state = self._state, after(self._state, kind)
             self._add(StageEntered(here))
-            self._add(StageFinished(here, kind, self._state, 0.1, detail))
+            self._add(StageFinished(here, kind, self._state, 0.1, detail, faults))
             self._cycle += kind.value.startswith("go-")
         return self
 
@@ -99,6 +100,22 @@ def test_a_failed_preflight_changed_nothing_and_says_so(kind: Kind) -> None:
     assert judgement.verdict is Verdict.PREFLIGHT
     assert judgement.exit_code == 4
     assert judgement.stop_reason is StopReason.PREFLIGHT
+
+
+@pytest.mark.parametrize("state", [State.BUILD, State.VERIFY, State.CONFIRM])
+def test_a_disk_that_takes_no_more_ends_the_run_undelivered(state: State) -> None:
+    full = Fault(FaultKind.STORAGE, "no space left")
+    judgement = judge(
+        Script().until(state).then(Kind.ERRORED, faults=(full,)).to_the_end(), None, None
+    )
+    assert (judgement.verdict, judgement.exit_code) == (Verdict.UNDELIVERED, 5)
+    assert judgement.stop_reason is StopReason.FATAL
+
+
+def test_a_disk_that_is_full_before_anything_was_done_is_a_preflight() -> None:
+    full = Fault(FaultKind.STORAGE, "no space left")
+    worklog = Script().then(Kind.ERRORED, faults=(full,)).to_the_end()
+    assert judge(worklog, None, None).exit_code == 4
 
 
 @pytest.mark.parametrize("state", [State.BUILD, State.DEPLOY, State.HEALTH, State.PROMOTE])

@@ -25,6 +25,7 @@ from loopctl.errors import UsageError
 from loopctl.journal.fold import fold
 from loopctl.journal.tail import read
 from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.machine.resume import entry_of
 from loopctl.machine.transitions import TRANSITIONS
 from loopctl.model.events import CasesGraded, Note, RunEnded
 from loopctl.model.state import OutcomeKind as Kind
@@ -32,6 +33,7 @@ from loopctl.model.state import State, StopReason, Verdict
 from loopctl.ports.leases import HeldByOther
 
 NAMES = [service.name for service in SERVICES]
+STAGES = [state for state in State if not state.is_end]
 LATE = (Kind.GO_DEPLOY, Kind.GO_HEALTH, Kind.GO_VERIFY)
 LEAVES_THE_PATH = [
     (state, kind)
@@ -66,8 +68,14 @@ CYCLES = st.lists(
 
 
 def troubles(*what: str) -> st.SearchStrategy[list[Trouble]]:
-    """One to three of them in one process, at events that most processes come to."""
-    one = st.builds(Trouble, st.sampled_from(what), st.integers(1, 50), st.sampled_from(NAMES))
+    """One to three of them in one process."""
+    one = st.builds(
+        Trouble,
+        st.sampled_from(what),
+        st.sampled_from(STAGES),
+        st.integers(1, 10),
+        st.sampled_from(NAMES),
+    )
     return st.lists(one, min_size=1, max_size=3)
 
 
@@ -99,6 +107,7 @@ class Runs(RuleBasedStateMachine):
         self.strangers = Strangers(self.play)
         self.met: set[str] = set()
         self.process: Process | None = None
+        self.forbidden: int | None = None
 
     @property
     def end(self) -> RunEnded | None:
@@ -133,7 +142,7 @@ class Runs(RuleBasedStateMachine):
         if self.process.ended is not None:
             self.see_what_users_are_left_with(self.process.ended)
 
-    @precondition(lambda self: self.was_killed)
+    @precondition(lambda self: self.was_killed and self.forbidden is None)
     @rule(share=st.floats(0, 1))
     def what_was_not_synced_is_lost(self, share: float) -> None:
         """The power goes with the process; the line that it was about may be torn anywhere."""
@@ -151,6 +160,8 @@ class Runs(RuleBasedStateMachine):
     @rule(what=st.sampled_from(REST[-2:]), service=st.sampled_from(NAMES))
     def a_stranger_comes_by_in_a_pause(self, what: str, service: str) -> None:
         self.met.add(what)
+        if self.play.begun and self.was_killed and is_seen_in(self.play, service):
+            self.forbidden = self.play.platform.count
         self.strangers.act(what, service)
 
     @precondition(lambda self: self.end is None and self.play.begun)
@@ -195,12 +206,18 @@ class Runs(RuleBasedStateMachine):
         assert self.process is not None
         platform = self.play.platform
         assert all(count == platform.count for count in self.process.untouched)
+        assert self.forbidden in (None, platform.count), "a stranger had written to it"
         if "disk" not in self.met:
             assert max(platform.made.values(), default=0) <= 1
 
     def see_what_users_are_left_with(self, worklog: Worklog) -> None:
         ended, last = worklog.ended, worklog.last
         assert ended is not None
+        assert self.process is not None
+        if ended.verdict is Verdict.INTERRUPTED and "disk" not in self.met:
+            assert self.process.met & {"SIGINT", "SIGTERM", "deadline", "lease"}
+        if self.process.lost_too_early and not self.process.met & {"SIGINT", "SIGTERM"}:
+            assert ended.stop_reason is StopReason.ENVIRONMENT_MOVED
         if ended.stop_reason is StopReason.ENVIRONMENT_MOVED:
             return
         promoted = [self.base_of(name) for name in NAMES]
@@ -214,6 +231,7 @@ class Runs(RuleBasedStateMachine):
         else:
             assert ended.verdict is not Verdict.GREEN
         assert [self.play.platform.traffic(name) for name in NAMES] == promoted
+        assert not any(left_over(self.play, name) for name in NAMES)
 
     def base_of(self, service: str) -> dict[str, int]:
         """Who serves it where this run may not change that."""
@@ -226,6 +244,24 @@ class Runs(RuleBasedStateMachine):
                     self.a_process_goes_on([])
             assert self.end is not None
             self.see_that_it_is_over()
+
+
+def is_seen_in(play: Play, service: str) -> bool:
+    """Whether a process that goes on now must see that a stranger has written to the service."""
+    worklog = fold(read(play.path))
+    if worklog.last is None or worklog.ended is not None:
+        return False
+    entry, record = entry_of(worklog), worklog.last.services[service]
+    acts = entry.state in (State.DEPLOY, State.HEALTH, State.VERIFY, State.PROMOTE, State.CONFIRM)
+    goes_on = entry.cycle == worklog.last.number
+    return acts and goes_on and record.seen is not None and not record.writing
+
+
+def left_over(play: Play, service: str) -> list[str]:
+    """What the run has deployed and neither promoted nor discarded."""
+    state = play.platform.states[service]
+    serving = play.platform.traffic(service)
+    return [r.name for r in state.revisions if r.key and r.name not in serving] if state else []
 
 
 def verified_by(cycle: CycleRecord, service: str) -> dict[str, int] | None:
@@ -250,7 +286,7 @@ def end_of(play: Play, worklog: Worklog | None) -> tuple[object, ...]:
 LONG = os.environ.get("LOOPCTL_TEST_PROFILE") == "long"
 TestRuns = Runs.TestCase
 TestRuns.settings = settings(
-    max_examples=3000 if LONG else 150,
+    max_examples=3000 if LONG else 120,
     stateful_step_count=20,
     deadline=None,
     derandomize=not LONG,

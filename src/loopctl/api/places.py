@@ -65,8 +65,8 @@ def _stamp(runs: Path) -> str:
     """
     now = utc_now().replace(microsecond=0)
     with contextlib.suppress(OSError, ValueError):
-        newest = datetime.strptime(max(path.name for path in runs.iterdir())[:15], _STAMP)
-        ahead = newest.replace(tzinfo=UTC) - now
+        newest = max(path.name for path in runs.iterdir())[:15]
+        ahead = datetime.strptime(newest, _STAMP).replace(tzinfo=UTC) - now
         if timedelta(0) < ahead < timedelta(days=1):
             now += ahead + timedelta(seconds=1)
     return now.strftime(_STAMP)

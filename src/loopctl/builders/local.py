@@ -6,7 +6,9 @@ content once all steps are done, and read back to prove what is in it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import shutil
 import tempfile
 import threading
@@ -24,13 +26,14 @@ from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceF
 from loopctl.model.finding import Quote
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.builder import Builder, BuildError, BuildStorageError, Progress
-from loopctl.process import Child, Exit, Stop, utc_now
+from loopctl.process import Child, Exit, Stop, identify, utc_now
 from loopctl.redact import Redactor
 
 _BEYOND = "the interpreter and the packages of this machine are not part of the image"
 _TAIL_LINES = 5
 _LONGEST_LINE = 64 * 1024
 _KEPT_IMAGES = 5
+_UNFINISHED = ".building-"
 # Any other error is something that a step left behind: a pipe, or no folder at all.
 _OF_THE_DISK = frozenset(
     {
@@ -71,7 +74,8 @@ class LocalBuilder(Builder):
         try:
             ensure_private_dir(self._images)
             ensure_private_dir(log.parent)
-            work = Path(tempfile.mkdtemp(prefix=".building-", dir=self._images))
+            _forget_unfinished(self._images)
+            work = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=self._images))
         except (OSError, StorageError) as error:
             raise _unwritable(self._images, error) from error
         try:
@@ -164,6 +168,15 @@ class LocalBuilder(Builder):
         for old in images[_KEPT_IMAGES:]:
             if old not in self._ours:
                 remove_tree(old)
+
+
+def _forget_unfinished(images: Path) -> None:
+    """Remove what builds have left whose process was killed; its number stands in the name."""
+    for work in images.glob(f"{_UNFINISHED}*"):
+        pid = work.name.removeprefix(_UNFINISHED).partition("-")[0]
+        if pid.isdigit() and identify(int(pid)) is None:
+            with contextlib.suppress(StorageError):
+                remove_tree(work)
 
 
 def _copy(source: SourceTree, file: SourceFile, work: Path) -> None:

@@ -141,6 +141,11 @@ class WorklogFold:
             now = frozenset(self._cycles[-1].images.items())
             return self._failures.get((suite, case, now))
 
+    @property
+    def times_resumed(self) -> int:
+        """How often another process went on with the run."""
+        return len(self._resumed)
+
     def remedies_begun(self, rule: str) -> int:
         """How often a rule's remedy was begun in this run."""
         with self._lock:

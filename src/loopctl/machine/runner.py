@@ -116,11 +116,18 @@ class Runner:
         if rejoin is not None and state in _LOOKS_FIRST:
             state = self._rejoined(state, rejoin)
         end = self._to_the_end(state)
-        again = entry.again and end is State.STOPPED and self._stop.reason is None
-        if again and self._journal.is_durable:
+        if entry.again and end is State.STOPPED and self._may_begin_anew():
             self._journal.cycle += 1
             end = self._to_the_end(State.PREFLIGHT)
         return Walk(end, self._internal)
+
+    def _may_begin_anew(self) -> bool:
+        """Whether what the cycle had changed is back, and nobody has said to stop."""
+        if self._stop.reason is not None or not self._journal.is_durable:
+            return False
+        ends = {(stage.stage, stage.kind) for stage in self._journal.fold.cycle().stages}
+        moved = any(kind is OutcomeKind.MOVED for _, kind in ends)
+        return not moved and (State.SETTLE, OutcomeKind.ERRORED) not in ends
 
     def _to_the_end(self, state: State) -> State:
         while not state.is_end:

@@ -108,13 +108,16 @@ _TOO_LATE = Judgement(Verdict.UNPROVEN, ExitCode.UNPROVEN, StopReason.DEADLINE)
 
 
 def _unbegun(judgement: Judgement, why: LoopctlError, session: Session) -> RunEnded:
+    # A record that cannot be written is named; who holds a lease says so himself.
+    named = why.where is not None and not isinstance(why, HeldByOther)
+    what = f"{why.what} ({why.where})" if named else why.what
     return RunEnded(
         verdict=judgement.verdict,
         exit_code=judgement.exit_code,
         stop_reason=judgement.stop_reason,
         duration_s=session.journal.ran_s,
-        detail=why.what,
-        problems=(why.what,) if why.hint is None else (why.what, why.hint),
+        detail=what,
+        problems=(what,) if why.hint is None else (what, why.hint),
     )
 
 

@@ -148,6 +148,7 @@ def main() -> int:
     try:
         command, told, _hold = _start(Launch(launch_file), lifeline)
     except OSError as error:
+        watch.end_all_below()
         _say(status, b"errno %d\n" % (error.errno or errno.EAGAIN))
         return 1
     _mute()

@@ -187,7 +187,9 @@ class SuiteRunner:
         )
 
     def _seed(self, journal: Journal, *parts: str) -> str:
-        text = "/".join([self._facts.run_id, str(journal.cycle), *parts])
+        # Receipts of an attempt that was killed must not vouch for the one that follows.
+        times = f"resumed-{journal.fold.times_resumed}"
+        text = "/".join([self._facts.run_id, times, str(journal.cycle), *parts])
         return sha256(text.encode()).hexdigest()[:32]
 
 

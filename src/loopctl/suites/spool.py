@@ -39,7 +39,10 @@ def _claimed() -> tuple[Path, int]:
     """A new folder, and the open file whose lock says that it has an owner."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # swept by another loopctl before it was opened
         # Where the file system knows no locks, nobody else can sweep either.
         with contextlib.suppress(OSError):
             fcntl.flock(claim, fcntl.LOCK_EX)

@@ -52,11 +52,11 @@ def log_lines(file: Path, service: str, offset: int = 0) -> Iterator[LogLine]:
             yield _log_line(fields, service, behind)
 
 
-def request_lines(file: Path) -> Iterator[RequestEntry | Mark]:
-    """The records of a request log. Raises `OSError`."""
-    for fields, _ in _whole_lines(file, 0):
+def request_lines(file: Path, offset: int = 0) -> Iterator[tuple[RequestEntry | Mark, int]]:
+    """The records of a request log, each with the offset behind it. Raises `OSError`."""
+    for fields, behind in _whole_lines(file, offset):
         with contextlib.suppress(ProtocolError, ValueError):
-            yield _request_line(fields)
+            yield _request_line(fields), behind
 
 
 def _whole_lines(file: Path, offset: int) -> Iterator[tuple[Fields, int]]:

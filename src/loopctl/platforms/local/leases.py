@@ -125,7 +125,7 @@ class FileLeases:
         try:
             write_json(self._file(target), replace(record, target=str(target)).document())
         except StorageError as error:
-            raise LeaseError(error.what, where=error.where, hint=error.hint) from None
+            raise _unusable(error.what, self._file(target)) from None
 
 
 def _lock(guard: int, folder: Path, stop: Stop) -> None:

@@ -77,13 +77,14 @@ class _Reader:
     dropped: int = 0
     full: bool = False
     running_under: int | None = None
+    empty: bool = True
 
     def __iter__(self) -> Iterator[LogEntry]:
         begun = False
         for line in captures.log_lines(self.file, self.window.service):
             if self.window.is_over(line.entry.at):
                 # What goes on after the window is complete within it, whatever came later.
-                self.running_under = None
+                self.running_under, self.empty = None, False
                 return
             self._learn(line)
             # Lines stand in the order in which they came, whatever the clock was set to meanwhile.
@@ -95,6 +96,8 @@ class _Reader:
     def gap(self, host: int | None) -> str | None:
         """What is missing, in words; `host` is the process of the host that lives now."""
         name = self.file.stem
+        if self.empty:
+            return f"the log of {name} has not even its start: the disk did not take it"
         if self.dropped:
             return f"{self.dropped} lines of {name} were dropped"
         if self.full:
@@ -104,6 +107,7 @@ class _Reader:
         return None
 
     def _learn(self, line: LogLine) -> None:
+        self.empty = False
         if line.started_by is not None:
             self.running_under = line.started_by
         if line.ended:

@@ -13,6 +13,7 @@ from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.local import captures
 from loopctl.platforms.local.captures import Mark
+from loopctl.platforms.local.request_scan import RequestScan
 from loopctl.ports.logs import LogError, Met
 from loopctl.process import Stop, utc_now
 
@@ -26,6 +27,7 @@ class LocalReceipts:
 
     def __init__(self, place: Rendezvous) -> None:
         self._host = HostClient(place)
+        self._known = RequestScan()
 
     def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
         """The requests in the window that carried one of the traces, or none, to this revision.
@@ -66,7 +68,7 @@ class LocalReceipts:
         gaps = _Gaps()
         begun = False
         try:
-            for item in _items(state, window.service):
+            for item in self._items(state, window):
                 stop.remaining(0)
                 # Records stand in the order in which they came, whatever the clock was set to.
                 begun = begun or item.at >= window.since
@@ -83,6 +85,12 @@ class LocalReceipts:
         found = "; ".join(dict.fromkeys(gaps.found))
         until = window.until or utc_now()
         return Coverage(complete=not found, until=until, gap=found or None)
+
+    def _items(self, state: Path, window: LogWindow) -> Iterator[RequestEntry | Mark]:
+        file = state / "requests" / f"{window.service}.jsonl"
+        for part in (file.with_suffix(".jsonl.1"), file):
+            if part.exists():
+                yield from self._known.items(part, window.since)
 
 
 @dataclass(slots=True)
@@ -110,13 +118,6 @@ class _Gaps:
 
     def _killed(self) -> None:
         self.found.append("the host was killed: the requests then in flight were not recorded")
-
-
-def _items(state: Path, service: str) -> Iterator[RequestEntry | Mark]:
-    file = state / "requests" / f"{service}.jsonl"
-    for part in (file.with_suffix(".jsonl.1"), file):
-        if part.exists():
-            yield from captures.request_lines(part)
 
 
 def _wanted(entry: RequestEntry, window: LogWindow) -> bool:

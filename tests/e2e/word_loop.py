@@ -45,6 +45,7 @@ def word_loop(
     more_suites: Sequence[Mapping[str, Any]] = (),
     service: Mapping[str, Any] | None = None,
     build: Mapping[str, Any] | None = None,
+    gated: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> None:
     """Write the loop `web`, committed: its service says `word`, its suite wants `good`.
@@ -56,13 +57,15 @@ def word_loop(
     spec["run"] |= service or {}
     if build:
         spec["build"] = dict(build)
+    if gated:
+        spec["needs"] = list(gated)
     project.write("web/word.txt", f"{word}\n")
     remediate: dict[str, Any] = {"mode": mode, "rules": [dict(one) for one in rules]}
     if may_edit:
         remediate["may_edit"] = list(may_edit)
     project.loop(
         "web",
-        services={"web": spec},
+        services={"web": spec, **(gated or {})},
         suites=[suite(project, tests, **(suite_keys or {})), *map(dict, more_suites)],
         loop={"max_cycles": 3, **(limits or {})},
         remediate=remediate,
@@ -116,3 +119,13 @@ def still_served(ran: Ran, before: Ran) -> None:
     left = ran.result["left"][0]
     assert (left["traffic"], left["verified"]) == ({good: 100}, True)
     assert left["changed_by_run"] is False
+
+
+def serve_unverified(project: Project) -> str:
+    """Leave another revision serving than the verified one; its name."""
+    word_loop(project, suite_keys={"phase": "confirm"})
+    kept = project.run("web", "--keep", "--remediate", "off")
+    assert kept.code == 1, str(kept)
+    bad = kept.service("web")["revision"]
+    assert project.serving("web")["web"] == {bad: 100}
+    return str(bad)
