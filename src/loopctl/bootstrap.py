@@ -213,6 +213,7 @@ class Composition:
             max_cycles=plan.limits.max_cycles,
             no_progress=plan.limits.no_progress,
             partial=partial is not None,
+            protected=plan.environment.protected,
         )
         workshop = Workshop(
             world.remedy_command,

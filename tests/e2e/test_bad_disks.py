@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rig import Project, Ran, met_by_users, until
-from services import ASKS, tiny_loop
+from services import ASKS, suite, tiny_loop, tiny_service
 from shim import Shim
 
 AT_ONCE = {"health": {"path": "/health", "stable_for": "0s", "timeout": "20s"}}
@@ -172,19 +172,23 @@ def test_a_journal_that_breaks_while_traffic_is_put_back_hides_nothing(site: Sit
     site.is_told(ran)
 
 
-def test_a_journal_that_breaks_at_the_very_end_is_no_green(site: Site) -> None:
-    # CONFIRM keeps the logs: their file is there just before the end.
-    going = site.project.start("run", "web", "-q", env=site.shim.env)
-    journal = going.folder() / "journal.jsonl"
-    until(lambda: journal.exists() and b'"stage":"confirm"' in journal.read_bytes())
-    site.shim.breaks("/journal.jsonl")
-    ran = going.end()
+def test_a_journal_that_breaks_after_the_promotion_is_no_green(site: Site) -> None:
+    breaks = f"{ASKS}def test_breaks():\n    ask()\n{breaking(site.shim, JOURNAL)}"
+    after = suite(site.project, breaks, "after", phase="confirm")
+    spec = {**tiny_service(site.project), **AT_ONCE}
+    site.project.loop("web", services={"web": spec}, suites=[suite(site.project), after])
+    site.project.commit()
+    ran = site.run()
     assert ran.code == 5, str(ran)
     assert ran.result["verdict"] == "undelivered"
-    assert "Traceback" not in ran.err
+    assert "journal.jsonl" in ran.line("FAILED")
+    assert ran.line("RESTORE").startswith("RESTORE: done")
+    site.is_told(ran)
     site.shim.mends()
     resumed = site.resume(ran)
-    assert resumed.code in (0, 3), str(resumed)
+    assert resumed.code == 3, str(resumed)
+    assert ran.result["stop_reason"] == "environment-moved", "its own restore is not on record"
+    site.is_told(resumed)
 
 
 def test_reports_that_cannot_be_written_change_no_verdict_and_are_named(site: Site) -> None:

@@ -167,6 +167,8 @@ def test_a_remedy_that_gives_up_leaves_it_to_a_person(
     assert remedy(ran)["result"] == result
     assert remedy(ran)["changed_source"] is True, "what it did before it gave up is told"
     assert said in ran.line("TRIED")
+    printed = f"NEXT: tail -n 50 .loopctl/runs/{ran.run.name}/remedies/1/1.txt"
+    assert (printed in ran.out) == (result == "failed")
     still_served(ran, before)
 
 

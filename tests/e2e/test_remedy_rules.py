@@ -29,7 +29,8 @@ def test_a_proposed_remedy_is_a_command_to_be_typed(project: Project, mode: str)
     assert ended(ran) == (1, "needs-human", 1), str(ran)
     assert remedy(ran)["result"] == "proposed"
     assert """NEXT: ./fix.sh web 'it'"'"'s'""" in ran.out.splitlines()
-    assert ran.line("TRIED") == "TRIED: nothing"
+    proposed = "run: the loop file asks for it (verdict red)"
+    assert ran.line("TRIED") == f"TRIED: nothing; proposed: {proposed}"
     assert (project.root / "web" / "word.txt").read_text() == "bad\n"
 
 

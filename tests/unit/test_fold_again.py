@@ -183,8 +183,8 @@ def test_a_remedy_is_begun_until_somebody_has_written_down_what_it_did() -> None
     assert past.now.remedy_begun == begun
     past.tell(Result("remedy", "1/rule", ok=True))
     assert past.now.remedy_begun == begun, "its result says that it ended, not what it changed"
-    past.tell(RemedyDecided("run", "auto", "done", result="done"))
-    assert past.now.remedy_begun is None
+    decided = past.tell(RemedyDecided("run", "auto", "done", result="done")).now
+    assert decided.remedy_begun is None
     assert past.fold.remedies_begun("rule") == 1
 
 

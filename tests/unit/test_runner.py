@@ -11,8 +11,9 @@ from loop_rig import a_disk_that_can_fill_up, a_service, run_started
 from loopctl.errors import Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.machine.runner import Runner, Stage, Walk
-from loopctl.model.events import Event, StageEntered, StageFinished
+from loopctl.machine.resume import Entry
+from loopctl.machine.runner import Rejoin, Runner, Stage, Walk
+from loopctl.model.events import Event, SourceRead, StageEntered, StageFinished
 from loopctl.model.outcome import Outcome
 from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.leases import LeaseLost
@@ -60,13 +61,18 @@ class Rig:
         self.events.append(event)
         self.at(event)
 
-    def walk(self) -> Walk:
+    def walk(self, entry: Entry = Entry(), rejoin: Rejoin | None = None) -> Walk:  # noqa: B008
         stages = {
             state: ScriptedStage(state, self._script.get(state), self.seen)
             for state in State
             if not state.is_end
         }
-        return Runner(stages, self.journal, self.stop, self.on_crash).walk()
+        runner = Runner(stages, self.journal, self.stop, self.on_crash)
+        # Rejoin looks at the record of a cycle that has begun.
+        self.journal.cycle = entry.cycle
+        if rejoin is not None:
+            self.journal.append(SourceRead("tree", None, dirty=False, files=1), service="chat")
+        return runner.walk(entry, rejoin)
 
     def kinds(self) -> dict[State, OutcomeKind]:
         finished = [e.payload for e in self.events if isinstance(e.payload, StageFinished)]
@@ -123,7 +129,10 @@ def test_whatever_a_stage_raises_settle_runs(
 ) -> None:
     rig = Rig(tmp_path, {state: raises(error)})
     assert rig.walk().end is State.STOPPED
-    assert rig.seen[-4:] == [State.COLLECT, State.SETTLE, State.DIAGNOSE, State.REMEDIATE]
+    # Without a disk no remedy is tried.
+    tried = [] if isinstance(error, StorageError) else [State.REMEDIATE]
+    afterwards = rig.seen[rig.seen.index(State.COLLECT) :]
+    assert afterwards == [State.COLLECT, State.SETTLE, State.DIAGNOSE, *tried]
 
 
 def test_an_outcome_without_a_row_is_a_fault_of_loopctl_and_settle_runs(tmp_path: Path) -> None:
@@ -301,3 +310,68 @@ def test_a_restore_whose_journal_fails_is_done_again_without_it(tmp_path: Path) 
     assert len(tries) == 2
     assert rig.kinds()[State.SETTLE] is OutcomeKind.OK
     assert not rig.journal.is_durable
+
+
+def entered(rig: Rig) -> list[State]:
+    return [e.payload.stage for e in rig.events if isinstance(e.payload, StageEntered)]
+
+
+def test_without_a_disk_no_remedy_is_tried_and_no_other_cycle_begun(tmp_path: Path) -> None:
+    rig = Rig(
+        tmp_path,
+        {State.VERIFY: ends(OutcomeKind.FAILED), State.REMEDIATE: ends(OutcomeKind.GO_BUILD)},
+    )
+    with a_disk_that_can_fill_up() as fill:
+        rig.at = lambda e: (
+            fill(rig.journal.path) if e.payload == StageEntered(State.VERIFY) else None
+        )
+        assert rig.walk().end is State.STOPPED
+    assert State.SETTLE in rig.seen
+    assert State.REMEDIATE not in rig.seen
+    assert rig.kinds()[State.REMEDIATE] is OutcomeKind.ERRORED
+
+
+@pytest.mark.parametrize("state", [State.DEPLOY, State.HEALTH, State.VERIFY, State.CONFIRM])
+def test_a_run_that_goes_on_looks_at_the_world_before_it_acts(tmp_path: Path, state: State) -> None:
+    rig = Rig(tmp_path, {})
+    walk = rig.walk(Entry(state, after="killed"), lambda _c, _s: Outcome(OutcomeKind.MOVED, "x"))
+    assert walk.end is State.STOPPED
+    assert rig.seen == [], "it touches nothing"
+    assert (entered(rig), rig.kinds()) == ([state], {state: OutcomeKind.MOVED})
+
+
+def test_what_is_gone_is_deployed_again_from_the_first_wave(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, {})
+    entry = Entry(State.HEALTH, wave=1, after="killed")
+    rig.walk(entry, lambda _c, _s: Outcome(OutcomeKind.GO_DEPLOY))
+    assert rig.seen[0] is State.DEPLOY
+    assert next(e.wave for e in rig.events if isinstance(e.payload, StageEntered)) == 0
+
+
+@pytest.mark.parametrize("state", [State.PREFLIGHT, State.BUILD, State.SETTLE, State.REMEDIATE])
+def test_stages_that_act_on_nothing_that_was_left_do_not_look(tmp_path: Path, state: State) -> None:
+    rig = Rig(tmp_path, {})
+    rig.walk(Entry(state, after="killed"), lambda _c, _s: pytest.fail("it looked"))
+    assert rig.seen[0] is state
+
+
+def test_a_look_that_fails_is_how_its_stage_ends(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, {})
+
+    def look(_cycle: CycleRecord, _stop: Stop) -> Outcome | None:
+        raise PlatformError("silent")
+
+    rig.walk(Entry(State.VERIFY, after="killed"), look)
+    assert rig.kinds()[State.VERIFY] is OutcomeKind.ERRORED
+    assert State.SETTLE in rig.seen
+
+
+@pytest.mark.parametrize(
+    ("settled", "cycles"), [(OutcomeKind.OK, 2), (OutcomeKind.ERRORED, 1), (OutcomeKind.MOVED, 1)]
+)
+def test_a_new_cycle_begins_only_after_a_restore_that_worked(
+    tmp_path: Path, settled: OutcomeKind, cycles: int
+) -> None:
+    rig = Rig(tmp_path, {State.SETTLE: ends(settled)})
+    rig.walk(Entry(State.SETTLE, again=True, after="killed"))
+    assert rig.journal.fold.snapshot().cycles[-1].number == cycles

@@ -188,12 +188,19 @@ def tried_text(worklog: Worklog) -> str:
         if cycle.remedy is not None and cycle.remedy.result in ("done", "failed", "refused")
     ]
     if not tried:
-        return _begun(worklog.last) or "nothing"
+        return _begun(worklog.last) or f"nothing{_proposed(worklog.last)}"
     said = "; ".join(f"cycle {number}: {_tried(remedy)}" for number, remedy in tried)
     last = worklog.last.remedy if worklog.last else None
     then = f"; then {one_line(last.detail, 240)}" if last and last.result == "proposed" else ""
     then = then or (f"; {begun}" if (begun := _begun(worklog.last)) else "")
     return f"{said}: {one_line(tried[-1][1].detail, 240)}{then}"
+
+
+def _proposed(cycle: CycleRecord | None) -> str:
+    remedy = cycle.remedy if cycle else None
+    if remedy is None or remedy.result != "proposed" or remedy.action == "person":
+        return ""
+    return f"; proposed: {one_line(remedy.detail, 240)}"
 
 
 def _begun(cycle: CycleRecord | None) -> str:

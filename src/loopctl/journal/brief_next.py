@@ -31,7 +31,11 @@ def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
     if worklog.ended.verdict is Verdict.INTERRUPTED:
         return cause, asked, f"{_loopctl(folder)} {_resume(worklog)}"
     # A proposed remedy says more than a second look at the cause.
-    return cause, _proposed(worklog.last) or asked, f"{_loopctl(folder)} {_run_again(worklog)}"
+    return (
+        cause,
+        _of_remedy(worklog.last, folder) or asked,
+        f"{_loopctl(folder)} {_run_again(worklog)}",
+    )
 
 
 def _loopctl(folder: Path) -> str:
@@ -65,8 +69,11 @@ def _loop(run: RunStarted) -> str:
     return shlex.quote(one_line(file.stem, 120)) if by_name else _path(file)
 
 
-def _proposed(cycle: CycleRecord | None) -> str:
+def _of_remedy(cycle: CycleRecord | None, folder: Path) -> str:
+    """The command of a proposed remedy; of one that failed or was refused, what shows its doing."""
     remedy = cycle.remedy if cycle else None
+    if remedy is not None and remedy.result == "failed" and remedy.output:
+        return f"tail -n 50 {_path(folder / remedy.output)}"
     if remedy is None or remedy.result not in ("proposed", "refused") or not remedy.command:
         return ""
     if remedy.command.startswith(_RUN):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from loopctl.journal.codec import JournalError
@@ -100,20 +100,17 @@ class WorklogFold:
         cycle.add(event)
         match event.payload:
             case CasesGraded(cases=cases) if event.suite is not None:
-                self._note_failures(event.suite, cases, cycle.images)
+                self._note_failures(event.suite, cases, cycle)
             case Intent(effect="remedy", detail=detail):
                 self._remedies[str(detail.get("rule", ""))] += 1
             case _:
                 pass
 
-    def _note_failures(
-        self, suite: str, cases: Iterable[GradedCase], images: Mapping[str, str]
-    ) -> None:
-        on = frozenset(images.items())
-        for case in cases:
-            if case.status not in _NO_FAILURE:
-                said = case.message or case.status.value
-                self._failures.setdefault((suite, case.id, on), said)
+    def _note_failures(self, suite: str, cases: Iterable[GradedCase], cycle: CycleFold) -> None:
+        failed = [case for case in cases if case.status not in _NO_FAILURE]
+        on = frozenset(cycle.images.items() if failed else ())
+        for case in failed:
+            self._failures.setdefault((suite, case.id, on), case.message or case.status.value)
 
     def _cycle(self, event: Event) -> CycleFold:
         if self._run is None:

@@ -33,6 +33,7 @@ class RemedyRules:
     """What a run may do by itself, and how often it may go round.
 
     `services` are the names of those that it deploys; `partial`: it must not touch traffic.
+    `protected`: what a person types must name the environment.
     """
 
     mode: RemediationMode
@@ -43,6 +44,7 @@ class RemedyRules:
     max_cycles: int
     no_progress: int
     partial: bool
+    protected: bool = False
 
 
 class Remediate:
@@ -212,7 +214,7 @@ class Remediate:
             case "run":
                 return shlex.join(choice.command)
             case "rollback":
-                return f"loopctl rollback {self._todo.loop} --env {self._todo.environment}"
+                return f"loopctl rollback {self._where}"
             case "rebuild" | "retry" | "wait" | "person":
                 return self._again
             case _:
@@ -220,7 +222,12 @@ class Remediate:
 
     @property
     def _again(self) -> str:
-        return f"loopctl run {self._todo.loop} --env {self._todo.environment}"
+        return f"loopctl run {self._where}"
+
+    @property
+    def _where(self) -> str:
+        confirm = f" --confirm {self._todo.environment}" if self._todo.protected else ""
+        return f"{self._todo.loop} --env {self._todo.environment}{confirm}"
 
 
 def _refused(cycle: CycleRecord, journal: Journal) -> str | None:
