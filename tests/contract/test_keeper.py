@@ -305,10 +305,11 @@ heard = []
 signal.signal(signal.SIGINT, lambda *_: heard.append(1))
 if os.fork() == 0:
     daemon()
-    print("up", flush=True)
-signal.pause()
+    os.write(1, b"up\\n")
+while not heard:
+    time.sleep(0.01)
 time.sleep(0.3)
-print("heard", len(heard), flush=True)
+os.write(1, b"heard %d\\n" % len(heard))
 """
     child = rig.python(code)
     until(lambda: b"up" in rig.out)

@@ -29,7 +29,7 @@ KINDS = {
 
 
 def label(document: Mapping[str, Any]) -> str:
-    """A line of the journal in words: `intent deploy web`, `result promote web`, `entered health 1`.
+    """A line of the journal in words: `intent deploy web`, `entered health 1`, `cases smoke`.
 
     The number is the wave, where there is more than the first.
     """

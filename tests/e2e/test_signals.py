@@ -101,7 +101,7 @@ def at_every_stage() -> Iterator[object]:
         yield pytest.param(stage, signal.SIGTERM, id=f"{stage} SIGTERM", marks=slow)
 
 
-@pytest.mark.parametrize(("stage", "number"), at_every_stage())
+@pytest.mark.parametrize(("stage", "number"), tuple(at_every_stage()))
 def test_a_first_signal_puts_everything_back_and_writes_the_reports(
     project: Project, stage: str, number: signal.Signals
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,9 @@ from loopctl.triage.loading import load_catalogue
 RUN_ID = "20250910-203000-golden-path-1a2b"
 CATALOGUE = functools.cache(load_catalogue)
 HELD = Held((), RUN_ID, BEGAN, BEGAN, "fence-1")
+
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""For tests of many runs: a journal's every sync is waited for on a disk."""
 
 AFTER_PREFLIGHT = [
     State.BUILD,
@@ -176,14 +180,20 @@ class MortalJournal(Journal):
     """A journal to which a process that was killed adds nothing."""
 
     def __init__(self, path: Path, redactor: Redactor, hear: Callable[[Event], None], life: Life):
-        super().__init__(path, redactor, [hear])
         self._life = life
+        super().__init__(path, redactor, [hear])
 
     def append(
         self, payload: Payload, *, service: str | None = None, suite: str | None = None
     ) -> Event:
         self._life.check()
         return super().append(payload, service=service, suite=suite)
+
+    def close(self) -> None:
+        if self._life.is_over and self._file is not None:
+            self._file.close()
+        elif not self._life.is_over:
+            super().close()
 
 
 @dataclass

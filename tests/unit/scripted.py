@@ -29,15 +29,15 @@ class Life:
     """The life of one process."""
 
     def __init__(self) -> None:
-        self._over = False
+        self.is_over = False
 
     def end(self) -> None:
         """Nothing of it happens any more."""
-        self._over = True
+        self.is_over = True
 
     def check(self) -> None:
         """Raise `Killed` where a dead process would act."""
-        if self._over:
+        if self.is_over:
             raise Killed
 
 

@@ -33,8 +33,11 @@ CONTRACT = """
  "changes": {"fixed": [], "new": [], "persisting": []},
  "left": [{"service": "chat", "traffic": {"chat-00001-k7q": 100}, "verified": true, "changed_by_run": true}]}
 """  # noqa: E501 - the contract's own lines
-ADDED = {"reasons", "dead"}
-"""Keys that the sample does not show: why a suite was not run, and how what serves has died."""
+ADDED = {"reasons", "dead", "resumed"}
+"""Keys that the sample does not show.
+
+Why a suite was not run, how what serves has died, and how often the run was gone on with.
+"""
 FREE = ("grades", "traffic")
 """Objects whose keys are data."""
 STATUSES = ("passed", "failed", "broken", "skipped", "flaky", "timeout", "lost")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fakes import EFFECTS
 from loop_rig import (
     AFTER_PREFLIGHT,
+    IN_MEMORY,
     Loop,
     a_case,
     a_service,
@@ -166,16 +168,22 @@ TURNING_POINTS = (
 EVERYWHERE = (mended,)
 
 
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("make", MAKES, ids=lambda make: make.__name__)
 def test_killed_at_any_event_it_comes_to_the_end_of_an_undisturbed_run(
-    tmp_path: Path, make: Make
+    in_memory: Path, make: Make
 ) -> None:
-    undisturbed = made(make, tmp_path / "whole")
+    undisturbed = made(make, in_memory / "whole")
     expected = end_of(undisturbed.run(), undisturbed)
     assert expected[1:3] == ENDS[make]
     for event in undisturbed.events[:-1]:
         if make in EVERYWHERE or isinstance(event.payload, TURNING_POINTS):
-            loop = made(make, tmp_path / str(event.seq))
+            loop = made(make, in_memory / str(event.seq))
             loop.kill_at(event.seq)
             assert end_of(gone_on(loop), loop) == expected, event
             assert deploys_of(loop) == deploys_of(undisturbed), event

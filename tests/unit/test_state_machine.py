@@ -17,7 +17,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from loop_rig import a_disk_that_can_fill_up
+from loop_rig import IN_MEMORY, a_disk_that_can_fill_up
 from machine_rig import SERVICES, Play
 from machine_troubles import KILLS, REST, Process, Strangers, Trouble, check_steps
 
@@ -78,9 +78,6 @@ def troubles(*what: str) -> st.SearchStrategy[list[Trouble]]:
     )
     return st.lists(one, min_size=1, max_size=3)
 
-
-IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-"""Thousands of syncs are waited for on a disk, and lost power is a file that is cut here."""
 
 Cycle = tuple[tuple[State, Kind], tuple[State, Kind] | None, Kind]
 
@@ -286,7 +283,7 @@ def end_of(play: Play, worklog: Worklog | None) -> tuple[object, ...]:
 LONG = os.environ.get("LOOPCTL_TEST_PROFILE") == "long"
 TestRuns = Runs.TestCase
 TestRuns.settings = settings(
-    max_examples=3000 if LONG else 120,
+    max_examples=3000 if LONG else 150,
     stateful_step_count=20,
     deadline=None,
     derandomize=not LONG,

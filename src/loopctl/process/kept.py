@@ -21,7 +21,7 @@ _KEEPER = Path(__file__).with_name("keeper.py").resolve()
 _BORN_WITHIN_S = 30.0
 # Longer than the keeper and its inner process each try.
 _ENDED_WITHIN_S = 12.0
-_KILLED_WITHIN_S = 1.0
+_KILLED_WITHIN_S = 5.0
 # All that an interpreter may need to be found; the command's own environment goes another way.
 _KEEPERS_ENVIRONMENT = ("LD_LIBRARY_PATH",)
 

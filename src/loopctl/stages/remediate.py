@@ -264,7 +264,7 @@ def _now(cycle: CycleRecord) -> str:
 
 
 def _as_decided(decided: RemedyDecided, cycle: CycleRecord) -> Outcome:
-    """Where a remedy that was done leads; the end of the loop where none was, or it ends with it."""
+    """Where a remedy that was done leads; the end of the loop where it says so, or none was."""
     if decided.result != "done" or decided.ends is not None:
         return Outcome(OutcomeKind.FAILED, f"{decided.action}: {decided.detail}")
     go = _entry_of_retry(cycle) if decided.action == "retry" else OutcomeKind.GO_BUILD
