@@ -25,7 +25,7 @@ test: $(VENV)/.for-development ## every test but the slow ones: a run killed at 
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-all: check ## `make check`, and every test
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@LOOPCTL_TEST_PROFILE=long $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(VENV)/.for-development ## lint, formatting, types, import contract
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
