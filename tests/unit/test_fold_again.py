@@ -66,7 +66,7 @@ class Past:
         return self
 
     def built(self, digest: str = "sha256:1") -> Past:
-        image = Artifact("chat", ArtifactKind.FOLDER, digest, "images/x", "tree", BEGAN)
+        image = Artifact("chat", ArtifactKind.FOLDER, digest, "images/x", digest, BEGAN)
         source = SourceRead("tree", "c0ffee", dirty=False, files=1)
         step, proof = BuildStep("copy", 0.1, cached=False), ContentProof("chat", "tree", "tree")
         built = ImageBuilt(image, 0.1, "log")

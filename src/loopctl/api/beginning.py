@@ -170,4 +170,11 @@ def fingerprint(plan: Plan, runs_dir: Path) -> str:
 
     Another version of loopctl may resolve more, so that only its own fingerprints compare.
     """
-    return f"{__version__} {keyed_hash(project_key(runs_dir), repr(plan))}"
+    # A secret shows as its name alone; what services are given decides what is tested.
+    given = [
+        (spec.name, secret.name, secret.value.reveal())
+        for spec in plan.deployed
+        for secret in spec.run.secrets
+        if secret.value is not None
+    ]
+    return f"{__version__} {keyed_hash(project_key(runs_dir), repr((plan, given)))}"

@@ -54,7 +54,7 @@ def resume(
     """Go on with the run in `folder` to its end, with the plan it began with.
 
     One that was killed between its end and its reports is only given these.
-    Raises `UsageError` when it has ended by itself, or when loop file, variables or tests are not
+    Raises `UsageError` when it has ended by itself, or when loop file, variables or secrets are not
     what they were; `LockedError` while another process goes on with it; `PreflightError` when its
     journal cannot be read or is not to be trusted. Nothing was changed then.
     """

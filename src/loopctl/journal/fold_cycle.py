@@ -88,9 +88,13 @@ class CycleFold:
 
     @property
     def images(self) -> Mapping[str, str]:
-        """The digest of every service's image."""
+        """What every service's image was made from.
+
+        Building the same source again makes no other image, though steps that are not
+        reproducible give it another digest: a failure is not washed off by that.
+        """
         built = {name: service.artifact for name, service in self.services.items()}
-        return {name: image.digest for name, image in built.items() if image is not None}
+        return {n: image.source_tree or image.digest for n, image in built.items() if image}
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -253,8 +257,8 @@ def _suite(record: SuiteRecord, event: Event) -> SuiteRecord:
     match event.payload:
         case SuiteCollected(count=count, deselected=deselected):
             return replace(record, collected=count, deselected=deselected)
-        case SuiteStarted(folder=folder):
-            return replace(record, folder=folder, started_at=event.at)
+        case SuiteStarted(folder=folder, files=files):
+            return replace(record, folder=folder, started_at=event.at, files=files)
         case SuiteFinished(judgement=judgement, end=end):
             return replace(record, judgement=judgement, end=end)
         case _:

@@ -90,6 +90,7 @@ class SuiteRecord:
     cases: tuple[GradedCase, ...] = ()
     judgement: SuiteJudgement | None = None
     end: SuiteEnd | None = None
+    files: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,13 @@ class CycleRecord:
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether it was stopped from outside: such a cycle says nothing and is not counted."""
+        """Whether it was stopped from outside, at whatever stage."""
         return any(stage.kind is OutcomeKind.INTERRUPTED for stage in self.stages)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it was stopped before anything else had failed."""
+        return self.failed_stage is not None and self.failed_stage.kind is OutcomeKind.INTERRUPTED
 
     @property
     def failed_stage(self) -> StageRecord | None:
@@ -183,7 +189,7 @@ class Worklog:
     @property
     def counted_cycles(self) -> tuple[CycleRecord, ...]:
         """Those that came to an end of their own, and the last."""
-        earlier = (cycle for cycle in self.cycles[:-1] if not cycle.was_interrupted)
+        earlier = (cycle for cycle in self.cycles[:-1] if not cycle.says_nothing)
         return (*earlier, *self.cycles[-1:])
 
     @property

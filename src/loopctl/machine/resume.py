@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loopctl.errors import Problem, UsageError
-from loopctl.journal.worklog import StageRecord, Worklog
+from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.machine.transitions import after
 from loopctl.model.state import OutcomeKind, State, Verdict
 
@@ -33,9 +33,13 @@ class Entry:
 def entry_of(worklog: Worklog) -> Entry:
     """Where the run goes on. Raises `UsageError` for one that has come to an end of its own."""
     cycle = worklog.last
-    if worklog.ended is not None:
-        if worklog.ended.verdict is not Verdict.INTERRUPTED:
-            raise _has_ended(worklog)
+    if worklog.ended is not None and worklog.ended.verdict is not Verdict.INTERRUPTED:
+        raise _has_ended(worklog)
+    killed = worklog.ended is None
+    if cycle is not None and _is_about_a_remedy(cycle, killed=killed):
+        # What it has changed is looked at before anything else may rest on it.
+        return Entry(State.REMEDIATE, cycle.number, after="killed" if killed else "interrupted")
+    if not killed:
         return Entry(cycle=cycle.number + 1 if cycle else 1, after="interrupted")
     if cycle is None or not cycle.stages:
         return Entry(after="killed")
@@ -45,6 +49,16 @@ def entry_of(worklog: Worklog) -> Entry:
     if last.stage is State.REMEDIATE and not state.is_end and last.kind is not None:
         return Entry(state, number + 1, after="killed")
     return Entry(state, number, _wave(last, state), again, "killed")
+
+
+def _is_about_a_remedy(cycle: CycleRecord, *, killed: bool) -> bool:
+    """Whether it was stopped from outside while a remedy was about, or right after it."""
+    last = cycle.stages[-1] if cycle.stages else None
+    if last is None or last.stage is not State.REMEDIATE:
+        return False
+    done = cycle.remedy is not None and cycle.remedy.result != "proposed"
+    stopped = not killed or last.kind is OutcomeKind.INTERRUPTED
+    return stopped and (done or cycle.remedy_begun is not None)
 
 
 def _state(last: StageRecord) -> State:

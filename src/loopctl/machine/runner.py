@@ -116,7 +116,8 @@ class Runner:
         if rejoin is not None and state in _LOOKS_FIRST:
             state = self._rejoined(state, rejoin)
         end = self._to_the_end(state)
-        if entry.again and end is State.STOPPED and self._may_begin_anew():
+        went_on = self._journal.cycle != entry.cycle
+        if entry.again and end is State.STOPPED and not went_on and self._may_begin_anew():
             self._journal.cycle += 1
             end = self._to_the_end(State.PREFLIGHT)
         return Walk(end, self._internal)
@@ -232,6 +233,14 @@ class Runner:
             return Outcome(OutcomeKind.MOVED, _LOST, outcome.faults)
         signalled = self._stop.reason in SIGNAL_EXITS
         if signalled and (outcome.kind not in _BAD or state not in _OWN_TIME):
+            return Outcome(OutcomeKind.INTERRUPTED, outcome.detail)
+        if (
+            state is State.SETTLE
+            and outcome.kind not in _BAD
+            and self._journal.fold.cycle().says_nothing
+        ):
+            # The process that was told to stop was killed as it put things back: no remedy is
+            # asked for by a cycle that says nothing.
             return Outcome(OutcomeKind.INTERRUPTED, outcome.detail)
         return outcome
 

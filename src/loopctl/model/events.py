@@ -249,12 +249,16 @@ class SuiteCollected:
 
 @dataclass(frozen=True, slots=True)
 class SuiteStarted:
-    """A suite begins; `folder` is where its output is kept, relative to the run."""
+    """A suite begins; `folder` is where its output is kept, relative to the run.
+
+    `files` is the hash of what the suite is made of, None where it could not be told.
+    """
 
     KIND: ClassVar[str] = "suite.started"
 
     folder: str
     expected: int | None = None
+    files: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

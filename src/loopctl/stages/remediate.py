@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +12,18 @@ from loopctl.journal.progress import is_stuck
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.events import Intent, RemedyDecided, Result, Routed
-from loopctl.model.finding import FaultKind
+from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import RemediationMode, RemedyRule
 from loopctl.model.state import OutcomeKind, State, StopReason
 from loopctl.ports.leases import Held
-from loopctl.ports.platform import Platform, PlatformError
+from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.collected import fewer_than_before
 from loopctl.stages.remedy_choice import Action, Choice, choose, chosen_before
 from loopctl.stages.remedy_run import Applied, RunCommand
 from loopctl.stages.rollback import Verified, go_back, moves_back
+from loopctl.stages.traffic import traffic_moved
 from loopctl.triage.loading import Catalogue
 
 _LOOK = "git status --short"
@@ -127,6 +129,11 @@ class Remediate:
         return None
 
     def _applied(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        if choice.action == "rollback":
+            # A platform that does not answer is the rollback's own fault to tell.
+            with contextlib.suppress(PlatformError):
+                if (moved := self._moved(cycle, stop)) is not None:
+                    return moved
         applied = self._apply(choice, cycle, journal, stop)
         decided = RemedyDecided(
             choice.action,
@@ -167,6 +174,17 @@ class Remediate:
             if taken is not None:
                 return taken
         return self._command.apply(choice, journal, stop)
+
+    def _moved(self, cycle: CycleRecord, stop: Stop) -> Outcome | None:
+        """What a stranger did since the cycle was settled, as in the pause before a resume."""
+        for name in self._todo.services:
+            state = self._platform.observe(name, stop)
+            if isinstance(state, Absent):
+                continue
+            if (moved := traffic_moved(cycle.services[name], state)) is not None:
+                fault = Fault(FaultKind.MOVED, f"{name}: {moved}", name)
+                return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+        return None
 
     def _roll_back(self, choice: Choice, journal: Journal, stop: Stop) -> Applied:
         intent = Intent(

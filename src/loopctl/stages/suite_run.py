@@ -24,6 +24,7 @@ from loopctl.ports.logs import Receipts
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
 from loopctl.process import Stop, TaskScope
 from loopctl.stages.case_grading import CaseGrader
+from loopctl.stages.suite_files import suite_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class SuiteRunner:
         context = self._context(spec, where, journal)
         folder = str(context.folder.relative_to(journal.folder))
         expected = journal.fold.cycle().suites[spec.id].collected
-        journal.append(SuiteStarted(folder, expected), suite=spec.id)
+        started = SuiteStarted(folder, expected, suite_digest(spec))
+        journal.append(started, suite=spec.id)
         paths = tuple(path for path in self._facts.health_paths.values() if path)
         targets = {name: where.revisions.get(name) for name in spec.evidence.target}
         grader = CaseGrader(spec, targets, self._receipts, journal, self._facts.loopback, paths)
