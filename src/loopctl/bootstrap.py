@@ -45,7 +45,7 @@ from loopctl.stages.preflight import Needs, Preflight
 from loopctl.stages.promote import Promote
 from loopctl.stages.rejoin import Rejoin
 from loopctl.stages.remediate import Remediate, RemedyRules
-from loopctl.stages.remedy_guard import always_read, guard_of
+from loopctl.stages.remedy_guard import always_read, guard_of, loads_from
 from loopctl.stages.remedy_run import RunCommand, Workshop
 from loopctl.stages.settle import Settle
 from loopctl.stages.suite_collection import SuiteCollection, collected_in
@@ -126,6 +126,7 @@ def _local(plan: Plan, runs_dir: Path) -> World:
             always_read(guard_of(plan), plan.root),
             sources=[spec.source for spec in plan.deployed if spec.source is not None],
             leave_out=[runs_dir],
+            loads_from=loads_from(guard_of(plan), plan.root),
         ),
     )
 

@@ -380,8 +380,10 @@ def test_the_command_dies_with_loopctl_and_all_that_hold_it(rig: Rig) -> None:
     loopctl = like_loopctl(rig, "tell(); time.sleep(60)")
     until(rig.told)
     holders = list(process_table.ancestry(rig.told()[0]))[1:3]
-    for pid in (loopctl.pid, *reversed(holders)):
-        os.kill(pid, signal.SIGKILL)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        # Stopped first, so that none of them can act on the death of another.
+        for pid in (loopctl.pid, *reversed(holders)):
+            os.kill(pid, number)
     loopctl.wait()
     until(lambda: not rig.left())
 

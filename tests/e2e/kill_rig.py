@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from kill_driver import KINDS, label
 from rig import REPOSITORY, Going, Project, Ran, until
 
@@ -272,3 +273,11 @@ def waiting(project: Project, loop: str = "web", *options: str) -> Going:
 
 def let_go(project: Project) -> None:
     (project.root / "let-go").touch()
+
+
+SLOW = pytest.mark.slow
+
+
+def but_slow(events: Iterable[str], quick: Collection[str]) -> list[object]:
+    """Every event as a parameter; all but those that are most worth their time are slow."""
+    return [pytest.param(at, id=at, marks=() if at in quick else SLOW) for at in events]

@@ -9,6 +9,7 @@ from kill_rig import (
     AT_ONCE,
     End,
     Site,
+    but_slow,
     drive,
     host_pid,
     is_running,
@@ -46,7 +47,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(project, "web", serving_already)
 
 
-@pytest.mark.parametrize("at", [*NOT_DEPLOYED, *DEPLOYED])
+QUICK = (
+    "entered build",
+    "intent deploy web",
+    "result deploy web",
+    "cases smoke",
+    "finished confirm",
+)
+
+
+@pytest.mark.parametrize("at", but_slow((*NOT_DEPLOYED, *DEPLOYED), QUICK))
 def test_a_run_killed_with_its_host_ends_green_all_the_same(site: Site, at: str) -> None:
     before, host = numbers(site.project), host_pid(site.project)
     folder = site.killed(at, host=True)
@@ -70,7 +80,7 @@ UNDER = {
 }
 
 
-@pytest.mark.parametrize("at", UNDER)
+@pytest.mark.parametrize("at", but_slow(UNDER, ("entered verify", "entered confirm")))
 def test_a_host_that_is_killed_under_a_run_is_told_and_the_next_run_works(
     site: Site, at: str
 ) -> None:

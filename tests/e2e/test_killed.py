@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from kill_driver import label
 from kill_rig import (
     AT_ONCE,
     PATIENT,
+    SLOW,
     WAITS,
     End,
     Site,
+    but_slow,
     drive,
     journal,
     killed_at,
@@ -115,12 +117,6 @@ WAVES = (
 )
 
 
-def but_slow(events: Sequence[str], quick: Collection[str]) -> list[object]:
-    """Every event as a parameter; all but those that are most worth their time are slow."""
-    slow = pytest.mark.slow
-    return [pytest.param(at, id=at, marks=() if at in quick else slow) for at in events]
-
-
 def serving_already(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     first = project.run("web")
@@ -216,7 +212,16 @@ TWICE = (
 )
 
 
-@pytest.mark.parametrize(("first", "second"), TWICE, ids=[" then ".join(each) for each in TWICE])
+QUICK_TWICE = TWICE[2:5]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(*each, id=" then ".join(each), marks=() if each in QUICK_TWICE else SLOW)
+        for each in TWICE
+    ],
+)
 def test_a_run_may_be_killed_again_and_again(green: Site, first: str, second: str) -> None:
     before = numbers(green.project)
     folder = green.killed(first)
@@ -228,7 +233,9 @@ def test_a_run_may_be_killed_again_and_again(green: Site, first: str, second: st
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
-@pytest.mark.parametrize("at", ["intent deploy web", "cases smoke", "result promote web"])
+@pytest.mark.parametrize(
+    "at", but_slow(("intent deploy web", "cases smoke", "result promote web"), ("cases smoke",))
+)
 def test_half_a_last_line_is_cut_off(green: Site, at: str) -> None:
     before = numbers(green.project)
     folder = green.killed(at)

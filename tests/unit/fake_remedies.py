@@ -24,6 +24,9 @@ class FakeWorkTree(Scripted, WorkTree):
         digest = "sha256:" + ",".join(f"{name}={self.files[name]}" for name in sorted(self.files))
         return WorkTreeState(dict(self.files), self.in_git, digest)
 
+    def forget_compiled(self, stop: Stop) -> None:
+        self.called("forget compiled")
+
 
 class FakeRemedyCommand(Scripted, RemedyCommand):
     """Ends as `end` says; what it does to the world is its `after`."""

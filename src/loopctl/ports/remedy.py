@@ -62,6 +62,13 @@ class WorkTree(Protocol):
         """Its files now. Raises `RemedyError`."""
         ...
 
+    def forget_compiled(self, stop: Stop) -> None:
+        """Remove what Python compiled of it, which a remedy may have poisoned unseen.
+
+        It is no part of the files that `read` compares. Raises `RemedyError`.
+        """
+        ...
+
 
 class RemedyCommand(Protocol):
     """Runs a command in the project root, with an allow-listed environment and a deadline."""

@@ -12,6 +12,7 @@ from loopctl.model.artifact import SourceFile
 from loopctl.ports.remedy import RemedyError, WorkTree, WorkTreeState
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop
+from loopctl.remedies.loaded_modules import forget_compiled, loaded_from
 
 _CACHES = frozenset(
     {".loopctl", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
@@ -21,7 +22,6 @@ _CACHES = frozenset(
 _NOBODYS = _CACHES | {".git", ".venv", "node_modules"}
 """What is left out besides where git does not say that it is part of the project."""
 
-_COMPILED = (".pyc", ".pyo")
 _SPECIAL = "special"
 _STOP_EVERY = 200
 
@@ -29,9 +29,10 @@ _STOP_EVERY = 200
 class GitWorkTree(WorkTree):
     """What git tracks or does not ignore below `root`, and all that a run relies on besides.
 
-    `always` are files and folders that are read though git ignores them, `sources` folders that
-    may be repositories of their own (submodules); `leave_out` are loopctl's own. What does not
-    exist is passed over, as a remedy may make it.
+    `always` are files and folders that are read though git ignores them, `loads_from` folders of
+    which that holds for what tests load by themselves; `sources` are folders that may be
+    repositories of their own (submodules); `leave_out` are loopctl's own. What does not exist is
+    passed over, as a remedy may make it.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class GitWorkTree(WorkTree):
         always: Sequence[Path],
         sources: Sequence[Path] = (),
         leave_out: Sequence[Path] = (),
+        loads_from: Sequence[Path] = (),
     ) -> None:
         self._root = root
         self._reader = reader
         self._always = tuple(always)
         self._nested = tuple(s for s in sources if s != root)
+        self._loads_from = tuple(loads_from)
         self._leave_out = tuple(_relative(path, root) for path in leave_out)
 
     def read(self, stop: Stop) -> WorkTreeState:
@@ -64,6 +67,12 @@ class GitWorkTree(WorkTree):
             in_git=in_git,
             digest=tree_digest(files.values()),
         )
+
+    def forget_compiled(self, stop: Stop) -> None:
+        """Remove what Python compiled of the project, but for what is nobody's."""
+        stop.remaining(0)
+        for folder in (self._root, *self._always, *self._loads_from):
+            forget_compiled(folder, _NOBODYS - {"__pycache__"})
 
     def _of_git(self, stop: Stop) -> tuple[list[tuple[str, SourceFile]], bool]:
         """What git lists, and whether it still does. A file that git cannot read is found later."""
@@ -96,9 +105,12 @@ class GitWorkTree(WorkTree):
                 yield from (path for path in below if not self._is_left_out(path, _NOBODYS))
             if place.is_symlink() or place.is_file():
                 yield _relative(place, self._root)
+        for folder in self._loads_from:
+            below = (_relative(folder / name, self._root) for name in loaded_from(folder))
+            yield from (path for path in below if not self._is_left_out(path, _NOBODYS))
 
     def _is_left_out(self, path: str, folders: frozenset[str]) -> bool:
-        if path.endswith(_COMPILED) or not folders.isdisjoint(path.split("/")):
+        if not folders.isdisjoint(path.split("/")):
             return True
         return any(path == own or path.startswith(f"{own}/") for own in self._leave_out)
 

@@ -16,13 +16,17 @@ from pathlib import Path, PurePosixPath
 
 from loopctl.model.plan import Plan, SuiteSpec
 from loopctl.stages.path_glob import covers
+from loopctl.stages.shadowed_modules import replaces_a_module
 
 TEST_FOLDERS = frozenset({"test", "tests"})
 _TEST_NAMES = ("test_*.py", "*_test.py", "conftest.py")
 
-# Python runs or reads these by itself, so they reach into every test process; an entry point may
-# load a plugin into pytest.
-_IN_EVERY_PROCESS = ("sitecustomize.py", "usercustomize.py", "*.pth", "entry_points.txt")
+# Python reads these by itself, so they reach into every test process; an entry point may load a
+# plugin into pytest.
+_IN_EVERY_PROCESS = ("*.pth", "entry_points.txt")
+
+# It hides new files from git, and with them from the comparison.
+_HIDES = ".git/info/exclude"
 
 # Where pytest and coverage look for their settings, from the tests upwards (docs.pytest.org,
 # "Configuration", and coverage.readthedocs.io, "Configuration reference").
@@ -47,8 +51,8 @@ _NAMES_SETTINGS = frozenset({"-c", "--config-file", "--cov-config"})
 class Guard:
     """Paths relative to the project root, `""` for the root itself.
 
-    `sources` are the folders of the services' sources; `frozen` the loop files, the signatures and
-    the suites' interpreters; `tests` what the suites' `run` names; `suites` the folders that the
+    `sources` are the folders of the services' sources; `frozen` the loop files, the signatures,
+    the suites' interpreters and what hides files from git; `tests` what the suites' `run` names; `suites` the folders that the
     suites run in; `may_edit` globs of what may be changed besides the sources.
     """
 
@@ -78,6 +82,7 @@ def guard_of(plan: Plan) -> Guard:
         frozen=(
             *_inside(root, [*loop_files, *plan.signatures]),
             *(_relative(python, str(root)) for python in pythons),
+            _HIDES,
         ),
         tests=tuple(dict.fromkeys(path for test in tests for path in _frozen_with(test, sources))),
         suites=suites,
@@ -87,20 +92,24 @@ def guard_of(plan: Plan) -> Guard:
 
 def always_read(guard: Guard, root: Path) -> tuple[Path, ...]:
     """The files and folders to be compared although git ignores them; some may not exist."""
-    settings = (_join(folder, name) for folder in _settings_folders(guard) for name in SETTINGS)
-    loaded = (
-        _join(folder, name)
-        for folder in guard.suites
-        for name in ("conftest.py", "sitecustomize.py", "usercustomize.py")
-    )
+    names = (*SETTINGS, "conftest.py")
+    settings = (_join(folder, name) for folder in _settings_folders(guard) for name in names)
     tests = (path for path in guard.tests if not _holds_a_source(path, guard.sources))
-    return tuple(root / path for path in dict.fromkeys([*guard.frozen, *tests, *settings, *loaded]))
+    return tuple(root / path for path in dict.fromkeys([*guard.frozen, *tests, *settings]))
+
+
+def loads_from(guard: Guard, root: Path) -> tuple[Path, ...]:
+    """The folders that tests import from, whatever git ignores there; some may not exist."""
+    around = (t.rpartition("/")[0] for t in guard.tests if PurePosixPath(t).suffix)
+    return tuple(root / path for path in dict.fromkeys([*guard.suites, *guard.tests, *around]))
 
 
 def _is_allowed(path: str, guard: Guard) -> bool:
     if any(covers(glob, path) for glob in guard.may_edit):
         return True
-    if path in guard.frozen or _is_test(path, guard) or _is_setting(path, guard):
+    if path in guard.frozen or replaces_a_module(path, guard.suites):
+        return False
+    if _is_test(path, guard) or _is_setting(path, guard):
         return False
     return any(_is_below(path, source) for source in guard.sources)
 

@@ -111,6 +111,7 @@ class RunCommand:
 
     def _after(self, stop: Stop) -> WorkTreeState | RemedyError:
         try:
+            self._shop.tree.forget_compiled(stop)
             return self._shop.tree.read(stop)
         except RemedyError as error:
             return error
