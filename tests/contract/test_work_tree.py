@@ -151,3 +151,69 @@ def test_names_that_are_not_utf_8_are_compared_too(root: Path) -> None:
     before = seen.read(Stop())
     (Path(os.fsdecode(os.fsencode(root / "app") + b"/\xff.py"))).write_text("1\n")
     assert before.changed(seen.read(Stop())) == ("app/\udcff.py",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("loopctl_evidence.pyc", "helper.py", "native.so", "pytest/__init__.py"),
+        *("x.egg-info/entry_points.txt", "deep/below/conftest.py"),
+    ],
+)
+def test_what_tests_load_by_themselves_is_seen_although_git_ignores_it(
+    root: Path, name: str
+) -> None:
+    write(root, "app/.gitignore", "*\n")
+    seen = tree(root, loads_from=(root / "app",))
+    before = seen.read(Stop())
+    write(root, f"app/{name}")
+    assert before.changed(seen.read(Stop())) == (f"app/{name}",)
+
+
+def test_a_link_to_a_package_is_seen_although_git_ignores_it(root: Path) -> None:
+    write(root, "app/.gitignore", "*\n")
+    seen = tree(root, loads_from=(root / "app",))
+    before = seen.read(Stop())
+    (root / "app/pytest").symlink_to("../ignored")
+    assert before.changed(seen.read(Stop())) == ("app/pytest",)
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "deep/helper.py", ".venv/conftest.py", "node_modules/conftest.py"]
+)
+def test_what_git_ignores_and_no_test_loads_is_not_read(root: Path, name: str) -> None:
+    write(root, "app/.gitignore", "*\n")
+    write(root, f"app/{name}")
+    assert f"app/{name}" not in tree(root, loads_from=(root / "app",)).read(Stop()).files
+
+
+def test_a_compiled_module_that_is_source_is_compared(root: Path) -> None:
+    seen = tree(root)
+    before = seen.read(Stop())
+    write(root, "app/compiled.pyc")
+    assert before.changed(seen.read(Stop())) == ("app/compiled.pyc",)
+
+
+def test_what_is_compiled_is_forgotten_and_nothing_else(root: Path) -> None:
+    gone = [
+        write(root, "app/tests/__pycache__/test_a.cpython-311-pytest-8.pyc"),
+        write(root, "__pycache__/conftest.cpython-311.pyc"),
+        write(root, "../beside/tests/__pycache__/test_b.cpython-311.pyc"),
+    ]
+    (root / "app/__pycache__").symlink_to(root / "ignored")
+    kept = [
+        write(root, "ignored/linked.pyc"),
+        write(root, "app/compiled.pyc"),
+        write(root, "app/tests/__pycache__/notes.txt"),
+        write(root, ".loopctl/images/1/__pycache__/app.pyc"),
+        write(root, "runs/images/1/__pycache__/app.pyc"),
+        write(root, ".venv/lib/__pycache__/x.pyc"),
+        write(root, "../another/__pycache__/x.pyc"),
+    ]
+    seen = tree(root, "..", "../beside/tests", leave_out=(root / "runs",))
+    before = seen.read(Stop())
+    seen.forget_compiled(Stop())
+    assert not [path for path in gone if path.exists()]
+    assert all(path.exists() for path in kept)
+    assert not (root / "app/__pycache__").is_symlink()
+    assert before.changed(seen.read(Stop())) == ()

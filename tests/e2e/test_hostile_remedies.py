@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,31 @@ def test_a_remedy_that_breaks_git_is_refused(served: tuple[Project, Ran]) -> Non
     assert "it has removed or broken the git repository" in ran.line("TRIED")
     still_served(ran, before)
     told(ran)
+
+
+POISON = f"""{sys.executable} - <<'END'
+import marshal, pathlib
+text = pathlib.Path('tests/test_smoke.py').read_text().replace("== 'good'", "!= 'good'")
+code = marshal.dumps(compile(text, 'tests/test_smoke.py', 'exec'))
+for cached in pathlib.Path('tests/__pycache__').glob('test_smoke.*.pyc'):
+    cached.write_bytes(cached.read_bytes()[:16] + code)
+    print('poisoned', cached.name)
+END
+"""
+
+
+def test_a_remedy_that_poisons_what_python_compiled_of_the_tests_turns_nothing_green(
+    served: tuple[Project, Ran],
+) -> None:
+    project, before = served
+    # Another image, as the same one passing now would be called flaky.
+    script(project, f"{POISON}touch web/notes.txt\n")
+    word_loop(project, run_rule())
+    ran = project.run("web", env={"PYTHONDONTWRITEBYTECODE": ""})
+    assert ended(ran) == (1, "needs-human", 2), str(ran)
+    assert "poisoned test_smoke" in (ran.run / "remedies" / "1" / "1.txt").read_text()
+    assert "./fix.sh changed web/notes.txt" in ran.line("TRIED")
+    still_served(ran, before)
 
 
 def test_a_remedy_that_leads_the_source_elsewhere_brings_nothing_in(

@@ -8,7 +8,7 @@ import pytest
 from loopfile_project import MINIMAL, plan_of, project
 
 from loopctl.stages.path_glob import covers
-from loopctl.stages.remedy_guard import Guard, always_read, forbidden, guard_of
+from loopctl.stages.remedy_guard import Guard, always_read, forbidden, guard_of, loads_from
 
 LOOP = """\
 version: 1
@@ -65,6 +65,16 @@ def test_a_services_source_may_be_mended(tmp_path: Path, path: str) -> None:
         "app/conf/strict.ini",
         "app/sitecustomize.py",
         "app/chat/usercustomize.py",
+        "app/chat/sitecustomize/__init__.py",
+        "app/loopctl_evidence.pyc",
+        "app/loopctl_select.cpython-311-x86_64-linux-gnu.so",
+        "app/chat/pytest.py",
+        "app/pytest/__init__.py",
+        "app/pytest",
+        "app/_pytest/runner.py",
+        "app/pluggy.py",
+        "app/json/__init__.py",
+        ".git/info/exclude",
         "app/x.pth",
         "app/chat.egg-info/entry_points.txt",
         "app/.venv/bin/python",
@@ -73,6 +83,15 @@ def test_a_services_source_may_be_mended(tmp_path: Path, path: str) -> None:
 )
 def test_what_decides_about_green_may_not_be_changed(tmp_path: Path, path: str) -> None:
     assert forbidden(["app/app.py", path], guard(tmp_path)) == (path,)
+
+
+@pytest.mark.parametrize(
+    "path", ["app/chat/json.py", "app/secrets/prod.yaml", "app/pytest.md", "app/data.json"]
+)
+def test_a_name_that_replaces_no_module_of_the_tests_is_the_services_own(
+    tmp_path: Path, path: str
+) -> None:
+    assert forbidden([path], guard(tmp_path)) == ()
 
 
 def test_settings_that_no_suite_is_below_are_the_services_own(tmp_path: Path) -> None:
@@ -136,8 +155,16 @@ def test_a_changed_link_counts_as_itself(tmp_path: Path) -> None:
 def test_what_git_ignores_is_compared_where_it_decides(tmp_path: Path) -> None:
     read = {str(path.relative_to(tmp_path)) for path in always_read(guard(tmp_path), tmp_path)}
     assert {"loops/demo.yaml", "loops/known.yaml", "app/tests", "app/conftest.py"} <= read
-    assert {"pytest.ini", "app/pytest.ini", "app/tests/pytest.ini", "app/sitecustomize.py"} <= read
+    assert {"pytest.ini", "app/pytest.ini", "app/tests/pytest.ini", ".git/info/exclude"} <= read
+    assert {"conftest.py", "app/tests/conftest.py", "app/tests/e2e/conftest.py"} <= read
     assert not {"app", ".", ""} & read
+
+
+def test_tests_load_from_where_they_run_and_where_they_are(tmp_path: Path) -> None:
+    judged = guard(tmp_path)
+    read = {str(path.relative_to(tmp_path)) for path in loads_from(judged, tmp_path)}
+    assert {"app", "app/tests", "app/tests/e2e"} <= read
+    assert not {".", "loops"} & read
 
 
 @pytest.mark.parametrize(

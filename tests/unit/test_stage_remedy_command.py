@@ -183,3 +183,17 @@ def test_without_the_tree_of_before_nobody_can_tell_what_it_did(tmp_path: Path) 
     failure.remediate(FIX)
     assert failure.decided.result == "failed"
     assert "not known any more" in failure.decided.detail
+
+
+def test_what_python_compiled_is_forgotten_before_the_work_tree_is_judged(tmp_path: Path) -> None:
+    failure = Failure(tmp_path)
+    failure.remediate(FIX)
+    assert failure.tree.calls == ["read", "forget compiled", "read"]
+
+
+def test_what_is_compiled_and_cannot_be_removed_is_trusted_no_more(tmp_path: Path) -> None:
+    failure = Failure(tmp_path)
+    failure.tree.fails["forget"] = RemedyError("cannot remove what is compiled: it is locked")
+    assert failure.remediate(FIX).kind is OutcomeKind.FAILED
+    assert (failure.decided.result, failure.decided.ends) == ("refused", StopReason.REMEDY_REFUSED)
+    assert "it is locked" in failure.decided.detail

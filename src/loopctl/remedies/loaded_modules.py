@@ -11,6 +11,9 @@ from loopctl.ports.remedy import RemedyError
 _MODULES = (".py", ".pyc", ".so", ".pyd")
 _COMPILED = "__pycache__"
 
+_NOT_FORGOTTEN = frozenset({".git", ".loopctl", ".venv", "node_modules"})
+"""Nobody's source, and read by no comparison either."""
+
 _NOT_SEARCHED = frozenset({_COMPILED, "node_modules", "build", "dist", "venv"})
 """Besides hidden folders; pytest collects nothing there (its `norecursedirs`)."""
 
@@ -24,10 +27,12 @@ def loaded_from(folder: Path) -> Iterator[str]:
     for here, folders, files in os.walk(folder):
         place = Path(here)
         depth = len(place.relative_to(folder).parts)
-        links = [name for name in folders if (place / name).is_symlink()] if depth == 0 else []
+        if depth == 0:
+            links = (name for name in (*folders, *files) if (place / name).is_symlink())
+            yield from (name for name in links if not name.endswith(_MODULES))
         folders[:] = [name for name in folders if _is_searched(place / name)]
-        for name in (*files, *links):
-            if _is_loaded(name, depth) or name in links:
+        for name in files:
+            if _is_loaded(name, depth):
                 yield str((place / name).relative_to(folder))
 
 
@@ -45,12 +50,12 @@ def _is_searched(folder: Path) -> bool:
     return not (folder / "pyvenv.cfg").exists()
 
 
-def forget_compiled(folder: Path, passed_over: frozenset[str]) -> None:
+def forget_compiled(folder: Path, own: frozenset[Path]) -> None:
     """Remove what Python compiled below `folder`; it compiles it again from the source.
 
     Python believes a compiled module whose header names the source's time and size
     (docs.python.org, "Cached bytecode invalidation"), and both are easily kept: its content alone
-    would be the remedy's. `passed_over` are names of folders. Raises `RemedyError`.
+    would be the remedy's. `own` are folders of loopctl's, passed over. Raises `RemedyError`.
     """
     for here, folders, files in os.walk(folder, onerror=_tell_ours):
         place = Path(here)
@@ -60,7 +65,7 @@ def forget_compiled(folder: Path, passed_over: frozenset[str]) -> None:
             for name in files:
                 if name.endswith(".pyc"):
                     _remove(place / name)
-        folders[:] = [name for name in folders if name not in passed_over]
+        folders[:] = [n for n in folders if n not in _NOT_FORGOTTEN and place / n not in own]
 
 
 def _remove(path: Path) -> None:
@@ -74,7 +79,7 @@ def _remove(path: Path) -> None:
 def _tell_ours(error: OSError) -> None:
     """A folder that another user closes to us was closed to the remedy as well."""
     try:
-        if os.stat(error.filename).st_uid != os.getuid():
+        if Path(error.filename).stat().st_uid != os.getuid():
             return
     except FileNotFoundError:
         return

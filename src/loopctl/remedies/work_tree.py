@@ -69,10 +69,14 @@ class GitWorkTree(WorkTree):
         )
 
     def forget_compiled(self, stop: Stop) -> None:
-        """Remove what Python compiled of the project, but for what is nobody's."""
+        """Remove what Python compiled of the project and of tests beside it."""
         stop.remaining(0)
-        for folder in (self._root, *self._always, *self._loads_from):
-            forget_compiled(folder, _NOBODYS - {"__pycache__"})
+        places = (Path(os.path.normpath(p)) for p in (*self._always, *self._loads_from))
+        # A folder around the project is other people's too.
+        beside = (p for p in places if p not in self._root.parents and self._root not in p.parents)
+        own = frozenset(self._root / path for path in self._leave_out)
+        for folder in dict.fromkeys([self._root, *beside]):
+            forget_compiled(folder, own)
 
     def _of_git(self, stop: Stop) -> tuple[list[tuple[str, SourceFile]], bool]:
         """What git lists, and whether it still does. A file that git cannot read is found later."""

@@ -52,8 +52,9 @@ class Guard:
     """Paths relative to the project root, `""` for the root itself.
 
     `sources` are the folders of the services' sources; `frozen` the loop files, the signatures,
-    the suites' interpreters and what hides files from git; `tests` what the suites' `run` names; `suites` the folders that the
-    suites run in; `may_edit` globs of what may be changed besides the sources.
+    the suites' interpreters and what hides files from git; `tests` what the suites' `run`
+    names; `suites` the folders that the suites run in; `may_edit` globs of what may be changed
+    besides the sources.
     """
 
     sources: tuple[str, ...]
