@@ -54,6 +54,18 @@ def test_a_mode_beyond_the_loop_files_is_refused_before_anything_is_done(project
     assert not project.run_folders()
 
 
+def test_where_the_loop_file_names_no_mode_the_option_decides(project: Project) -> None:
+    script(project, REPAIRS)
+    word_loop(project, run_rule())
+    loop = project.root / "loops" / "web.yaml"
+    project.write("loops/web.yaml", loop.read_text().replace("  mode: auto\n", ""))
+    project.commit()
+    proposed = project.run("web")
+    assert ended(proposed) == (1, "needs-human", 1), str(proposed)
+    done = project.run("web", "--remediate", "auto")
+    assert ended(done) == (0, "green", 2), str(done)
+
+
 def test_the_first_rule_that_fits_is_taken_and_each_as_often_as_it_may_be(
     project: Project,
 ) -> None:
@@ -166,7 +178,8 @@ def test_a_known_cause_is_acted_upon_by_itself_only_when_it_is_sure(
     still_served(asked, before)
 
     project.write("web/words.py", "raise LookupError('no words')\n")
-    word_loop(project, prelude="import words\n")
+    # It ends the run, so it is not bound by how often the run may go round.
+    word_loop(project, prelude="import words\n", limits={"max_cycles": 1, "no_progress": 1})
     sure = project.run("web")
     assert ended(sure) == (5, "rolled-back", 1), str(sure)
     found = sure.findings()["deploy.import-time-error"]

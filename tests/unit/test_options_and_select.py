@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from loop_rig import a_plan, a_service, a_suite
 
+from loopctl.api.beginning import check_options
 from loopctl.errors import ExitCode, UsageError
 from loopctl.model.options import RunOptions
-from loopctl.model.plan import Plan, Priority, RemediationMode
+from loopctl.model.plan import Plan, Priority, Remediation, RemediationMode
 from loopctl.model.select import select
 from loopctl.model.state import State
 
@@ -113,3 +116,30 @@ def test_bounds_of_the_options_go_before_those_of_the_plan(plan: Plan) -> None:
     assert (bounded.limits.max_cycles, bounded.limits.deadline_s) == (1, 9.0)
     assert bounded.remediation.mode is RemediationMode.OFF
     assert bounded.limits.jobs == plan.limits.jobs
+
+
+@pytest.mark.parametrize("deadline_s", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("max_cycles", [0, -1])
+def test_bounds_that_leave_nothing_are_refused_and_never_ignored(
+    plan: Plan, deadline_s: float, max_cycles: int
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        check_options(plan, RunOptions(max_cycles=max_cycles, deadline_s=deadline_s))
+    assert [p.where for p in raised.value.problems] == ["--max-cycles", "--deadline"]
+    assert raised.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize("asked", ["off", "propose", "auto"])
+@pytest.mark.parametrize("ceiling", [None, *RemediationMode])
+def test_a_mode_is_only_lowered_where_the_loop_file_names_one(
+    plan: Plan, ceiling: RemediationMode | None, asked: Literal["off", "propose", "auto"]
+) -> None:
+    mode = ceiling or RemediationMode.PROPOSE
+    named = replace(plan, remediation=Remediation(mode=mode, ceiling=ceiling))
+    order = ["off", "propose", "auto"]
+    if ceiling is not None and order.index(asked) > order.index(ceiling):
+        with pytest.raises(UsageError, match="at most"):
+            check_options(named, RunOptions(remediate=asked))
+    else:
+        check_options(named, RunOptions(remediate=asked))
+        assert select(named, RunOptions(remediate=asked)).remediation.mode == asked

@@ -17,6 +17,7 @@ from loopctl.loopfile.later import LATER, Later
 from loopctl.loopfile.schema import json_schema
 from loopctl.model.evidence import CaseStatus, Grade
 from loopctl.model.state import StopReason, Verdict
+from loopctl.triage.acting import acts_alone
 from loopctl.triage.loading import load_catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,18 @@ def test_every_known_cause_is_explained_and_no_other() -> None:
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     shown = re.findall(rf"^\| `((?:{rooms})\.[a-z0-9-]+)` \|", page, re.MULTILINE)
     assert sorted(shown) == sorted(known)
+
+
+def test_what_auto_does_by_itself_stands_in_its_column_and_how_sure_it_must_be() -> None:
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| `([a-z]+\.[a-z0-9-]+)` \| [^|]+ \| (\S+) \|", page, re.MULTILINE))
+    known = load_catalogue().signatures
+    assert shown == {k.id: k.remedy.action if acts_alone(k) else "–" for k in known}
+    others = {k.id: k.confidence.act_at for k in known if acts_alone(k)}
+    usual = {name for name, act_at in others.items() if act_at == 0.9}
+    assert "0.9 or more" in page
+    assert all(f"`{name}`: {others[name]:g}" in page for name in others.keys() - usual)
+    assert {k.remedy.limit for k in known if acts_alone(k)} == {1}, "once in a run"
 
 
 def test_every_kind_of_event_and_stop_reason_is_explained() -> None:

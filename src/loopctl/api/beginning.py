@@ -39,8 +39,11 @@ _FAR = (RemediationMode.OFF, RemediationMode.PROPOSE, RemediationMode.AUTO)
 
 
 def check_options(plan: Plan, options: RunOptions) -> None:
-    """Raise `UsageError` for what the environment or the loop file does not allow."""
-    problems = confirmation_problems(plan, options.confirm)
+    """Raise `UsageError` for what the environment or the loop file does not allow.
+
+    The bounds of the loop are checked like those that the file itself gives.
+    """
+    problems = [*confirmation_problems(plan, options.confirm), *_bounds(options)]
     ceiling = plan.remediation.ceiling
     if options.remediate is not None and ceiling is not None:
         asked = RemediationMode(options.remediate)
@@ -54,6 +57,19 @@ def check_options(plan: Plan, options: RunOptions) -> None:
             )
     if problems:
         raise UsageError("nothing was changed", problems)
+
+
+def _bounds(options: RunOptions) -> list[Problem]:
+    problems = []
+    if options.max_cycles is not None and options.max_cycles < 1:
+        what = f"must be at least 1, not {options.max_cycles}"
+        problems.append(Problem(what, where="--max-cycles"))
+    # Not `<= 0`, which is false of NaN.
+    if options.deadline_s is not None and not options.deadline_s > 0:
+        what = f"must be longer than nothing, not {options.deadline_s:g} s"
+        hint = "90s or 1h, say; without it the loop file's loop.deadline holds, or 2h"
+        problems.append(Problem(what, where="--deadline", hint=hint))
+    return problems
 
 
 def check_names(plan: Plan, redactor: Redactor) -> None:

@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 
 def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Outlook:
-    """What a run of this plan would do and what it lacks; changes nothing."""
-    from loopctl.authoring.outlook import Outlook, ServiceOutlook, questions, wave_of
-    from loopctl.bootstrap import world_of
+    """What a run of this plan would do and what it lacks; changes nothing.
+
+    Raises `UsageError` for signature files that a run would refuse.
+    """
+    from loopctl.authoring.outlook import Outlook, ServiceOutlook, by_itself, questions, wave_of
+    from loopctl.bootstrap import catalogue_of, world_of
     from loopctl.ports.platform import Absent
     from loopctl.ports.source import SourceError
     from loopctl.reports.facts import one_tree
 
+    alone = by_itself(plan, catalogue_of(plan))
     place = runs_dir_of(plan, runs_dir)
     world, stop = world_of(plan, place), stop or Stop(60.0)
     green = last_green(place, plan.loop, plan.environment.name)
@@ -53,7 +57,7 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
     services = [replace(service, same=service.same and unchanged) for service in services]
     past = past_durations(place, plan.loop, plan.environment.name)
     asks = questions(plan, services)
-    return Outlook(plan, tuple(services), past, asks, tuple(missing))
+    return Outlook(plan, tuple(services), past, asks, tuple(missing), alone)
 
 
 def doctor(

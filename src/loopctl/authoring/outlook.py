@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from loopctl.journal.history import PastDurations
 from loopctl.journal.wording import count, traffic
-from loopctl.model.plan import Plan, RemedyRule, ServiceSpec
+from loopctl.model.plan import Plan, RemediationMode, RemedyRule, ServiceSpec
+from loopctl.triage.acting import acts_alone
+from loopctl.triage.loading import Catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class ServiceOutlook:
 
 
 @dataclass(frozen=True, slots=True)
+class ByItself:
+    """What the run would do without a rule, `limit` times at most, once it is sure of the cause."""
+
+    signature: str
+    action: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What `plan` prints. `asks` are questions the run would put, `missing` what it lacks."""
 
@@ -34,6 +45,7 @@ class Outlook:
     past: PastDurations
     asks: tuple[str, ...]
     missing: tuple[str, ...]
+    by_itself: tuple[ByItself, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -74,6 +86,7 @@ class Outlook:
             "past_s": self.past.total_s,
             "past_runs": self.past.runs,
             "remedies": list(remedies(plan)),
+            "by_itself": [asdict(known) for known in self.by_itself],
             "asks": list(self.asks),
             "missing": list(self.missing),
             "differs": self.differs,
@@ -95,13 +108,20 @@ class Outlook:
             said.append(
                 f"  {suite.phase.value:8} {suite.priority.value} {suite.id}: {need}, {took}"
             )
-        said += [f"  remedy   {remedy}" for remedy in remedies(plan)]
+        said += [f"  remedy   {remedy}" for remedy in (*remedies(plan), *self._without_a_rule())]
         total = self.past.total_s
         if total is not None:
             said.append(f"  green took {total:.1f} s (median of {self.past.runs})")
         said += [f"  asks     {question}" for question in self.asks]
         said += [f"  MISSING  {what}" for what in self.missing]
         return said
+
+    def _without_a_rule(self) -> Sequence[str]:
+        causes: dict[str, list[str]] = {}
+        for known in self.by_itself:
+            causes.setdefault(known.action, []).append(known.signature)
+        said = "; ".join(f"{action} on {', '.join(causes[action])}" for action in sorted(causes))
+        return [f"auto, without a rule where it is sure: {said}"] if said else []
 
     def _service(self, service: ServiceOutlook) -> str:
         serves = any(service.serving.values())
@@ -125,6 +145,17 @@ def remedies(plan: Plan) -> tuple[str, ...]:
 
 def _trigger(rule: RemedyRule) -> str:
     return ", ".join(f"{key} {value}" for key, value in rule.when.items()) or "not green"
+
+
+def by_itself(plan: Plan, catalogue: Callable[[], Catalogue]) -> tuple[ByItself, ...]:
+    """The known causes that the run would act upon without a rule: none but in mode `auto`."""
+    if plan.remediation.mode is not RemediationMode.AUTO:
+        return ()
+    return tuple(
+        ByItself(known.id, known.remedy.action, known.remedy.limit)
+        for known in catalogue().signatures
+        if acts_alone(known)
+    )
 
 
 def questions(plan: Plan, services: Sequence[ServiceOutlook]) -> tuple[str, ...]:

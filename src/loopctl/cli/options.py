@@ -54,7 +54,11 @@ Deadline = Annotated[
     str | None, typer.Option(envvar="LOOPCTL_DEADLINE", help="Stop after this long: 90s, 1h.")
 ]
 Remediate = Annotated[
-    Mode | None, typer.Option(envvar="LOOPCTL_REMEDIATE", help="How far remedies may go.")
+    Mode | None,
+    typer.Option(
+        envvar="LOOPCTL_REMEDIATE",
+        help="How far remedies may go; not beyond a remediate.mode that the loop file names.",
+    ),
 ]
 Confirm = Annotated[
     str | None, typer.Option(metavar="ENV", help="Name the protected environment you mean.")

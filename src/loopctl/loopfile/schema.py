@@ -133,7 +133,10 @@ class RulePart(Part):
 class RemediatePart(Part):
     """What loopctl may do by itself."""
 
-    mode: Literal["off", "propose", "auto"] | None = Field(None, description="A ceiling; propose.")
+    mode: Literal["off", "propose", "auto"] | None = Field(
+        None,
+        description="propose unless given; --remediate goes no further than what is given here.",
+    )
     may_edit: list[Text] | None = Field(
         None, description="Globs a remedy may change besides the services' sources."
     )

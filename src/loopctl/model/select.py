@@ -38,8 +38,8 @@ def select(plan: Plan, options: RunOptions) -> Plan:
     )
     limits = replace(
         plan.limits,
-        max_cycles=options.max_cycles or plan.limits.max_cycles,
-        deadline_s=options.deadline_s or plan.limits.deadline_s,
+        max_cycles=plan.limits.max_cycles if options.max_cycles is None else options.max_cycles,
+        deadline_s=plan.limits.deadline_s if options.deadline_s is None else options.deadline_s,
     )
     mode = RemediationMode(options.remediate) if options.remediate else plan.remediation.mode
     remediation = replace(plan.remediation, mode=mode)
