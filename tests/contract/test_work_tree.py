@@ -78,8 +78,8 @@ def test_a_change_that_git_is_told_not_to_see_is_seen(root: Path) -> None:
     write(root, ".git/info/exclude", "conftest.py\nhelper.py\n")
     write(root, "app/conftest.py")
     write(root, "app/tests/helper.py")
-    expected = ("app/app.py", "app/conftest.py", "app/tests/helper.py")
-    assert before.changed(seen.read(Stop())) == expected
+    hidden = ("app/app.py", "app/conftest.py", "app/tests/helper.py")
+    assert before.changed(seen.read(Stop())) == (".git/info/exclude", *hidden)
 
 
 def test_ignored_files_of_tests_are_read_and_others_are_not(root: Path) -> None:

@@ -139,6 +139,42 @@ def test_a_remedy_that_breaks_git_is_refused(served: tuple[Project, Ran]) -> Non
     told(ran)
 
 
+OF_GIT = {
+    ".git/config": "git config core.hooksPath web",
+    ".git/hooks/post-commit": "echo '#!/bin/sh' > .git/hooks/post-commit",
+    ".git/info/attributes": "echo '* filter=x' > .git/info/attributes",
+    ".git/core.excludesFile": "mkdir -p ~/.config/git && echo new > ~/.config/git/ignore",
+}
+
+
+@pytest.mark.parametrize("changed", OF_GIT)
+def test_a_remedy_that_changes_what_git_goes_by_is_refused(project: Project, changed: str) -> None:
+    script(project, f"{REPAIRS}mkdir -p .git/hooks .git/info\n{OF_GIT[changed]}\ntouch new\n")
+    word_loop(project, run_rule(), may_edit=["../new"])
+    ran = project.run("web")
+    assert ended(ran) == (1, "remedy-refused", 1), str(ran)
+    assert f"it changed what it may not: {changed} (see" in ran.line("TRIED")
+    told(ran)
+
+
+def test_what_git_goes_by_may_be_changed_where_the_loop_file_says_so(project: Project) -> None:
+    script(project, f"{REPAIRS}git config pull.rebase true\n")
+    word_loop(project, run_rule(), may_edit=["../.git/config"])
+    ran = project.run("web")
+    assert ended(ran) == (0, "green", 2), str(ran)
+    assert ".git/config" in ran.line("TRIED")
+
+
+def test_a_remedy_may_commit_what_it_repairs_on_a_branch_of_its_own(project: Project) -> None:
+    who = "-c user.name=r -c user.email=r@example.test"
+    commits = f"git switch -q -c mended\ngit add web/word.txt\ngit {who} commit -q -m 'mend it'\n"
+    script(project, f"set -e\n{REPAIRS}{commits}")
+    word_loop(project, run_rule())
+    ran = project.run("web")
+    assert ended(ran) == (0, "green", 2), str(ran)
+    assert ran.line("TRIED") == "TRIED: cycle 1: run, done: ./fix.sh changed web/word.txt"
+
+
 POISON = f"""{sys.executable} - <<'END'
 import marshal, pathlib
 text = pathlib.Path('tests/test_smoke.py').read_text().replace("== 'good'", "!= 'good'")

@@ -36,7 +36,8 @@ class WorkTreeState:
     """The project's files at one moment, as far as a remedy could change what a run relies on.
 
     `files` maps the path relative to the project root to `mode blob`, as git has them; git-ignored
-    files are left out, but for those that tests, loop files and signatures are made of. `in_git`:
+    files are left out, but for those that tests, loop files and signatures are made of and what git
+    itself goes by. `in_git`:
     the root is a git repository that can be read. `digest` is `sha256:…` over `files`.
     """
 

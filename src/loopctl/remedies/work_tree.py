@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from loopctl.evidence.blobs import blob_of, tree_digest, walk
+from loopctl.evidence.blobs import REGULAR, blob_of, tree_digest, walk
 from loopctl.model.artifact import SourceFile
 from loopctl.ports.remedy import RemedyError, WorkTree, WorkTreeState
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop
+from loopctl.remedies.git_rules import EXCLUDES, ignored_everywhere, rule_files
 from loopctl.remedies.loaded_modules import forget_compiled, loaded_from
 
 _CACHES = frozenset(
@@ -28,6 +29,10 @@ _STOP_EVERY = 200
 
 class GitWorkTree(WorkTree):
     """What git tracks or does not ignore below `root`, and all that a run relies on besides.
+
+    That is also what git itself goes by: files that a remedy made git ignore would be seen by
+    nobody. The user's own patterns are followed, as there may be large folders behind them, and
+    compared like a file `.git/core.excludesFile`: both looks go by the same ones, or it is told.
 
     `always` are files and folders that are read though git ignores them, `loads_from` folders of
     which that holds for what tests load by themselves; `sources` are folders that may be
@@ -62,6 +67,8 @@ class GitWorkTree(WorkTree):
                 stop.remaining(0)
             if path not in files:
                 files[path] = self._hashed(path)
+        if in_git:
+            files |= {file.path: file for file in self._ignored_everywhere(stop)}
         return WorkTreeState(
             files={path: f"{file.mode} {file.blob}" for path, file in sorted(files.items())},
             in_git=in_git,
@@ -101,15 +108,36 @@ class GitWorkTree(WorkTree):
             if folder.is_dir() and any((path / ".git").exists() for path in between):
                 yield folder
 
+    def _tops(self) -> Iterator[Path]:
+        """The work trees of git that are read: the root, and what is around a nested source."""
+        yield self._root
+        for folder in self._repositories():
+            yield next(path for path in (folder, *folder.parents) if (path / ".git").exists())
+
+    def _ignored_everywhere(self, stop: Stop) -> Iterator[SourceFile]:
+        """The patterns of `core.excludesFile`, by what they say, not by where it is written."""
+        for top in dict.fromkeys(self._tops()):
+            patterns = ignored_everywhere(top, stop)
+            if patterns is not None:
+                name = _relative(top / ".git" / EXCLUDES, self._root)
+                yield SourceFile(name, patterns, REGULAR)
+
     def _besides(self, *, in_git: bool) -> Iterator[str]:
-        """The files that are read in any case, and without git all others."""
+        """The files that are read in any case, and without git all others.
+
+        A link counts as itself. What it leads to is read by its own name where it was known before
+        the remedy, and may be the whole machine where the remedy has put it there.
+        """
         for place in self._always if in_git else (*self._always, self._root):
-            if place.is_dir():
+            if place.is_dir() and not place.is_symlink():
                 below = (_relative(place / name, self._root) for name in walk(place))
                 yield from (path for path in below if not self._is_left_out(path, _NOBODYS))
             if place.is_symlink() or place.is_file():
                 yield _relative(place, self._root)
-        for folder in self._loads_from:
+        for place in (file for top in self._tops() for file in rule_files(top)):
+            if place.is_symlink() or place.is_file():
+                yield _relative(place, self._root)
+        for folder in (path for path in self._loads_from if not path.is_symlink()):
             below = (_relative(folder / name, self._root) for name in loaded_from(folder))
             yield from (path for path in below if not self._is_left_out(path, _NOBODYS))
 

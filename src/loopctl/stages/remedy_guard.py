@@ -8,43 +8,34 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from loopctl.model.plan import Plan, SuiteSpec
+from loopctl.model.plan import Plan
 from loopctl.stages.path_glob import covers
 from loopctl.stages.shadowed_modules import replaces_a_module
+from loopctl.stages.suite_paths import (
+    CONFTEST,
+    SETTINGS,
+    places_of_tests,
+    searched_for_settings,
+    settings_of,
+)
 
 TEST_FOLDERS = frozenset({"test", "tests"})
-_TEST_NAMES = ("test_*.py", "*_test.py", "conftest.py")
+_TEST_NAMES = ("test_*.py", "*_test.py", CONFTEST)
 
 # Python reads these by itself, so they reach into every test process; an entry point may load a
 # plugin into pytest.
 _IN_EVERY_PROCESS = ("*.pth", "entry_points.txt")
 
+# A repository's own folder, or the file that leads to it: git takes nothing in there for source.
+_GIT = ".git"
+
 # It hides new files from git, and with them from the comparison.
 _HIDES = ".git/info/exclude"
-
-# Where pytest and coverage look for their settings, from the tests upwards (docs.pytest.org,
-# "Configuration", and coverage.readthedocs.io, "Configuration reference").
-SETTINGS = (
-    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"),
-    *("pyproject.toml", "tox.ini", "setup.cfg", ".coveragerc"),
-)
-
-# Of pytest's options these take a word of their own, which is no path to tests.
-_TAKES_A_WORD = frozenset(
-    {
-        *("-k", "-m", "-p", "-o", "-W", "-r", "-n", "--tb", "--maxfail", "--durations"),
-        *("--cov", "--cov-report", "--junitxml", "--junit-xml", "--basetemp", "--import-mode"),
-        *("--ignore", "--ignore-glob", "--deselect", "--rootdir", "--confcutdir", "--timeout"),
-        *("--log-level", "--log-file", "--color", "--capture", "--override-ini", "--dist"),
-    }
-)
-_NAMES_SETTINGS = frozenset({"-c", "--config-file", "--cov-config"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +43,9 @@ class Guard:
     """Paths relative to the project root, `""` for the root itself.
 
     `sources` are the folders of the services' sources; `frozen` the loop files, the signatures,
-    the suites' interpreters and what hides files from git; `tests` what the suites' `run`
-    names; `suites` the folders that the suites run in; `may_edit` globs of what may be changed
-    besides the sources.
+    the suites' interpreters, the files of settings and plugins that their `run` names, and what
+    hides files from git; `tests` are the tests that `run` names; `suites` the folders that the
+    suites run in; `may_edit` globs of what may be changed besides the sources.
     """
 
     sources: tuple[str, ...]
@@ -69,6 +60,11 @@ def forbidden(changed: Sequence[str], guard: Guard) -> tuple[str, ...]:
     return tuple(sorted(path for path in changed if not _is_allowed(path, guard)))
 
 
+def in_sources(changed: Sequence[str], guard: Guard) -> tuple[str, ...]:
+    """Which of the changed paths belong to the source of a service."""
+    return tuple(p for p in changed if any(_is_below(p, source) for source in guard.sources))
+
+
 def guard_of(plan: Plan) -> Guard:
     """The guard of a plan. A path that is reached through a link counts by both its names."""
     root = plan.root
@@ -76,12 +72,13 @@ def guard_of(plan: Plan) -> Guard:
     loop_files = [plan.path, *(root / name for name in plan.files or ())]
     pythons = (suite.python for suite in plan.suites if suite.python and "/" in suite.python)
     suites = _inside(root, (suite.cwd for suite in plan.suites))
-    tests = _inside(root, (path for suite in plan.suites for path in _named(suite)))
+    settings = (path for suite in plan.suites for path in settings_of(suite))
+    tests = _inside(root, (path for suite in plan.suites for path in places_of_tests(suite)))
     return Guard(
         sources=sources,
         # The link of a virtual environment, not the machine's own interpreter behind it.
         frozen=(
-            *_inside(root, [*loop_files, *plan.signatures]),
+            *_inside(root, [*loop_files, *plan.signatures, *settings]),
             *(_relative(python, str(root)) for python in pythons),
             _HIDES,
         ),
@@ -93,7 +90,7 @@ def guard_of(plan: Plan) -> Guard:
 
 def always_read(guard: Guard, root: Path) -> tuple[Path, ...]:
     """The files and folders to be compared although git ignores them; some may not exist."""
-    names = (*SETTINGS, "conftest.py")
+    names = (*SETTINGS, CONFTEST)
     settings = (_join(folder, name) for folder in _settings_folders(guard) for name in names)
     tests = (path for path in guard.tests if not _holds_a_source(path, guard.sources))
     return tuple(root / path for path in dict.fromkeys([*guard.frozen, *tests, *settings]))
@@ -108,7 +105,9 @@ def loads_from(guard: Guard, root: Path) -> tuple[Path, ...]:
 def _is_allowed(path: str, guard: Guard) -> bool:
     if any(covers(glob, path) for glob in guard.may_edit):
         return True
-    if path in guard.frozen or replaces_a_module(path, guard.suites):
+    if path in guard.frozen or _GIT in path.split("/"):
+        return False
+    if replaces_a_module(path, guard.suites):
         return False
     if _is_test(path, guard) or _is_setting(path, guard):
         return False
@@ -136,45 +135,8 @@ def _is_setting(path: str, guard: Guard) -> bool:
 
 
 def _settings_folders(guard: Guard) -> Sequence[str]:
-    """Where pytest looks for settings: the tests, where they run, and every folder above."""
-    places = dict.fromkeys([*guard.suites, *guard.tests])
-    above = (folder for place in places for folder in _with_parents(place))
-    return tuple(dict.fromkeys(above))
-
-
-def _with_parents(place: str) -> Iterator[str]:
-    yield place
-    while place:
-        place = place.rpartition("/")[0]
-        yield place
-
-
-def _named(suite: SuiteSpec) -> Iterator[Path]:
-    """What the words of `run` may name, else where it runs. A word that names nothing harms not."""
-    named = list(_named_by(suite.run))
-    yield from (Path(os.path.normpath(suite.cwd / word)) for word in named or ["."])
-
-
-def _named_by(run: str) -> Iterator[str]:
-    words = iter(_words(run))
-    for word in words:
-        if word in _TAKES_A_WORD:
-            next(words, None)
-        elif word in _NAMES_SETTINGS:
-            yield next(words, ".")
-        elif word.startswith("-"):
-            option, _, value = word.partition("=")
-            if value and option in _NAMES_SETTINGS:
-                yield value
-        else:
-            yield word.partition("::")[0]
-
-
-def _words(run: str) -> Sequence[str]:
-    try:
-        return shlex.split(run)
-    except ValueError:
-        return run.split()  # the suite will not start, and its folder is guarded by names
+    places = (PurePosixPath(place) for place in (*guard.suites, *guard.tests))
+    return ["" if str(at) == "." else str(at) for at in searched_for_settings(places)]
 
 
 def _frozen_with(test: str, sources: Sequence[str]) -> Iterator[str]:
