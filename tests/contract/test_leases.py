@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -188,6 +189,18 @@ def test_a_record_that_is_no_record_does_not_stand_in_the_way(rig: FileRig, stop
         file.write_text(nonsense)
         assert rig.leases.peek(rig.target("chat"), stop) is None
     rig.leases.acquire([rig.target("chat")], "run-2", 60, stop)
+
+
+def test_one_that_cannot_be_let_go_of_is_a_leases_error_and_no_end_of_the_run(
+    rig: FileRig, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    monkeypatch.setattr("loopctl.platforms.local.leases._GUARD_LIMIT_S", 0.1)
+    with (rig.place.leases / "guard").open("r+") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        with pytest.raises(LeaseError, match="keeps them locked"):
+            rig.leases.release(held)
+    rig.leases.release(held)
 
 
 def test_a_runtime_folder_that_is_open_to_others_is_refused(rig: FileRig, stop: Stop) -> None:

@@ -239,6 +239,28 @@ def test_a_service_log_that_breaks_costs_no_run_and_is_never_called_complete(
     assert "not even its start" not in (after.run / "worklog.md").read_text()
 
 
+def test_a_host_without_a_disk_puts_traffic_back_all_the_same(project: Project, shim: Shim) -> None:
+    shim.hosts(project)
+    tiny_loop(project, service=AT_ONCE)
+    good = project.run("web")
+    assert good.code == 0, str(good)
+    full = breaking(shim, "'/hosts/local/.loopctl-'", errno.ENOSPC)
+    fails = f"{ASKS}def test_fails():\n    ask()\n{full}    assert False\n"
+    after = suite(project, fails, "after", phase="confirm")
+    spec = {**tiny_service(project), **AT_ONCE}
+    project.loop("web", services={"web": spec}, suites=[suite(project), after])
+    project.commit()
+    ran = project.run("web")
+    assert ran.code == 1, str(ran)
+    assert ran.line("RESTORE").startswith("RESTORE: done")
+    revision = good.service("web")["revision"]
+    assert project.serving("web") == {"web": {revision: 100}}
+    assert met_by_users(good.stable_url) == revision
+    shim.mends()
+    tiny_loop(project, service=AT_ONCE)
+    assert project.run("web").code == 0
+
+
 def test_a_lease_that_cannot_be_written_changes_nothing_and_is_named(site: Site) -> None:
     site.shim.breaks("/leases/")
     ran = site.run()

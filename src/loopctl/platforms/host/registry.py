@@ -6,6 +6,7 @@ is also why revisions do not outlive their host: it could not start them again.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +58,12 @@ class Registry:
     def wrote(self, service: str) -> None:
         """Count a write to the service."""
         past = self.of(service)
-        self._put(service, replace(past, generation=past.generation + 1))
+        counted = replace(past, generation=past.generation + 1)
+        # A full disk must not keep traffic from being put back, and the count is only compared
+        # within the life of one host: no revision outlives it.
+        with contextlib.suppress(PlatformError):
+            self._put(service, counted)
+        self._past[service] = counted
 
     def keep_port(self, service: str, port: int) -> None:
         """Remember the port of the service's front door."""

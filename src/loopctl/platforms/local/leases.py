@@ -67,7 +67,7 @@ class FileLeases:
 
     def release(self, held: Held) -> None:
         """Let go of those that are still ours. Raises `LeaseError`."""
-        with self._guarded(Stop(_GUARD_LIMIT_S)):
+        with self._guarded(Stop()):
             for target in held.targets:
                 record = self._read(target)
                 if record is not None and record.fence == held.fence:
