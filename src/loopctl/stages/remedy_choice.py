@@ -11,14 +11,13 @@ from loopctl.journal.worklog import CycleRecord
 from loopctl.model.evidence import SuiteOutcome
 from loopctl.model.finding import FaultKind, Finding
 from loopctl.model.plan import RemedyRule
+from loopctl.triage.acting import OWN_ACTIONS
 from loopctl.triage.loading import Catalogue
 
 Action = Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
 
 _NOT_OURS = frozenset({FaultKind.DEPENDENCY_DOWN, FaultKind.CANNOT_REACH})
 """What no rebuild, retry or rollback mends: the service is not at fault."""
-
-_HARMS = frozenset({"rebuild", "retry", "rollback"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +79,12 @@ def _fitting(
 ) -> Iterator[Choice]:
     barred = _barred(cycle)
     for number, rule in enumerate(rules):
-        if _fits(rule.when, cycle) and not (barred and rule.do in _HARMS):
+        if _fits(rule.when, cycle) and not (barred and rule.do in OWN_ACTIONS):
             yield _by_rule(f"remediate.rules[{number}]", rule, cycle)
     for finding in cycle.findings:
         if finding.remedy is None:
             continue
-        if barred and finding.remedy.action in _HARMS:
+        if barred and finding.remedy.action in OWN_ACTIONS:
             continue
         yield _by_signature(finding, catalogue)
 
@@ -118,7 +117,7 @@ def _by_signature(finding: Finding, catalogue: Callable[[], Catalogue]) -> Choic
         and known.remedy.mode == "auto"
         and finding.confidence >= known.confidence.act_at
         # A command stands in a loop file, never in a signature.
-        and finding.remedy.action in _HARMS
+        and finding.remedy.action in OWN_ACTIONS
     )
     return Choice(
         finding.remedy.action,
