@@ -15,6 +15,7 @@ from typing import assert_never
 
 from loopctl.errors import UsageError
 from loopctl.files import write_atomic
+from loopctl.journal.commands import Commands
 from loopctl.journal.history import last_green, verified_revisions
 from loopctl.journal.store import Journal
 from loopctl.machine.lease import Lease
@@ -47,6 +48,7 @@ from loopctl.stages.rejoin import Rejoin
 from loopctl.stages.remediate import Remediate, RemedyRules
 from loopctl.stages.remedy_guard import always_read, guard_of, loads_from
 from loopctl.stages.remedy_run import RunCommand, Workshop
+from loopctl.stages.rollback import mended_by
 from loopctl.stages.settle import Settle
 from loopctl.stages.suite_collection import SuiteCollection, collected_in
 from loopctl.stages.suite_run import RunFacts, SuiteRunner
@@ -172,7 +174,8 @@ class Composition:
         keeper = LogKeeper(world.logs, world.receipts)
         deployed, waves, gated = plan.deployed, plan.waves(), gated_urls(plan)
         unselected = [s.name for s in self.full.deployed if s not in deployed]
-        to_deploy = ToDeploy(self.run_id, deployed, waves, gated, plan.environment.strategy)
+        strategy = plan.environment.strategy
+        to_deploy = ToDeploy(self.run_id, deployed, waves, gated, strategy, self.commands)
         partial = self.options.partial(self.full)
         return {
             State.PREFLIGHT: self._preflight(),
@@ -208,13 +211,12 @@ class Composition:
         rules = RemedyRules(
             mode=plan.remediation.mode,
             rules=plan.remediation.rules,
-            loop=plan.loop,
-            environment=plan.environment.name,
+            commands=self.commands,
             services=tuple(spec.name for spec in plan.deployed),
+            deadline_s=plan.limits.deadline_s,
             max_cycles=plan.limits.max_cycles,
             no_progress=plan.limits.no_progress,
             partial=partial is not None,
-            protected=plan.environment.protected,
         )
         workshop = Workshop(
             world.remedy_command,
@@ -229,6 +231,16 @@ class Composition:
 
     def _verified(self) -> Mapping[str, Sequence[str]]:
         return verified_revisions(self.runs_dir, self.plan.loop, self.plan.environment.name)
+
+    @property
+    def commands(self) -> Commands:
+        """What a person is told to type about this loop."""
+        return Commands.of_plan(self.full, self.runs_dir, create=self.options.create)
+
+    def mended_by(self, stop: Stop) -> str:
+        """The command by which a person puts back what this run could not."""
+        services = [spec.name for spec in self.full.deployed]
+        return mended_by(services, self.world.platform, self._verified, self.commands, stop)
 
     def leave(self, green: bool, journal: Journal, stop: Stop) -> tuple[Left, ...]:
         """What serves when the run is over; verified are those of earlier greens, and now ours."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -54,7 +53,7 @@ class Problem:
 class LoopctlError(Exception):
     """Base of every error raised on purpose."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
+    exit_code: ExitCode = ExitCode.INTERNAL
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what)
@@ -107,12 +106,6 @@ class NotFoundError(LoopctlError):
     exit_code = ExitCode.USAGE
 
 
-class StoppedEarlyError(LoopctlError):
-    """Somebody stopped loopctl before it had done anything."""
-
-    exit_code = ExitCode.SIGINT
-
-
 class PortError(LoopctlError):
     """Base of the errors of every port: the world could not do what the loop asked."""
 
@@ -128,3 +121,24 @@ class Stopped(BaseException):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+    @property
+    def by(self) -> str:
+        """Who or what stopped it, in words: `SIGTERM`, `its deadline`."""
+        return "its deadline" if self.reason == "deadline" else self.reason
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """130 and 143 for their signals, else 3: a deadline shows neither green nor red."""
+        signals = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
+        return signals.get(self.reason, ExitCode.UNPROVEN)
+
+
+class StoppedEarlyError(LoopctlError):
+    """loopctl was stopped before it had done what was asked; the exit code is that of `stopped`."""
+
+    def __init__(
+        self, what: str, stopped: Stopped, *, where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.exit_code = stopped.exit_code

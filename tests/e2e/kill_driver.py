@@ -2,7 +2,8 @@
 
 `python kill_driver.py '{"loop": "web", "at": "intent deploy web"}'`: what a subscriber has been
 told of is durable, so the journal ends exactly there. `"host": true` takes the environment's host
-along; `"spare": true` kills the host alone. With `"folder"` it goes on with that run.
+along; `"spare": true` kills the host alone; `"cycle": 2` waits for that one. With `"folder"` it
+goes on with that run; `"confirm"` names a protected environment.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main(how: Mapping[str, Any]) -> int:
     """The exit code of the run, where it was not killed."""
 
     def told(event: api.Event) -> None:
-        if label(api.event_document(event)) != how["at"]:
+        if label(api.event_document(event)) != how["at"] or event.cycle < how.get("cycle", 0):
             return
         if how.get("host") or how.get("spare"):
             kill_host()
@@ -55,7 +56,8 @@ def main(how: Mapping[str, Any]) -> int:
 
     if "folder" in how:
         return api.resume(Path(how["folder"]), subscribers=[told]).exit_code
-    return api.run(api.load(how["loop"]), subscribers=[told]).exit_code
+    options = api.RunOptions(confirm=how.get("confirm"))
+    return api.run(api.load(how["loop"]), options, subscribers=[told]).exit_code
 
 
 def kill_host() -> None:

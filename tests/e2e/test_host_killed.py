@@ -109,7 +109,8 @@ def test_what_a_dead_host_had_cannot_be_put_back_and_that_is_told(project: Proje
     ran = resumed(project, folder)
     assert ran.code == 5, str(ran)
     assert ran.result["stop_reason"] == "restore-failed"
-    assert ran.first_line.startswith("MEND: ")
+    assert ran.first_line == "MEND: loopctl run web --env local"
+    assert ran.line("RESTORE").endswith("; deploy it again: nobody serves now")
     assert "no revision serves" in ran.line("USERS")
     assert "its host has ended" in ran.line("USERS")
     tiny_loop(project, service=AT_ONCE)

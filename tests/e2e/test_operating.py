@@ -50,6 +50,10 @@ def test_a_run_on_a_protected_environment_wants_its_name_again_to_be_resumed(
     again = project.loopctl("resume", stopped.run.name)
     assert again.code == 2, str(again)
     assert "--confirm local" in again.err
+    word_loop(project, word="good", environments=PROTECTED)
+    other = project.loopctl("resume", stopped.run.name, "--confirm", "local")
+    assert other.code == 2, str(other)
+    assert "start anew: loopctl run web --env local --confirm local --create\n" in other.err
 
 
 def test_a_rollback_goes_to_what_was_verified_and_only_while_nobody_runs(

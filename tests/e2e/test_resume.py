@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
+import pytest
 from kill_rig import (
     AT_ONCE,
     PATIENT,
@@ -55,6 +57,46 @@ def test_a_stranger_is_seen_also_where_the_run_had_only_to_put_back(project: Pro
     assert ran.code == 3, str(ran)
     assert ran.result["stop_reason"] == "environment-moved"
     assert met_by_users(stranger.stable_url) == stranger.service("web")["revision"]
+
+
+def test_what_was_promoted_after_an_interruption_is_not_promoted_over(project: Project) -> None:
+    tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
+    let_go(project)
+    assert project.run("web").code == 0
+    (project.root / "let-go").unlink()
+    (project.root / "waiting").unlink()
+    going = waiting(project)
+    going.signal(signal.SIGINT)
+    interrupted = going.end()
+    assert interrupted.code == 130, str(interrupted)
+    let_go(project)
+    stranger = project.run("web")
+    assert stranger.code == 0, str(stranger)
+    made = numbers(project)
+
+    ran = resumed(project, interrupted.run)
+    assert ran.code == 3, str(ran)
+    assert ran.result["stop_reason"] == "environment-moved"
+    assert ran.result["left"][0]["changed_by_run"] is False
+    assert numbers(project) == made
+    assert met_by_users(stranger.stable_url) == stranger.service("web")["revision"]
+
+
+def test_a_run_is_gone_on_with_by_a_later_version(project: Project) -> None:
+    tiny_loop(project, service=AT_ONCE)
+    folder = killed_at(project, "web", "entered verify")
+    first, *rest = journal(folder)
+    version, _, fingerprint = first["data"]["plan"].partition(" ")
+    assert version == first["data"]["loopctl"]
+    first["data"] |= {"loopctl": "0.0.1", "plan": f"0.0.1 another-{fingerprint}"}
+    lines = [json.dumps(line) + "\n" for line in (first, *rest)]
+    (folder / "journal.jsonl").write_text("".join(lines))
+
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert [each["data"]["loopctl"] for each in of_kind(folder, "run.resumed")] == [version]
+    assert len(of_kind(folder, "revision.deployed")) == 1
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
 def test_a_loop_file_that_was_changed_is_named_and_nothing_is_done(project: Project) -> None:
@@ -166,3 +208,23 @@ def test_a_partial_run_stays_partial(project: Project) -> None:
     assert "promote" not in ran.stages()
     assert met_by_users(first.stable_url) == first.service("web")["revision"]
     until(lambda: len(services_up(project)) == 1)
+
+
+@pytest.mark.parametrize(
+    ("edited", "tested"),
+    [("", 1), ("tests/.pytest.ini", 2), ("conf/strict.ini", 2), ("tests/test_smoke.py", 2)],
+    ids=lambda value: str(value) or "nothing",
+)
+def test_old_passes_do_not_stand_beside_new_tests_or_settings(
+    project: Project, edited: str, tested: int
+) -> None:
+    for name in ("tests/.pytest.ini", "conf/strict.ini"):
+        project.write(name, "[pytest]\n")
+    tiny_loop(project, service=AT_ONCE, run="tests/test_smoke.py --config-file=conf/strict.ini")
+    folder = killed_at(project, "web", "suite.finished smoke")
+    if edited:
+        file = project.root / edited
+        file.write_text(file.read_text() + "# another\n")
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert len(of_kind(folder, "suite.started")) == tested

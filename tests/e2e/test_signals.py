@@ -34,6 +34,17 @@ from services import suite, tiny_loop, tiny_service
 
 REPORTS = ("result.json", "worklog.md", "junit.xml", "summary.json")
 
+DEAF = WAITS.replace(
+    "    pathlib",
+    "    for each in (signal.SIGINT, signal.SIGTERM):\n"
+    "        signal.signal(each, signal.SIG_IGN)\n    pathlib",
+    1,
+).replace("import pathlib", "import pathlib, signal", 1)
+"""Tests that wait, and hear neither signal."""
+
+CLINGS = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+"""A service that does not end when it is told to: it takes as long to discard as it may."""
+
 
 def in_build(project: Project) -> Going:
     root = project.root
@@ -68,9 +79,9 @@ def in_verify(project: Project) -> Going:
     return waiting(project)
 
 
-def in_confirm(project: Project) -> Going:
+def in_confirm(project: Project, tests: str = WAITS) -> Going:
     first = suite(project)
-    later = suite(project, WAITS, "later", phase="confirm", timeout=PATIENT)
+    later = suite(project, tests, "later", phase="confirm", timeout=PATIENT)
     service = {**tiny_service(project), **AT_ONCE}
     project.loop("web", services={"web": service}, suites=[first, later])
     project.commit()
@@ -129,11 +140,40 @@ def test_a_first_signal_puts_everything_back_and_writes_the_reports(
         assert (datetime.fromisoformat(back["at"]) - asked).total_seconds() < 5
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_suite_that_hears_no_signal_does_not_keep_traffic_from_being_put_back_in_time(
+    project: Project, number: signal.Signals
+) -> None:
+    first = serving_already(project)
+    going = in_confirm(project, DEAF)
+    going.signal(number)
+    asked = datetime.now(UTC)
+    ended = going.end()
+    assert ended.code == 128 + number, str(ended)
+    back = of_kind(ended.run, "traffic.routed")[-1]
+    assert back["data"]["why"] == "restore"
+    assert (datetime.fromisoformat(back["at"]) - asked).total_seconds() < 5
+    assert met_by_users(first.stable_url) == first.service("web")["revision"]
+    assert processes_of(ended.run.name) == []
+
+
+def test_a_candidate_that_ends_slowly_is_no_failed_restore(project: Project) -> None:
+    serving_already(project)
+    tiny_loop(project, WAITS, prelude=CLINGS, service=AT_ONCE, timeout=PATIENT)
+    going = waiting(project)
+    going.signal(signal.SIGTERM)
+    ended = going.end()
+    assert ended.code == 143, str(ended)
+    assert ended.result["stop_reason"] == "interrupted"
+    let_go(project)
+    ran = resumed(project, ended.run)
+    assert ran.code == 0, str(ran)
+    until(lambda: len(services_up(project)) <= 2)
+
+
 def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(project: Project) -> None:
     serving_already(project)
-    # A candidate that does not end when it is told to takes as long to discard as it may.
-    clings = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    tiny_loop(project, WAITS, prelude=clings, service=AT_ONCE, timeout=PATIENT)
+    tiny_loop(project, WAITS, prelude=CLINGS, service=AT_ONCE, timeout=PATIENT)
     going = waiting(project)
     going.signal(signal.SIGINT)
     until(lambda: "intent discard web" in so_far(going.folder()))

@@ -41,13 +41,14 @@ def test_who_watches_is_told_everything_and_ends_as_the_run_does(
     assert seen.out == ended.out, "both end with the same first screen"
 
 
-def test_leaving_leaves_the_run_alone(project: Project) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_leaving_leaves_the_run_alone(project: Project, number: signal.Signals) -> None:
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
     going = waiting(project)
     watch = attached(project)
-    watch.signal(signal.SIGINT)
+    watch.signal(number)
     left = watch.end()
-    assert left.code == 130, str(left)
+    assert left.code == 128 + number, str(left)
     assert f"back with loopctl watch {going.folder().name}" in left.err
     assert going.process.poll() is None
     let_go(project)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from fakes import (
 from scripted import Killed, Life, Scripted
 
 from loopctl.bootstrap import Composition, World
+from loopctl.journal.commands import Commands
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.machine.resume import Entry, entry_of
@@ -66,6 +68,7 @@ from loopctl.triage.loading import load_catalogue
 
 RUN_ID = "20250910-203000-golden-path-1a2b"
 CATALOGUE = functools.cache(load_catalogue)
+COMMANDS = Commands(Path("loops/golden-path.yaml"), Path("/project"), "local")
 HELD = Held((), RUN_ID, BEGAN, BEGAN, "fence-1")
 
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -176,12 +179,24 @@ def written(events: Sequence[Event], kind: type[Payload]) -> list[Payload]:
     return [event.payload for event in events if isinstance(event.payload, kind)]
 
 
+class RunStop(Stop):
+    """A stop whose time can be up at will."""
+
+    def expire(self) -> None:
+        """The deadline passes, as a clock has it: no event is set."""
+        self._deadline = time.monotonic()
+
+
 class MortalJournal(Journal):
     """A journal to which a process that was killed adds nothing."""
 
     def __init__(self, path: Path, redactor: Redactor, hear: Callable[[Event], None], life: Life):
         self._life = life
         super().__init__(path, redactor, [hear])
+
+    def let_time_pass(self, seconds: float) -> None:
+        """The run has been going on for longer."""
+        self._ran_before += seconds
 
     def append(
         self, payload: Payload, *, service: str | None = None, suite: str | None = None
@@ -216,7 +231,7 @@ class Loop:
     max_cycles: int = 3
 
     def __post_init__(self) -> None:
-        self.stop = Stop(self.deadline_s)
+        self.stop = RunStop(self.deadline_s)
         names = [s.name for s in self.services if s.is_deployed]
         self.platform = FakePlatform(*names, existing=self.existing)
         self.builder, self.sources, self.prober = FakeBuilder(), FakeSources(), FakeProber()
@@ -245,7 +260,7 @@ class Loop:
         """Another process goes on with the run, as `loopctl resume` does."""
         self.life = Life()
         journal = self._journal()
-        self.stop = Stop(max(0.0, self.deadline_s - journal.ran_s))
+        self.stop = RunStop(max(0.0, self.deadline_s - journal.ran_s))
         try:
             entry = entry_of(journal.fold.snapshot())
         except BaseException:
@@ -254,6 +269,19 @@ class Loop:
         assert entry.after is not None
         resumed = RunResumed("0.1.0", 2, 2, entry.after, entry.state)
         return self._conducted(self._composed(), journal, resumed, entry)
+
+    def move_traffic(self) -> None:
+        """Somebody else's revision serves chat now."""
+        self.platform.move("chat", {"stranger": 100})
+
+    def write_elsewhere(self) -> None:
+        """Somebody else writes to chat, and leaves its traffic as it is."""
+        self.platform.touch("chat")
+
+    def time_is_up(self) -> None:
+        """The run has gone on for as long as it may."""
+        self.journal.let_time_pass(self.deadline_s)
+        self.stop.expire()
 
     def kill(self) -> NoReturn:
         """The process dies here."""
@@ -274,7 +302,9 @@ class Loop:
             self.folder,
             environment=environment,
             remediation=self.remediation,
-            limits=LoopLimits(jobs=2, max_cycles=self.max_cycles),
+            limits=LoopLimits(
+                jobs=2, max_cycles=self.max_cycles, deadline_s=self.deadline_s or 1.0
+            ),
         )
         world = World(
             self.sources,
@@ -313,6 +343,7 @@ class Loop:
             [self.platform.target(spec.name) for spec in composed.plan.deployed],
             composed.stages,
             composed.leave,
+            composed.mended_by,
             self.crashes.append,
             composed.rejoin() if entry.after else None,
             entry,

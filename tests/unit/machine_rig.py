@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from fakes import BEGAN, FakeLeases, FakePlatform
-from loop_rig import RUN_ID, MortalJournal, a_service, a_suite, run_started
+from loop_rig import COMMANDS, RUN_ID, MortalJournal, RunStop, a_service, a_suite, run_started
 from scripted import Killed, Life
 
 from loopctl.journal.store import Journal
@@ -52,14 +51,6 @@ SUITES = (a_suite("p1"),)
 
 Script = Mapping[tuple[State, int], OutcomeKind]
 """How stages end, by state and cycle; one that is not named ends well."""
-
-
-class RunStop(Stop):
-    """A stop whose time can be up at will."""
-
-    def expire(self) -> None:
-        """The deadline passes, as a clock has it: no event is set."""
-        self._deadline = time.monotonic()
 
 
 class GuardedPlatform(FakePlatform):
@@ -141,6 +132,18 @@ class Scene(Stage):
         return Outcome(OutcomeKind.OK)
 
 
+@dataclass(frozen=True, slots=True)
+class Looking(Stage):
+    """CONFIRM, as far as it sees what a stranger has done since the promotion."""
+
+    platform: FakePlatform
+
+    def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        journal.append(Note("in confirm"))
+        found = Rejoin(SERVICES, self.platform)(cycle, stop)
+        return found or Outcome(OutcomeKind.OK)
+
+
 def _build(journal: Journal) -> None:
     for service in SERVICES:
         with journal.effect(Intent("build", f"{journal.cycle}/{service.name}")):
@@ -213,6 +216,7 @@ class Play:
             [self.platform.target(service.name) for service in SERVICES],
             self._stages,
             _leaves,
+            lambda _stop: "loopctl rollback shop --env local",
             self.crashes.append,
             Rejoin(SERVICES, self.platform) if begun else None,
             entry,
@@ -220,10 +224,11 @@ class Play:
 
     def _stages(self, lease: Lease) -> Mapping[State, Stage]:
         self.lease = lease
-        todo = ToDeploy(RUN_ID, SERVICES, WAVES, {}, "candidate")
+        todo = ToDeploy(RUN_ID, SERVICES, WAVES, {}, "candidate", COMMANDS)
         effects: Mapping[State, Stage] = {
             State.DEPLOY: Deploy(todo, self.platform, lease.held),
             State.PROMOTE: Promote(SERVICES, self.platform, lease.held),
+            State.CONFIRM: Looking(self.platform),
             State.SETTLE: Settle(SERVICES, self.platform, lease.held, keep=False),
         }
         states = (state for state in State if not state.is_end)

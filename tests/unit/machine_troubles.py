@@ -14,6 +14,7 @@ from scripted import Killed
 from loopctl.journal.worklog import Worklog
 from loopctl.machine.transitions import TRANSITIONS
 from loopctl.model.events import Event, RunEnded, RunResumed, StageEntered, StageFinished
+from loopctl.model.finding import FaultKind
 from loopctl.model.state import OutcomeKind as Kind
 from loopctl.model.state import State, Verdict
 
@@ -130,22 +131,36 @@ class Process:
         self.met.add(trouble.what)
 
 
+OFF_THE_PATH = (Kind.FAILED, Kind.ERRORED, Kind.UNPROVEN, Kind.INTERRUPTED, Kind.MOVED)
+
+
+def may_be_begun_anew(end: StageFinished) -> bool:
+    """Whether a cycle that left the path like this asks for another without any remedy."""
+    disk = any(fault.kind is FaultKind.STORAGE for fault in end.faults)
+    return end.kind is Kind.INTERRUPTED or end.stage is State.PREFLIGHT or disk
+
+
 def check_steps(events: Sequence[Event]) -> None:
     """Every step is a row of the table, and leads where the next one is."""
     here: set[State] = {State.PREFLIGHT}
     entered: State | None = None
-    stopped = False
+    # How each cycle left the green path.
+    ends: dict[int, StageFinished] = {}
     for event in events:
         match event.payload:
             case StageEntered(stage=stage):
                 assert entered is None
-                assert stage in here or (stopped and stage is State.PREFLIGHT), event
+                assert stage in here or stage is State.PREFLIGHT, event
+                if stage is State.PREFLIGHT:
+                    earlier = ends.get(event.cycle - 1)
+                    assert earlier is None or may_be_begun_anew(earlier), event
                 entered = stage
             case StageFinished(stage=stage, kind=kind, to=to):
                 assert stage is entered, event
                 assert TRANSITIONS[stage, kind] is to
                 here, entered = {to}, None
-                stopped = stopped or kind is Kind.INTERRUPTED
+                if kind in OFF_THE_PATH:
+                    ends.setdefault(event.cycle, event.payload)
             case RunResumed(stage=stage):
                 # What was deployed may be gone: then that is where it goes on.
                 here, entered = {stage, State.DEPLOY}, None

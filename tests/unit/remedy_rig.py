@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fake_remedies import FakeRemedyCommand, FakeWorkTree
 from fakes import BEGAN, FakePlatform
-from loop_rig import CATALOGUE, a_journal, a_service, a_suite, held
+from loop_rig import CATALOGUE, COMMANDS, a_journal, a_service, a_suite, held
 
 from loopctl.journal.store import Journal
 from loopctl.machine.transitions import after
@@ -116,13 +116,14 @@ class Failure:
         max_cycles: int = 3,
         no_progress: int = 2,
         partial: bool = False,
+        deadline_s: float = 3600.0,
     ) -> Outcome:
         todo = RemedyRules(
             mode,
             rules,
-            "golden-path",
-            "local",
+            COMMANDS,
             tuple(service.name for service in self.services),
+            deadline_s,
             max_cycles,
             no_progress,
             partial,

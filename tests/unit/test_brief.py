@@ -11,9 +11,16 @@ import worklogs
 
 from loopctl.journal.brief import MOST_LINES, Role, brief
 from loopctl.journal.fold import fold
-from loopctl.model.events import CommitChanged, Left, Payload, RemedyDecided, SuiteStarted
+from loopctl.model.events import (
+    CommitChanged,
+    Left,
+    Payload,
+    RemedyDecided,
+    StageFinished,
+    SuiteStarted,
+)
 from loopctl.model.evidence import CaseStatus
-from loopctl.model.finding import FaultKind, Quote, Why
+from loopctl.model.finding import Fault, FaultKind, Quote, Why
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
 
@@ -150,6 +157,23 @@ def test_a_restore_that_failed_opens_with_the_command_that_mends_it() -> None:
     assert "(restore-failed)" in told.lines[2].text
 
 
+def test_what_the_platform_advises_stands_beside_the_command_that_mends_it() -> None:
+    script = worklogs.restore_failed()
+    fault = Fault(FaultKind.CONTROL_PLANE, "silent", "chat", hint="its log is …/host.log")
+    script.events = [
+        replace(e, payload=replace(e.payload, faults=(fault, fault)))
+        if isinstance(e.payload, StageFinished) and e.payload.stage is State.SETTLE
+        else e
+        for e in script.events
+    ]
+    told = brief(script.worklog())
+
+    assert told.of(Role.MEND) == (worklogs.MEND,)
+    assert told.of(Role.RESTORE) == (
+        "FAILED: the front door does not answer; its log is …/host.log",
+    )
+
+
 def test_a_first_run_ever_that_failed_says_that_it_serves_unverified() -> None:
     assert "its first revision, which serves UNVERIFIED" in (
         brief(worklogs.undelivered().worklog()).lines[0].text
@@ -278,9 +302,10 @@ def test_no_line_of_the_first_screen_is_said_twice(name: str) -> None:
     assert len(set(map(str, told.lines))) == len(told.lines)
 
 
-def test_a_remedy_that_is_to_run_again_is_not_proposed_beside_the_run() -> None:
+@pytest.mark.parametrize("option", ["", " --runs-dir '/var/my runs'"])
+def test_a_remedy_that_is_to_run_again_is_not_proposed_beside_the_run(option: str) -> None:
     script = worklogs.red()
-    again = "loopctl run golden-path --env local"
+    again = f"loopctl{option} run golden-path --env local"
     script.events = [
         replace(e, payload=replace(e.payload, command=again, result="proposed"))
         if isinstance(e.payload, RemedyDecided)

@@ -31,6 +31,7 @@ from loopctl.model.events import (
     StageFinished,
     Unrecognised,
 )
+from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.state import OutcomeKind, State
 from loopctl.process import Stop, in_parallel
 from loopctl.redact import Redactor
@@ -57,6 +58,16 @@ def test_every_kind_comes_back_as_it_was(kind: str, data: st.DataObject) -> None
     payload = data.draw(st.from_type(KINDS[kind]))
     event = Event(7, AT, 2, payload, wave=1, service="chat", suite="p1")
     assert parse(json.dumps(to_json(event))) == event
+
+
+def test_a_fault_of_an_older_journal_knows_no_command_that_mends_it() -> None:
+    fault = Fault(FaultKind.CONTROL_PLANE, "the door is stuck", "chat", mend="door --open")
+    ended = StageFinished(State.SETTLE, OutcomeKind.ERRORED, State.DIAGNOSE, 0.1, "", (fault,))
+    event = Event(7, AT, 1, ended)
+    document = to_json(event)
+    assert from_json(document) == event
+    del document["data"]["faults"][0]["mend"]
+    assert from_json(document).payload == replace(ended, faults=(replace(fault, mend=None),))
 
 
 def test_what_is_empty_takes_no_room() -> None:

@@ -42,11 +42,12 @@ class End:
         ({"chat-old": 100, "chat-new": 0}, False, frozenset({"chat-old"}), (True, False)),
         ({"chat-new": 100}, True, frozenset(), (True, True)),
         ({"chat-new": 100}, False, frozenset({"chat-old"}), (False, True)),
-        ({"chat-new": 50, "chat-old": 50}, True, frozenset(), (False, True)),
-        ({}, True, frozenset({"chat-old"}), (False, True)),
+        ({"stranger": 100}, False, frozenset({"stranger"}), (True, False)),
+        ({"chat-new": 50, "chat-old": 50}, True, frozenset(), (False, False)),
+        ({}, True, frozenset({"chat-old"}), (False, False)),
     ],
 )
-def test_only_what_was_shown_is_verified_and_only_what_differs_is_changed(
+def test_only_what_was_shown_is_verified_and_only_what_the_run_sent_there_is_its_change(
     tmp_path: Path,
     traffic: dict[str, int],
     green: bool,

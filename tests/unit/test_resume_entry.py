@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from fakes import BEGAN
 from loop_rig import a_service, run_started
@@ -144,3 +147,13 @@ def test_a_run_that_has_ended_by_itself_is_refused(verdict: Verdict) -> None:
     (problem,) = refused.value.problems
     assert verdict.value in problem.message
     assert problem.hint == "loopctl run golden-path --env local"
+
+
+def test_what_is_typed_instead_names_the_protected_environment_and_where_its_runs_are() -> None:
+    past = Past().ended(Verdict.GREEN).worklog
+    worklog = replace(past, run=replace(past.run, protected=True))
+    with pytest.raises(UsageError) as refused:
+        entry_of(worklog, Path("/var/runs"))
+    (problem,) = refused.value.problems
+    again = "loopctl --runs-dir /var/runs run golden-path --env local --confirm local"
+    assert problem.hint == again

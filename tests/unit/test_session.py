@@ -71,16 +71,26 @@ def test_a_run_that_fails_after_promotion_takes_the_traffic_back(tmp_path: Path)
     spared(loop)
 
 
-def test_a_restore_that_fails_says_so_and_how_to_mend_it(tmp_path: Path) -> None:
+MENDS = {
+    "where loopctl is the only way": (None, "loopctl run golden-path --env local"),
+    "where the platform knows a command": ("door --to chat-old", "door --to chat-old"),
+}
+
+
+@pytest.mark.parametrize("where", MENDS)
+def test_a_restore_that_fails_says_so_and_the_command_that_mends_it(
+    tmp_path: Path, where: str
+) -> None:
+    known, mend = MENDS[where]
     loop = Loop(tmp_path)
     loop.platform.hooks["route"] = lambda: setattr(loop.platform, "content", "main.py differs")
-    refused = PlatformError("the door is stuck", hint="curl the door yourself")
+    refused = PlatformError("the door is stuck", hint="its log is door.log", mend=known)
     loop.platform.fails["route chat chat-old"] = refused
     ended = loop.run().ended
     assert ended is not None
     assert (ended.verdict, ended.exit_code) == (Verdict.UNDELIVERED, 5)
     assert ended.stop_reason is StopReason.RESTORE_FAILED
-    assert (ended.restored, ended.mend) == ("failed", "curl the door yourself")
+    assert (ended.restored, ended.mend) == ("failed", mend)
     assert "chat-new" in loop.platform.revisions("chat"), "who serves is never discarded"
 
 

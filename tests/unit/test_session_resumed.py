@@ -413,7 +413,9 @@ def test_a_run_whose_time_is_up_is_put_back_when_it_is_gone_on_with(tmp_path: Pa
 
 
 def test_a_suite_that_was_killed_is_run_whole_again_and_counted_once(tmp_path: Path) -> None:
-    suites = [a_suite(), a_suite("p2", Priority.P2)]
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    suites = [a_suite(cwd=tests), a_suite("p2", Priority.P2, cwd=tests)]
     loop = Loop(tmp_path, suites=suites)
     loop.suite.cases["p2"] = [a_case("test_a"), a_case("test_b")]
     loop.suite.after["run p2"] = loop.kill

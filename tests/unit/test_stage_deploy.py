@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import BEGAN, FakePlatform, serving
-from loop_rig import RUN_ID, a_journal, a_service, held, written
+from loop_rig import COMMANDS, RUN_ID, a_journal, a_service, held, written
 
 from loopctl.model.artifact import Artifact, ArtifactKind
 from loopctl.model.events import (
@@ -57,6 +57,7 @@ class Dock:
             self.waves,
             {"payments": "http://pay.example/"},
             self.strategy,  # type: ignore[arg-type]
+            COMMANDS,
         )
         stage = Deploy(todo, self.platform, held)
         return stage(self.journal.fold.cycle(), self.journal, Stop(5.0))
@@ -192,7 +193,8 @@ def test_nothing_is_deployed_behind_a_service_whose_serving_revision_is_dead(
     assert outcome.kind is OutcomeKind.ERRORED
     assert outcome.detail == "chat-old serves chat and is dead: chat exited with 3"
     assert outcome.faults[0].quotes == last_words
-    assert "loopctl down" in (outcome.faults[0].hint or "")
+    down, run = "loopctl down golden-path --env local", "loopctl run golden-path --env local"
+    assert outcome.faults[0].hint == f"let a new revision serve: {down} && {run}"
     assert "worker" not in dock.platform.environments
 
 
@@ -202,7 +204,7 @@ def test_without_the_lease_nothing_is_deployed(tmp_path: Path) -> None:
     def lost() -> Held:
         raise LeaseLost("taken")
 
-    todo = ToDeploy(RUN_ID, dock.services, dock.waves, {}, "candidate")
+    todo = ToDeploy(RUN_ID, dock.services, dock.waves, {}, "candidate", COMMANDS)
     with pytest.raises(LeaseLost):
         Deploy(todo, dock.platform, lost)(dock.journal.fold.cycle(), dock.journal, Stop(5.0))
     assert dock.platform.effects("deploy") == []

@@ -34,6 +34,7 @@ from loopctl.ports.leases import HeldByOther
 
 NAMES = [service.name for service in SERVICES]
 STAGES = [state for state in State if not state.is_end]
+LOOKS = (*STAGES[STAGES.index(State.DEPLOY) : 7], State.DIAGNOSE, State.REMEDIATE)
 LATE = (Kind.GO_DEPLOY, Kind.GO_HEALTH, Kind.GO_VERIFY)
 LEAVES_THE_PATH = [
     (state, kind)
@@ -147,6 +148,7 @@ class Runs(RuleBasedStateMachine):
         events = list(read(self.play.path))
         if self.process.died_in_a_write:
             events = events[:-1]
+            self.process.died_in_a_write = False
         synced = max((e.seq for e in events if not isinstance(e.payload, NOT_SYNCED)), default=0)
         content = self.play.path.read_bytes()
         kept = sum(map(len, content.splitlines(keepends=True)[:synced]))
@@ -157,7 +159,7 @@ class Runs(RuleBasedStateMachine):
     @rule(what=st.sampled_from(REST[-2:]), service=st.sampled_from(NAMES))
     def a_stranger_comes_by_in_a_pause(self, what: str, service: str) -> None:
         self.met.add(what)
-        if self.play.begun and self.was_killed and is_seen_in(self.play, service):
+        if self.play.begun and is_seen_in(self.play, service):
             self.forbidden = self.play.platform.count
         self.strangers.act(what, service)
 
@@ -246,12 +248,12 @@ class Runs(RuleBasedStateMachine):
 def is_seen_in(play: Play, service: str) -> bool:
     """Whether a process that goes on now must see that a stranger has written to the service."""
     worklog = fold(read(play.path))
-    if worklog.last is None or worklog.ended is not None:
+    if worklog.last is None:
         return False
     entry, record = entry_of(worklog), worklog.last.services[service]
-    acts = entry.state in (State.DEPLOY, State.HEALTH, State.VERIFY, State.PROMOTE, State.CONFIRM)
-    goes_on = entry.cycle == worklog.last.number
-    return acts and goes_on and record.seen is not None and not record.writing
+    # COLLECT and SETTLE go by the traffic alone.
+    looks = entry.cycle > worklog.last.number or entry.state in LOOKS
+    return looks and record.seen is not None and not record.writing
 
 
 def left_over(play: Play, service: str) -> list[str]:

@@ -337,7 +337,7 @@ def interrupted() -> Script:
     )
 
 
-MEND = "kill -TERM 4712; python -m chat --port 18080"
+MEND = "loopctl rollback golden-path --env local"
 
 
 def restore_failed() -> Script:

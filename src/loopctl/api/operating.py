@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +11,23 @@ from typing import TYPE_CHECKING
 
 from loopctl.api.beginning import confirmation_problems
 from loopctl.api.places import runs_dir_of
+from loopctl.api.stepping import Step, stepwise
 from loopctl.errors import Problem, UsageError
+from loopctl.journal.commands import Commands
 from loopctl.journal.history import verified_revisions
 from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
 
 if TYPE_CHECKING:
-    from loopctl.ports.leases import Held
+    from loopctl.machine.lease import Lease
+    from loopctl.ports.leases import Held, Leases
+    from loopctl.ports.platform import Platform
     from loopctl.stages.rollback import Move
+
+LIMIT_S = 120.0
+"""Seconds that `down` and `rollback` may take."""
+
+UNLOCK_LIMIT_S = 30.0
 
 
 def down(
@@ -29,24 +39,32 @@ def down(
 ) -> Sequence[str]:
     """Stop every service of the environment; their names. Raises `LockedError` while a run uses it.
 
-    Names only services that were there. Raises `UsageError` on cloud-run without confirmation.
+    Names only services that were there. Raises `UsageError` on cloud-run without confirmation,
+    `StoppedEarlyError` once `stop` is told to stop by a signal and the service in hand is down, and
+    `PlatformError` when not all are down within `LIMIT_S`. These two say which are down.
     """
     from loopctl.bootstrap import world_of
     from loopctl.machine.lease import holding
     from loopctl.ports.platform import Absent
 
     if confirm is not None or plan.environment.platform is PlatformKind.CLOUD_RUN:
-        _confirmed(replace(plan, environment=replace(plan.environment, protected=True)), confirm)
-    world = world_of(plan, runs_dir_of(plan, runs_dir))
-    stop = stop or Stop(120.0)
-    targets = [world.platform.target(spec.name) for spec in plan.deployed]
-    stopped = []
-    with holding(world.leases, targets, f"down-{os.getpid()}", stop) as lease:
-        for spec in reversed(plan.deployed):
-            if not isinstance(world.platform.observe(spec.name, stop), Absent):
-                world.platform.down(spec.name, lease.held(), stop)
-                stopped.append(spec.name)
-    return stopped
+        plan = replace(plan, environment=replace(plan.environment, protected=True))
+        _confirmed(plan, confirm)
+    place = runs_dir_of(plan, runs_dir)
+    world = world_of(plan, place)
+    platform, names = world.platform, [spec.name for spec in reversed(plan.deployed)]
+    targets = [platform.target(name) for name in names]
+    with (
+        stepwise(Commands.of_plan(plan, place).down(), stop, LIMIT_S) as steps,
+        holding(world.leases, targets, f"down-{os.getpid()}", steps.stop) as lease,
+    ):
+        up = [n for n in names if not isinstance(platform.observe(n, steps.stop), Absent)]
+        steps.take([Step(n, functools.partial(_take_down, n, platform, lease)) for n in up])
+    return up
+
+
+def _take_down(service: str, platform: Platform, lease: Lease, stop: Stop) -> None:
+    platform.down(service, lease.held(), stop)
 
 
 def rollback(
@@ -60,6 +78,8 @@ def rollback(
 
     All are looked at before any is written. Raises `PlatformError` where a service has none to go
     back to, `LockedError` while a run uses the environment, `UsageError` without confirmation.
+    Raises `StoppedEarlyError` once `stop` is told to stop by a signal and the service in hand has
+    its traffic, and `PlatformError` when not all have it within `LIMIT_S`. These two say which do.
     """
     from loopctl.bootstrap import world_of
     from loopctl.machine.lease import holding
@@ -68,14 +88,17 @@ def rollback(
     _confirmed(plan, confirm)
     place = runs_dir_of(plan, runs_dir)
     world = world_of(plan, place)
-    stop = stop or Stop(120.0)
-    targets = [world.platform.target(spec.name) for spec in plan.deployed]
+    platform, names = world.platform, [spec.name for spec in plan.deployed]
+    targets = [platform.target(name) for name in names]
+    commands = Commands.of_plan(plan, place)
     verified = verified_revisions(place, plan.loop, plan.environment.name)
-    services = [spec.name for spec in plan.deployed]
-    with holding(world.leases, targets, f"rollback-{os.getpid()}", stop) as lease:
-        moves = moves_back(services, world.platform, verified, stop)
-        for move in moves:
-            go_back(move, world.platform, lease.held, stop)
+    with (
+        stepwise(commands.rollback(), stop, LIMIT_S) as steps,
+        holding(world.leases, targets, f"rollback-{os.getpid()}", steps.stop) as lease,
+    ):
+        moves = moves_back(names, platform, verified, commands, steps.stop)
+        due = [move for move in moves if move.want is not None]
+        steps.take([Step(str(m), functools.partial(go_back, m, platform, lease.held)) for m in due])
     return moves
 
 
@@ -99,22 +122,34 @@ def unlock(
     """Take the environment's leases from whoever holds them; empty where nobody alive does.
 
     The run that is robbed changes nothing more. Raises `UsageError`, naming the holder, unless the
-    environment is named as confirmation.
+    environment is named as confirmation; `StoppedEarlyError` once `stop` is told to stop by a
+    signal, and `PlatformError` when not all are taken within 30 s. These two say which are.
     """
     from loopctl.bootstrap import world_of
 
-    world = world_of(plan, runs_dir_of(plan, runs_dir))
-    stop = stop or Stop(30.0)
+    place = runs_dir_of(plan, runs_dir)
+    world = world_of(plan, place)
     targets = [world.platform.target(spec.name) for spec in plan.deployed]
-    found = [(t, held) for t in targets if (held := world.leases.peek(t, stop)) is not None]
-    if found and confirm != plan.environment.name:
-        raise UsageError("nothing was changed", [_robs(found[0][1], plan)])
-    for _, held in found:
-        world.leases.release(held)
+    again = Commands.of_plan(plan, place).unlock()
+    with stepwise(again, stop, UNLOCK_LIMIT_S) as steps:
+        peeked = [(target, world.leases.peek(target, steps.stop)) for target in targets]
+        found = [(target, held) for target, held in peeked if held is not None]
+        if found and confirm != plan.environment.name:
+            raise UsageError("nothing was changed", [_robs(found[0][1], plan)])
+        steps.take(
+            [
+                Step(t.service, functools.partial(_take_from, world.leases, held))
+                for t, held in found
+            ]
+        )
     return [
         Unlocked(target.service, held.run_id, held.holder, f"{held.since:%Y-%m-%d %H:%M:%SZ}")
         for target, held in found
     ]
+
+
+def _take_from(leases: Leases, held: Held, _stop: Stop) -> None:
+    leases.release(held)
 
 
 def _robs(held: Held, plan: Plan) -> Problem:

@@ -31,6 +31,7 @@ from loopctl.errors import (
     UsageError,
 )
 from loopctl.journal.codec import JournalError
+from loopctl.journal.commands import Commands, runs
 from loopctl.journal.fold import fold
 from loopctl.journal.history import SUMMARY_NAME, changed_files
 from loopctl.journal.store import JOURNAL_NAME, Journal
@@ -77,7 +78,8 @@ def resume(
         if _only_unreported(worklog, folder):
             return finished(prepared, worklog)
         _refuse_changes(worklog, plan, runs_dir)
-        part = Part(_resumed(worklog), journal, stop or Stop(), entry_of(worklog))
+        entry = entry_of(worklog, runs_dir)
+        part = Part(_resumed(entry), journal, stop or Stop(), entry)
         return _gone_on(prepared, part)
     finally:
         journal.close()
@@ -117,12 +119,13 @@ def _forgets_the_end(folder: Path) -> Subscriber:
 
 def _goes_on(folder: Path) -> LockedError:
     worklog = fold(read(folder / JOURNAL_NAME))
+    commands = Commands.of_run(worklog.run, folder.parent.parent)
     last = worklog.resumed[-1] if worklog.resumed else worklog.run
     # One that has just begun to go on with it has not written its number yet.
     known = is_alive(ProcessId(last.pid, last.pid_started))
     return LockedError(
         f"run {folder.name} goes on in {f'process {last.pid}' if known else 'another process'}",
-        hint=f"wait for it, or stop it; loopctl watch {folder.name} shows it",
+        hint=f"wait for it, or stop it; {commands.watch(folder.name)} shows it",
     )
 
 
@@ -133,8 +136,9 @@ def _gone_on(prepared: Prepared, part: Part) -> RunResult:
         worklog = conducted(prepared, part)
     except Stopped as stopped:
         raise StoppedEarlyError(
-            f"stopped by {stopped.reason} before the run was gone on with; nothing was changed",
-            hint=f"loopctl resume {prepared.composition.run_id}",
+            f"stopped by {stopped.by} before the run was gone on with; nothing was changed",
+            stopped,
+            hint=prepared.composition.commands.resume(prepared.composition.run_id),
         ) from None
     return finished(prepared, worklog)
 
@@ -152,9 +156,8 @@ def _began(folder: Path) -> RunStarted:
     return first.payload
 
 
-def _resumed(worklog: Worklog) -> RunResumed:
+def _resumed(entry: Entry) -> RunResumed:
     me = identify(os.getpid())
-    entry: Entry = entry_of(worklog)
     assert entry.after is not None
     return RunResumed(
         loopctl=__version__,
@@ -168,7 +171,9 @@ def _resumed(worklog: Worklog) -> RunResumed:
 def _refuse_changes(worklog: Worklog, plan: Plan, runs_dir: Path) -> None:
     """A run goes on with what it began with, or not at all."""
     run = worklog.run
-    again = f"start anew: loopctl run {run.loop} --env {run.environment}"
+    # The loop file may protect its environment by now.
+    commands = Commands.of_plan(plan, runs_dir, create=bool(run.options.get("create")))
+    again = f"start anew: {commands.run()}"
     problems = [
         Problem("was changed since the run began", where=name, hint=again)
         for name in changed_files(run.files, plan.files or {})
@@ -186,9 +191,9 @@ def _refuse_changes(worklog: Worklog, plan: Plan, runs_dir: Path) -> None:
         raise UsageError("nothing was changed", problems)
 
 
-_ANEW = "loopctl runs lists the runs; start anew with loopctl run"
 _NEWER = "go on with the loopctl that wrote it, or a later one"
 
 
-def _unusable(what: str, folder: Path, hint: str = _ANEW) -> UsageError:
+def _unusable(what: str, folder: Path, hint: str | None = None) -> UsageError:
+    hint = hint or f"{runs(folder.parent.parent)} lists the runs; start anew: loopctl run LOOP"
     return UsageError("nothing was changed", [Problem(what, where=str(folder), hint=hint)])

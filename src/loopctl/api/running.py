@@ -155,6 +155,7 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
                     targets=[world.platform.target(spec.name) for spec in plan.deployed],
                     stages=composition.stages,
                     leave=composition.leave,
+                    mended_by=composition.mended_by,
                     on_crash=keep_crash,
                     rejoin=composition.rejoin() if part.entry.after else None,
                     entry=part.entry,
@@ -168,7 +169,7 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
         raise LoopctlError(
             redactor.text(f"a fault of loopctl itself: {type(error).__name__}: {error}"),
             where=str(folder / JOURNAL_NAME),
-            hint=f"crash.txt beside it says where; look who serves: loopctl plan {plan.loop}",
+            hint=f"crash.txt beside it says where; look who serves: {composition.commands.plan()}",
         ) from error
     finally:
         part.journal.close()

@@ -34,17 +34,15 @@ def watch(context: typer.Context, run: Run = "@latest") -> int:
     settings: Settings = context.obj
     folder = _find(run, settings)
 
-    def work(stop: Stop) -> api.Worklog | None:
+    def work(stop: Stop) -> api.Worklog:
         with views.watching(settings) as subscribers:
-            try:
-                return api.watch(folder, subscribers=subscribers, stop=stop)
-            except Stopped:
-                return None
+            return api.watch(folder, subscribers=subscribers, stop=stop)
 
-    worklog = interruptibly(work)
-    if worklog is None:
+    try:
+        worklog = interruptibly(work)
+    except Stopped as stopped:
         output.warn(f"loopctl: no longer watching; back with loopctl watch {folder.name}")
-        return int(ExitCode.SIGINT)
+        return int(stopped.exit_code)
     if worklog.ended is None:
         output.warn(f"loopctl: its process is gone; go on with loopctl resume {folder.name}")
         return int(ExitCode.UNPROVEN)

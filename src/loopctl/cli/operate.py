@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import TypeVar
 
 import typer
 
@@ -10,13 +12,20 @@ from loopctl import api
 from loopctl.cli import output
 from loopctl.cli.options import Confirm, Env, Loop
 from loopctl.cli.settings import Settings
+from loopctl.cli.signals import interruptibly
+from loopctl.process import Stop
+
+T = TypeVar("T")
 
 
 def rollback(context: typer.Context, loop: Loop, env: Env = None, confirm: Confirm = None) -> int:
     """Send the traffic back to the last verified revisions."""
     settings: Settings = context.obj
     plan = api.load(loop, environment=env)
-    moves = api.rollback(plan, runs_dir=settings.runs_dir, confirm=confirm)
+    moves = _between_services(
+        lambda stop: api.rollback(plan, runs_dir=settings.runs_dir, confirm=confirm, stop=stop),
+        settings,
+    )
     if settings.json:
         services = [asdict(move) for move in moves]
         output.document({"schema": 1, "environment": plan.environment.name, "services": services})
@@ -29,7 +38,10 @@ def down(context: typer.Context, loop: Loop, env: Env = None, confirm: Confirm =
     """Stop the environment's services."""
     settings: Settings = context.obj
     plan = api.load(loop, environment=env)
-    stopped = api.down(plan, runs_dir=settings.runs_dir, confirm=confirm)
+    stopped = _between_services(
+        lambda stop: api.down(plan, runs_dir=settings.runs_dir, confirm=confirm, stop=stop),
+        settings,
+    )
     if settings.json:
         output.document({"schema": 1, "environment": plan.environment.name, "stopped": stopped})
     else:
@@ -41,7 +53,10 @@ def unlock(context: typer.Context, loop: Loop, env: Env = None, confirm: Confirm
     """Take the environment's lease from the run that holds it."""
     settings: Settings = context.obj
     plan = api.load(loop, environment=env)
-    taken = api.unlock(plan, runs_dir=settings.runs_dir, confirm=confirm)
+    taken = _between_services(
+        lambda stop: api.unlock(plan, runs_dir=settings.runs_dir, confirm=confirm, stop=stop),
+        settings,
+    )
     if settings.json:
         leases = [asdict(lease) for lease in taken]
         output.document({"schema": 1, "environment": plan.environment.name, "taken": leases})
@@ -51,3 +66,22 @@ def unlock(context: typer.Context, loop: Loop, env: Env = None, confirm: Confirm
     if not taken:
         output.say("nobody holds it")
     return 0
+
+
+def _between_services(work: Callable[[Stop], T], settings: Settings) -> T:
+    """Run `work`, which a first signal ends between two services, never within one."""
+
+    def told(signal: str) -> None:
+        if not settings.quiet:
+            output.warn(
+                f"loopctl: {signal}: what is being done to a service comes to its end first; "
+                "a second signal ends loopctl at once"
+            )
+
+    def at_work(stop: Stop) -> T:
+        result = work(stop)
+        if stop.reason is not None and not settings.quiet:
+            output.warn(f"loopctl: when {stop.reason} came nothing else was left to do")
+        return result
+
+    return interruptibly(at_work, told)

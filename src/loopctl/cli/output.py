@@ -15,10 +15,13 @@ from loopctl.inert import for_terminal
 
 _VERDICTS = {
     ExitCode.USAGE: "usage",
+    ExitCode.UNPROVEN: "unproven",
     ExitCode.PREFLIGHT: "preflight",
     ExitCode.UNDELIVERED: "undelivered",
     ExitCode.LOCKED: "locked",
     ExitCode.INTERNAL: "internal",
+    ExitCode.SIGINT: "interrupted",
+    ExitCode.SIGTERM: "interrupted",
 }
 
 

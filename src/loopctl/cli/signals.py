@@ -6,6 +6,7 @@ thread, and must never land between a write and its fsync.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -17,18 +18,25 @@ from loopctl.process import Stop, in_parallel
 T = TypeVar("T")
 
 
-def interruptibly(work: Callable[[Stop], T]) -> T:
-    """Run `work`; a first signal stops its `Stop`, a second one ends the process at once."""
+def interruptibly(work: Callable[[Stop], T], told: Callable[[str], None] | None = None) -> T:
+    """Run `work`; a first signal stops its `Stop`, a second one ends the process at once.
+
+    `told` is called with the name of the first one, for the person who waits.
+    """
     stop = Stop()
 
     def lose_terminal(_number: int, _frame: FrameType | None) -> None:
-        """A run is not its terminal's: it goes on, and `loopctl watch` finds it."""
+        """Work is not its terminal's: it goes on, and `loopctl watch` finds a run."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.reason is not None:
-            # The journal is durable already: whoever asks twice wants it now.
+            # What is in the journal or was asked of a host stays: whoever asks twice wants it now.
             os._exit(128 + number)
         stop.stop(signal.Signals(number).name)
+        if told is not None:
+            # What cannot be said must not end the work in the middle.
+            with contextlib.suppress(Exception):
+                told(signal.Signals(number).name)
 
     before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

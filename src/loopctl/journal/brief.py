@@ -14,8 +14,9 @@ from pathlib import Path
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.brief_cause import cause_lines, changes_text, tried_text, where_text
 from loopctl.journal.brief_failed import failed_texts
-from loopctl.journal.brief_next import DEFAULT_RUNS_DIR, next_commands
+from loopctl.journal.brief_next import next_commands
 from loopctl.journal.brief_users import users_text
+from loopctl.journal.commands import DEFAULT_RUNS_DIR
 from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Worklog
 from loopctl.model.state import State, Verdict
@@ -166,11 +167,21 @@ def _restore(worklog: Worklog) -> str:
         case "done":
             return "done: traffic is what it was before this cycle's first write"
         case "failed":
-            return f"FAILED: {one_line(worklog.ended.detail or 'no reason was given', 200)}"
+            return f"FAILED: {_not_put_back(worklog)}"
         case "kept":
             return "not done: --keep leaves what was deployed"
+        case "moved":
+            return "not done: somebody else has written to the environment, so nothing was touched"
         case "not-needed":
             return "not needed: this run took no traffic from what served before"
+
+
+def _not_put_back(worklog: Worklog) -> str:
+    """Why, and what the platform advises; the command that mends it has a line of its own."""
+    detail = worklog.ended.detail if worklog.ended else ""
+    settle = worklog.last.settled if worklog.last else None
+    hints = dict.fromkeys(fault.hint for fault in settle.faults if fault.hint) if settle else ()
+    return one_line("; ".join((detail or "no reason was given", *hints)), 400)
 
 
 def _owner(worklog: Worklog) -> str:

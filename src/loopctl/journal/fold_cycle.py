@@ -26,6 +26,7 @@ from loopctl.model.events import (
     LogsKept,
     NovelLine,
     RemedyDecided,
+    RemedyEnded,
     RevisionDeployed,
     Routed,
     RunStarted,
@@ -60,16 +61,17 @@ class CycleFold:
     commits: list[CommitChanged] = field(default_factory=list)
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
+    remedy_ended: RemedyEnded | None = None
 
     @staticmethod
     def of(run: RunStarted, first: Event, before: CycleFold | None) -> CycleFold:
         """A cycle that begins; one that goes on with the images of the one `before` has them."""
         carries = before is not None and before.carries_images
-        earlier = before.services if before is not None and carries else {}
+        earlier = before.services if before is not None else {}
         counts = before.suites if before is not None and carries else {}
         return CycleFold(
             first.cycle,
-            services={s.name: _carried(s.name, earlier.get(s.name)) for s in run.services},
+            services={s.name: _next(s.name, earlier.get(s.name), carries) for s in run.services},
             suites={
                 s.id: SuiteRecord(s, counts[s.id].collected, counts[s.id].deselected)
                 if s.id in counts
@@ -116,9 +118,11 @@ class CycleFold:
             case CommitChanged():
                 self.commits.append(event.payload)
             case RemedyDecided():
-                self.remedy, self.remedy_begun = event.payload, None
+                self.remedy, self.remedy_begun, self.remedy_ended = event.payload, None, None
             case Intent(effect="remedy"):
-                self.remedy_begun = event.payload
+                self.remedy_begun, self.remedy_ended = event.payload, None
+            case RemedyEnded():
+                self.remedy_ended = event.payload
             case _:
                 pass
 
@@ -180,14 +184,19 @@ class CycleFold:
             commits=tuple(self.commits),
             remedy=self.remedy,
             remedy_begun=self.remedy_begun,
+            remedy_ended=self.remedy_ended,
         )
 
 
-def _carried(name: str, earlier: ServiceRecord | None) -> ServiceRecord:
+def _next(name: str, earlier: ServiceRecord | None, carries: bool) -> ServiceRecord:
     if earlier is None:
         return ServiceRecord(name)
-    return ServiceRecord(
-        name,
+    # What is not as an earlier cycle has left it is a stranger's doing.
+    left = ServiceRecord(name, seen=earlier.seen, writing=earlier.writing)
+    if not carries:
+        return left
+    return replace(
+        left,
         source=earlier.source,
         artifact=earlier.artifact,
         build_s=earlier.build_s,
@@ -227,9 +236,12 @@ def _written(record: ServiceRecord, event: Event) -> ServiceRecord:
     match event.payload:
         case ServiceObserved(when="before", state=state):
             return replace(record, observed_before=True, before=state, seen=state)
-        case ServiceObserved(when="deployed", state=state):
+        case ServiceObserved(when="deployed" | "settled", state=state):
             return replace(record, seen=state, wanted=None, writing=False)
         case RevisionDeployed(revision=revision, first=first):
+            if record.revision is not None and record.revision.name != revision.name:
+                # What was promoted is gone with its host: this one takes no traffic yet.
+                record = replace(record, routed=None, promoted=False, restored=False)
             return replace(record, revision=revision, first=first)
         case Routed(state=state, why=why):
             promoted = why in ("promote", "first") or (record.promoted and why != "restore")

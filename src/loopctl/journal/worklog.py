@@ -21,6 +21,7 @@ from loopctl.model.events import (
     NotChecked,
     NovelLine,
     RemedyDecided,
+    RemedyEnded,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -50,7 +51,8 @@ class ServiceRecord:
     """One service in one cycle. `before` is who served before the cycle's first write.
 
     `observed_before` tells a service that did not exist then from one that nobody has looked at.
-    `seen` is the last state that was read after a write of this run. `deploy_key` is that of the
+    `seen` is the last state that was read after a write of this run, of an earlier cycle too, until
+    this one has looked. `deploy_key` is that of the
     last deployment that was begun, `wanted` the traffic that was asked for and not read back yet,
     and `writing` tells that some write of this run has not been read back.
     """
@@ -95,7 +97,11 @@ class SuiteRecord:
 
 @dataclass(frozen=True, slots=True)
 class CycleRecord:
-    """One time round. `remedy_begun` is a remedy of which nobody has written down what it did."""
+    """One time round.
+
+    `remedy_begun` is a remedy of which nobody has written down what it did, `remedy_ended` how its
+    command ended, where it got so far.
+    """
 
     number: int
     started_at: datetime | None
@@ -108,6 +114,7 @@ class CycleRecord:
     commits: tuple[CommitChanged, ...] = ()
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
+    remedy_ended: RemedyEnded | None = None
 
     @property
     def was_interrupted(self) -> bool:

@@ -7,9 +7,12 @@ follows, so a run outlives an upgrade.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from loopctl.errors import Problem, UsageError
+from loopctl.journal.commands import Commands
+from loopctl.journal.verdicts import storage_failed
 from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.machine.transitions import after
 from loopctl.model.state import OutcomeKind, State, Verdict
@@ -20,7 +23,7 @@ class Entry:
     """Where the machine is entered.
 
     `again`: once this cycle has been brought to its end, a new one is begun, because it was
-    stopped from outside.
+    stopped from outside before anything had failed.
     """
 
     state: State = State.PREFLIGHT
@@ -30,22 +33,29 @@ class Entry:
     after: Literal["killed", "interrupted"] | None = None
 
 
-def entry_of(worklog: Worklog) -> Entry:
-    """Where the run goes on. Raises `UsageError` for one that has come to an end of its own."""
+def entry_of(worklog: Worklog, runs_dir: Path | None = None) -> Entry:
+    """Where the run goes on. Raises `UsageError` for one that has come to an end of its own.
+
+    `runs_dir` is where the run is kept: it is named in what a person is told to type.
+    """
     cycle = worklog.last
     if worklog.ended is not None and worklog.ended.verdict is not Verdict.INTERRUPTED:
-        raise _has_ended(worklog)
+        raise _has_ended(worklog, runs_dir)
     killed = worklog.ended is None
     if cycle is not None and _is_about_a_remedy(cycle, killed=killed):
         # What it has changed is looked at before anything else may rest on it.
         return Entry(State.REMEDIATE, cycle.number, after="killed" if killed else "interrupted")
     if not killed:
+        if cycle is not None and _has_failed(cycle):
+            # Its remedy is still to be chosen, within the limits: no cycle is begun before that.
+            state = State.REMEDIATE if cycle.remedy is not None else State.DIAGNOSE
+            return Entry(state, cycle.number, after="interrupted")
         return Entry(cycle=cycle.number + 1 if cycle else 1, after="interrupted")
     if cycle is None or not cycle.stages:
         return Entry(after="killed")
     last = cycle.stages[-1]
     state, number = _state(last), cycle.number
-    again = cycle.was_interrupted
+    again = cycle.says_nothing
     if last.stage is State.REMEDIATE and not state.is_end and last.kind is not None:
         return Entry(state, number + 1, after="killed")
     return Entry(state, number, _wave(last, state), again, "killed")
@@ -59,6 +69,17 @@ def _is_about_a_remedy(cycle: CycleRecord, *, killed: bool) -> bool:
     done = cycle.remedy is not None and cycle.remedy.result != "proposed"
     stopped = not killed or last.kind is OutcomeKind.INTERRUPTED
     return stopped and (done or cycle.remedy_begun is not None)
+
+
+def _has_failed(cycle: CycleRecord) -> bool:
+    """Whether it had come to an end of its own, of which a remedy may be asked for, when stopped.
+
+    What failed in PREFLIGHT or for want of a disk is tried anew instead.
+    """
+    failed = cycle.failed_stage
+    if failed is None or cycle.says_nothing or storage_failed(failed):
+        return False
+    return failed.stage is not State.PREFLIGHT
 
 
 def _state(last: StageRecord) -> State:
@@ -75,9 +96,9 @@ def _wave(last: StageRecord, state: State) -> int | None:
     return last.wave if state in (State.DEPLOY, State.HEALTH) else None
 
 
-def _has_ended(worklog: Worklog) -> UsageError:
+def _has_ended(worklog: Worklog, runs_dir: Path | None) -> UsageError:
     assert worklog.ended is not None
     run = worklog.run
     what = f"the run has ended {worklog.ended.verdict.value}, there is nothing to go on with"
-    hint = f"loopctl run {run.loop} --env {run.environment}"
+    hint = Commands.of_run(run, runs_dir).run()
     return UsageError("nothing was changed", [Problem(what, where=run.run_id, hint=hint)])

@@ -126,9 +126,11 @@ class Runner:
         """Whether what the cycle had changed is back, and nobody has said to stop."""
         if self._stop.reason is not None or not self._journal.is_durable:
             return False
-        ends = {(stage.stage, stage.kind) for stage in self._journal.fold.cycle().stages}
+        cycle = self._journal.fold.cycle()
+        ends = {(stage.stage, stage.kind) for stage in cycle.stages}
         moved = any(kind is OutcomeKind.MOVED for _, kind in ends)
-        return not moved and (State.SETTLE, OutcomeKind.ERRORED) not in ends
+        unsettled = (State.SETTLE, OutcomeKind.ERRORED) in ends
+        return cycle.remedy is None and not moved and not unsettled
 
     def _to_the_end(self, state: State) -> State:
         while not state.is_end:

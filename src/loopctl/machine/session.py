@@ -8,6 +8,7 @@ from typing import Literal
 
 from loopctl.errors import ExitCode, LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
+from loopctl.journal.verdicts import deciding_stage
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.machine.lease import Lease, holding
 from loopctl.machine.policy import Judgement, judge
@@ -21,6 +22,7 @@ from loopctl.ports.leases import HeldByOther, LeaseError, Leases
 from loopctl.process import Stop
 
 LEAVING_S = 10.0
+MENDING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Session:
     targets: Sequence[Target]
     stages: Callable[[Lease], Mapping[State, Stage]]
     leave: Callable[[bool, Journal, Stop], tuple[Left, ...]]
+    mended_by: Callable[[Stop], str]
     on_crash: Callable[[BaseException], None]
     rejoin: Rejoin | None = None
     entry: Entry = field(default_factory=Entry)
@@ -95,7 +98,7 @@ def _judged(session: Session, walk: Walk) -> RunEnded:
         detail=judgement.detail,
         problems=tuple(fault.summary for fault in failed.faults) if failed else (),
         restored=_restored(cycle),
-        mend=_mend(cycle, worklog),
+        mend=_mend(cycle, session),
     )
 
 
@@ -142,8 +145,10 @@ def _left(session: Session, ended: RunEnded) -> tuple[Left, ...]:
 
 def _restored(
     cycle: CycleRecord | None,
-) -> Literal["done", "failed", "not-needed", "kept"]:
+) -> Literal["done", "failed", "not-needed", "kept", "moved"]:
     settle = cycle.settled if cycle else None
+    if cycle is not None and _was_moved_over(cycle):
+        return "moved"
     if cycle is None or settle is None:
         return "not-needed"
     if settle.kind is OutcomeKind.ERRORED:
@@ -153,14 +158,20 @@ def _restored(
     return "done" if any(s.restored for s in cycle.services.values()) else "not-needed"
 
 
-def _mend(cycle: CycleRecord | None, worklog: Worklog) -> str | None:
-    """How a person puts back what could not be: as the platform says it, else with loopctl."""
+def _was_moved_over(cycle: CycleRecord) -> bool:
+    """Whether this run had taken traffic and found somebody else's writing: then all stays."""
+    deciding = deciding_stage(cycle)
+    moved = deciding is not None and deciding.kind is OutcomeKind.MOVED
+    return moved and any(s.promoted and not s.restored for s in cycle.services.values())
+
+
+def _mend(cycle: CycleRecord | None, session: Session) -> str | None:
+    """The command that puts back what could not be: without loopctl where there is one."""
     settle = cycle.settled if cycle else None
     if settle is None or settle.kind is not OutcomeKind.ERRORED:
         return None
-    run = worklog.run
-    rollback = f"loopctl rollback {run.loop} --env {run.environment}"
-    return next((fault.hint for fault in settle.faults if fault.hint), rollback)
+    known = next((fault.mend for fault in settle.faults if fault.mend), None)
+    return known or session.mended_by(Stop(MENDING_S))
 
 
 def _write_end(journal: Journal, ended: RunEnded) -> None:

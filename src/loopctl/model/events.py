@@ -193,14 +193,15 @@ class ContentProven:
 
 @dataclass(frozen=True, slots=True)
 class ServiceObserved:
-    """Who served a service: `before` the cycle's first write, once `deployed`, and at the `end`.
+    """Who served a service.
 
+    `before` the cycle's first write, once `deployed`, once SETTLE has `settled` it, at the `end`.
     What was seen right after an own write is what a stranger's write is told by.
     """
 
     KIND: ClassVar[str] = "service.observed"
 
-    when: Literal["before", "deployed", "end"]
+    when: Literal["before", "deployed", "settled", "end"]
     state: ServiceState | None
 
 
@@ -370,6 +371,25 @@ class RemedyDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class RemedyEnded:
+    """How a remedy's command ended, written before anything is made of it.
+
+    `code` is negative for a signal, `late`: its own time was up. `last_line` is what it printed
+    last, `output` the file with all of it below the run's folder, `output_lost` why that is not
+    whole.
+    """
+
+    KIND: ClassVar[str] = "remedy.ended"
+
+    code: int
+    duration_s: float
+    late: bool = False
+    last_line: str = ""
+    output_lost: str = ""
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something a reader should know that is no failure."""
 
@@ -414,7 +434,7 @@ class RunEnded:
     left: tuple[Left, ...] = ()
     detail: str = ""
     problems: tuple[str, ...] = ()
-    restored: Literal["done", "failed", "not-needed", "kept"] = "not-needed"
+    restored: Literal["done", "failed", "not-needed", "kept", "moved"] = "not-needed"
     mend: str | None = None
 
 
@@ -453,6 +473,7 @@ Payload = (
     | NovelLine
     | CommitChanged
     | RemedyDecided
+    | RemedyEnded
     | Note
     | NotChecked
     | RunEnded

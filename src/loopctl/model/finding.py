@@ -51,7 +51,8 @@ class Fault:
     """Something that went wrong, as a stage or an adapter saw it.
 
     `summary` is one line for a person; `quotes` what proves it; `value` the telling number or
-    text (exit code, port, status) for signatures to match on.
+    text (exit code, port, status) for signatures to match on. `hint` is advice in words; `mend` the
+    exact command that puts it right without loopctl, where the adapter knows one.
     """
 
     kind: FaultKind
@@ -60,6 +61,7 @@ class Fault:
     value: str | None = None
     quotes: tuple[Quote, ...] = ()
     hint: str | None = None
+    mend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ Traffic = Mapping[str, int]
 
 
 class PlatformError(PortError):
-    """The platform could not do what was asked; `fault` says what it answered, where it did."""
+    """The platform could not do what was asked; `fault` says what it answered, where it did.
+
+    `mend` is a whole command, ready to be typed, that does it without loopctl: None where there is
+    no such command, as on `local`, whose front door only loopctl can tell where to send traffic.
+    """
 
     def __init__(
         self,
@@ -34,9 +38,11 @@ class PlatformError(PortError):
         fault: Fault | None = None,
         where: str | None = None,
         hint: str | None = None,
+        mend: str | None = None,
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.fault = fault
+        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ SIGNAL_LADDER: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGKILL, 5.0),
 )
 
+# Whoever tells a run to stop has changed traffic put back within 5 s, and that comes after this.
+_HURRIED = {signal.SIGINT: 2.0, signal.SIGTERM: 1.0}
+_HURRIES = frozenset({signal.SIGINT.name, signal.SIGTERM.name})
+
 _PUMPS_END_WITHIN_S = 2.0
 _KILLED_WITHIN_S = 5.0
 
@@ -80,6 +84,7 @@ class Child:
     ) -> Exit:
         """Wait for the end; when `stop` stops first, climb the ladder of signals.
 
+        Faster where it stopped for a signal: then the child has 3 s in all.
         Nothing that the child left behind outlives this, and no more output is handed on: of one
         that is not kept, nothing in its group. A process that cannot be killed (it waits for a
         disk, say) is left after some seconds, and counts as killed.
@@ -91,7 +96,7 @@ class Child:
                 pass
         except Stopped as reason:
             stopped = reason.reason
-            self._climb(ladder)
+            self._climb(_hurried(ladder) if stopped in _HURRIES else ladder)
         finally:
             code = self._process.finish()
         ended = Exit(code, time.monotonic() - self._began, stopped)
@@ -133,6 +138,12 @@ class Child:
                     except BaseException as error:  # noqa: BLE001 - carried to whoever waits
                         self._deaf.append(error)
                         return
+
+
+def _hurried(
+    ladder: Sequence[tuple[signal.Signals, float]],
+) -> Sequence[tuple[signal.Signals, float]]:
+    return [(number, min(grace, _HURRIED.get(number, grace))) for number, grace in ladder]
 
 
 class _PlainProcess:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loopctl.errors import LoopctlError
 from loopctl.files import write_atomic
+from loopctl.journal.commands import Commands
 from loopctl.journal.history import SUMMARY_NAME
 from loopctl.journal.worklog import Worklog
 from loopctl.redact import Redactor
@@ -31,7 +32,8 @@ def write_reports(
             write_atomic(folder / name, make())
         except LoopctlError as error:
             reason = error.what if error.hint is None else f"{error.what} (do: {error.hint})"
-            again = f"then loopctl report {worklog.run.run_id}"
+            commands = Commands.of_run(worklog.run, folder.parent.parent)
+            again = f"then {commands.report(worklog.run.run_id)}"
             problems.append(f"{name} could not be written: {reason}, {again}")
         except Exception as error:  # noqa: BLE001 - a fault in one report must not cost the others
             reason = f"{type(error).__name__}: {_first_line(error)}"

@@ -11,12 +11,13 @@ from loopctl.model.state import OutcomeKind
 
 
 def fewer_than_before(cycles: Sequence[CycleRecord]) -> Outcome | None:
-    """UNPROVEN where the last cycle collected less of a suite than one before a remedy; else None.
+    """UNPROVEN where the last cycle collected less of a suite than one before a command's remedy.
 
+    None elsewhere.
     What an earlier cycle that somebody stopped had collected counts too.
     """
     *earlier, now = cycles
-    if not any(cycle.remedy is not None and cycle.remedy.changed_source for cycle in earlier):
+    if not any(_ran_a_command(cycle) for cycle in earlier):
         return None
     faults = [
         _fault(name, most, suite.collected)
@@ -28,6 +29,11 @@ def fewer_than_before(cycles: Sequence[CycleRecord]) -> Outcome | None:
     if not faults:
         return None
     return Outcome(OutcomeKind.UNPROVEN, faults[0].summary, tuple(faults))
+
+
+def _ran_a_command(cycle: CycleRecord) -> bool:
+    remedy = cycle.remedy
+    return remedy is not None and remedy.action == "run" and remedy.result != "proposed"
 
 
 def _fault(suite: str, before: int, now: int) -> Fault:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from loopctl.journal.commands import Commands
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.artifact import Artifact, DeployKey, Revision, ServiceState
@@ -18,18 +19,21 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Present, Unknown
 from loopctl.process import Stop
-from loopctl.stages.traffic import shares
+from loopctl.stages.traffic import as_moved, said, shares, traffic_moved
 
 
 @dataclass(frozen=True, slots=True)
 class ToDeploy:
-    """What goes where. `gated` are the URLs of services that are only depended on."""
+    """What goes where. `gated` are the URLs of services that are only depended on, `commands` what
+    a person is told to type.
+    """
 
     run_id: str
     services: tuple[ServiceSpec, ...]
     waves: tuple[tuple[ServiceSpec, ...], ...]
     gated: Mapping[str, str]
     strategy: Literal["candidate", "direct"]
+    commands: Commands
 
 
 ASK_AGAIN_S = 0.1
@@ -44,28 +48,47 @@ class Deploy:
         self._held = held
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        """OK once every revision of the wave was accepted; else ERRORED."""
+        """OK once every revision of the wave was accepted; MOVED where somebody else has written.
+
+        ERRORED where one was not accepted.
+        """
         wave = journal.wave or 0
-        if wave == 0:
-            self._observe(cycle, journal, stop)
-        current = journal.fold.cycle()
+        if wave == 0 and (moved := self._observe(cycle, journal, stop)) is not None:
+            return moved
         services = self._todo.waves[wave] if self._todo.waves else ()
         for spec in services:
             try:
-                self._deploy(spec, current, journal, stop)
+                moved = self._deploy(spec, journal, stop)
             except PlatformError as error:
                 return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(spec.name, error),))
+            if moved is not None:
+                return moved
         return Outcome(OutcomeKind.OK, _names(services))
 
-    def _observe(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
-        for spec in self._todo.services:
-            if not cycle.services[spec.name].observed_before:
-                found = self._platform.observe(spec.name, stop)
-                state = None if isinstance(found, Absent) else found
-                journal.append(ServiceObserved("before", state), service=spec.name)
+    def _observe(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome | None:
+        """Note who serves what, unless it is not what an earlier cycle of this run has left."""
+        found = {
+            spec.name: self._platform.observe(spec.name, stop)
+            for spec in self._todo.services
+            if not cycle.services[spec.name].observed_before
+        }
+        for name, state in found.items():
+            if not isinstance(state, Absent):
+                moved = traffic_moved(cycle.services[name], state)
+                if moved is not None:
+                    return as_moved(name, moved)
+        for name, state in found.items():
+            before = None if isinstance(state, Absent) else state
+            journal.append(ServiceObserved("before", before), service=name)
+        return None
 
-    def _deploy(self, spec: ServiceSpec, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
-        record = cycle.services[spec.name]
+    def _deploy(self, spec: ServiceSpec, journal: Journal, stop: Stop) -> Outcome | None:
+        record = journal.fold.cycle().services[spec.name]
+        found = self._platform.observe(spec.name, stop)
+        before = None if isinstance(found, Absent) else found
+        # A later wave is deployed minutes after the first look.
+        if before is not None and (moved := traffic_moved(record, before)) is not None:
+            return as_moved(spec.name, moved)
         artifact = record.artifact
         if artifact is None:
             raise PlatformError(f"{spec.name} has no image to deploy", where=spec.name)
@@ -80,6 +103,11 @@ class Deploy:
         if isinstance(state, ServiceState):
             seen = Routed(state, "first") if share == "all" else ServiceObserved("deployed", state)
             journal.append(seen, service=spec.name)
+            if share == "none" and shares(state) != shares(before):
+                was = said(shares(before))
+                moved = f"traffic was {was} when a candidate was put beside it, and is "
+                return as_moved(spec.name, moved + said(state.traffic))
+        return None
 
     def _accepted(
         self,
@@ -141,7 +169,8 @@ class Deploy:
             status = self._platform.status(revision, stop) if revision else None
             if isinstance(status, Dead):
                 what = f"{name} serves {state.service} and is dead: {status.fault.summary}"
-                hint = "stop the environment with loopctl down, then run: the new revision serves"
+                commands = self._todo.commands
+                hint = f"let a new revision serve: {commands.down()} && {commands.run_anew()}"
                 fault = replace(status.fault, summary=what, hint=hint)
                 raise PlatformError(what, fault=fault, where=state.service, hint=hint)
 
@@ -163,7 +192,10 @@ def made_by(key: DeployKey, platform: Platform, stop: Stop) -> Revision | None:
 
 def as_fault(service: str, error: PlatformError) -> Fault:
     """The platform's own fault, or one made of its words."""
-    return error.fault or Fault(FaultKind.CONTROL_PLANE, error.what, service, hint=error.hint)
+    if error.fault is not None:
+        return error.fault
+    kind = FaultKind.CONTROL_PLANE
+    return Fault(kind, error.what, service, hint=error.hint, mend=error.mend)
 
 
 def _names(services: Sequence[ServiceSpec]) -> str:

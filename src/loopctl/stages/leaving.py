@@ -65,6 +65,14 @@ def _death(state: ServiceState, platform: Platform, stop: Stop) -> str | None:
     return None
 
 
+def _is_ours(serving: Mapping[str, int], records: Sequence[ServiceRecord]) -> bool:
+    """Whether this run has sent the traffic there, or asked for it."""
+    asked = [shares(record.routed) for record in records if record.routed]
+    asked += [dict(record.wanted) for record in records if record.wanted]
+    asked += [{record.revision.name: 100} for record in records if record.revision]
+    return serving in asked
+
+
 def _left(
     state: ServiceState, records: Sequence[ServiceRecord], verified: frozenset[str], green: bool
 ) -> Left:
@@ -74,7 +82,7 @@ def _left(
     created = [r.created_at for r in state.revisions if r.name in serving]
     # The first cycle that looked saw it as it was before the run.
     began = next((record for record in records if record.observed_before), None)
-    changed = began is not None and shares(began.before) != serving
+    changed = began is not None and shares(began.before) != serving and _is_ours(serving, records)
     return Left(
         service=state.service,
         traffic=serving,

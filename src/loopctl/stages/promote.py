@@ -15,7 +15,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.traffic import GONE, said, shares, traffic_moved
+from loopctl.stages.traffic import GONE, as_moved, said, shares, traffic_moved
 
 
 class Promote:
@@ -48,10 +48,7 @@ class Promote:
         record = cycle.services[spec.name]
         state = self._platform.observe(spec.name, stop)
         moved = f"it is gone: {GONE}" if isinstance(state, Absent) else traffic_moved(record, state)
-        if moved is None:
-            return None
-        fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
-        return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+        return as_moved(spec.name, moved) if moved else None
 
     def _promote(
         self, spec: ServiceSpec, cycle: CycleRecord, journal: Journal, stop: Stop

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Absent, Platform
 from loopctl.process import Stop
-from loopctl.stages.traffic import traffic_moved
+from loopctl.stages.traffic import as_moved, traffic_moved
 
 
 class Rejoin:
@@ -37,8 +36,7 @@ class Rejoin:
                 gone = gone or record.revision is not None
                 continue
             if (moved := traffic_moved(record, state)) is not None:
-                fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
-                return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+                return as_moved(spec.name, moved)
             revision = record.revision
             gone = gone or (revision is not None and state.revision(revision.name) is None)
         return Outcome(OutcomeKind.GO_DEPLOY, "what was deployed is gone") if gone else None

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from loopctl.journal.commands import Commands
 from loopctl.journal.progress import is_stuck
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.events import Intent, RemedyDecided, Result, Routed
-from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.finding import FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import RemediationMode, RemedyRule
 from loopctl.model.state import OutcomeKind, State, StopReason
@@ -23,30 +24,33 @@ from loopctl.stages.collected import fewer_than_before
 from loopctl.stages.remedy_choice import Action, Choice, choose, chosen_before
 from loopctl.stages.remedy_run import Applied, RunCommand
 from loopctl.stages.rollback import Verified, go_back, moves_back
-from loopctl.stages.traffic import traffic_moved
+from loopctl.stages.traffic import as_moved, traffic_moved
 from loopctl.triage.loading import Catalogue
 
 _LOOK = "git status --short"
 """What a person looks at first when a remedy did what it must not."""
 
 
+_LATE = "the run's time was up"
+
+
 @dataclass(frozen=True, slots=True)
 class RemedyRules:
     """What a run may do by itself, and how often it may go round.
 
-    `services` are the names of those that it deploys; `partial`: it must not touch traffic.
-    `protected`: what a person types must name the environment.
+    `commands` are what a person is told to type; `services` the names of those that it deploys;
+    `deadline_s` is the running time after which nothing more is begun; `partial`: it must not touch
+    traffic.
     """
 
     mode: RemediationMode
     rules: tuple[RemedyRule, ...]
-    loop: str
-    environment: str
+    commands: Commands
     services: tuple[str, ...]
+    deadline_s: float
     max_cycles: int
     no_progress: int
     partial: bool
-    protected: bool = False
 
 
 class Remediate:
@@ -92,6 +96,9 @@ class Remediate:
         )
         if choice is None or not self._may(choice, cycle):
             return _ended(self._proposal(choice, cycle), journal)
+        if cycle.remedy_begun is None and self._is_late(journal):
+            proposal = self._proposal(choice, cycle, StopReason.DEADLINE)
+            return _ended(proposal, journal, _LATE)
         if choice.action != "rollback" and (ends := self._no_more(journal)) is not None:
             reason, why = ends
             # What has just not helped is not asked for once more.
@@ -115,6 +122,9 @@ class Remediate:
             return None
         rule = str(cycle.remedy_begun.detail.get("rule", ""))
         return chosen_before(cycle, self._todo.rules, self._catalogue, rule)
+
+    def _is_late(self, journal: Journal) -> bool:
+        return journal.ran_s >= self._todo.deadline_s
 
     def _no_more(self, journal: Journal) -> tuple[StopReason, str] | None:
         cycles = journal.fold.snapshot().counted_cycles
@@ -165,7 +175,7 @@ class Remediate:
     def _run(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Applied:
         begun = cycle.remedy_begun
         if begun is not None:
-            taken = self._command.take_up(choice, str(begun.detail.get("tree")), journal, stop)
+            taken = self._command.take_up(choice, begun, cycle.remedy_ended, journal, stop)
             journal.append(
                 Result(
                     "remedy", begun.key, ok=taken is not None, detail="taken up by a resumed run"
@@ -173,6 +183,8 @@ class Remediate:
             )
             if taken is not None:
                 return taken
+            if self._is_late(journal):
+                return Applied("failed", f"{_LATE} before it was done", ends=StopReason.DEADLINE)
         return self._command.apply(choice, journal, stop)
 
     def _moved(self, cycle: CycleRecord, stop: Stop) -> Outcome | None:
@@ -182,8 +194,7 @@ class Remediate:
             if isinstance(state, Absent):
                 continue
             if (moved := traffic_moved(cycle.services[name], state)) is not None:
-                fault = Fault(FaultKind.MOVED, f"{name}: {moved}", name)
-                return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+                return as_moved(name, moved)
         return None
 
     def _roll_back(self, choice: Choice, journal: Journal, stop: Stop) -> Applied:
@@ -191,7 +202,9 @@ class Remediate:
             "remedy", f"{journal.cycle}/{choice.rule}", {"rule": choice.rule, "action": "rollback"}
         )
         try:
-            moves = moves_back(self._todo.services, self._platform, self._verified(), stop)
+            todo = self._todo
+            verified = self._verified()
+            moves = moves_back(todo.services, self._platform, verified, todo.commands, stop)
             with journal.effect(intent):
                 for move in moves:
                     want = dict(move.want or {})
@@ -221,7 +234,8 @@ class Remediate:
             # What a person is to do needs no name of an action before it.
             named = "" if action == "person" else f"{action}: "
             detail = f"{named}{choice.detail}"
-        command = self._by_hand(choice) if choice and action != "person" else self._again
+        again = self._todo.commands.run()
+        command = self._by_hand(choice) if choice and action != "person" else again
         return RemedyDecided(
             action, self._todo.mode.value, detail, command, "proposed", rule=rule, ends=ends
         )
@@ -232,20 +246,11 @@ class Remediate:
             case "run":
                 return shlex.join(choice.command)
             case "rollback":
-                return f"loopctl rollback {self._where}"
+                return self._todo.commands.rollback()
             case "rebuild" | "retry" | "wait" | "person":
-                return self._again
+                return self._todo.commands.run()
             case _:
                 assert_never(choice.action)
-
-    @property
-    def _again(self) -> str:
-        return f"loopctl run {self._where}"
-
-    @property
-    def _where(self) -> str:
-        confirm = f" --confirm {self._todo.environment}" if self._todo.protected else ""
-        return f"{self._todo.loop} --env {self._todo.environment}{confirm}"
 
 
 def _refused(cycle: CycleRecord, journal: Journal) -> str | None:

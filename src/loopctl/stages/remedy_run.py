@@ -12,12 +12,12 @@ from typing import Literal
 from loopctl.errors import StorageError
 from loopctl.files import ensure_private_dir, write_atomic
 from loopctl.journal.store import Journal
-from loopctl.model.events import Intent, NotChecked
+from loopctl.model.events import Intent, NotChecked, RemedyEnded
 from loopctl.model.state import StopReason
 from loopctl.ports.remedy import CommandEnd, RemedyCommand, RemedyError, WorkTree, WorkTreeState
 from loopctl.process import Stop
 from loopctl.stages.remedy_choice import Choice
-from loopctl.stages.remedy_guard import Guard, forbidden
+from loopctl.stages.remedy_guard import Guard, forbidden, in_sources
 
 NEEDS_A_PERSON = 75
 """The exit code by which a remedy's command hands over (EX_TEMPFAIL of sysexits.h)."""
@@ -74,22 +74,31 @@ class RunCommand:
             return Applied("failed", error.what)
         if end.output_lost:
             journal.append(NotChecked("what the remedy printed", end.output_lost))
-        applied = self._judged(before, self._after(stop), end, choice)
-        return replace(applied, output=str(output.relative_to(journal.folder)))
+        return self._judged(before, self._after(stop), end, choice)
 
-    def take_up(self, choice: Choice, tree: str, journal: Journal, stop: Stop) -> Applied | None:
+    def take_up(
+        self,
+        choice: Choice,
+        begun: Intent,
+        ended: RemedyEnded | None,
+        journal: Journal,
+        stop: Stop,
+    ) -> Applied | None:
         """A command that was begun by a process that was killed: what it did; None: do it again.
 
-        `tree` is the digest of the work tree at its beginning, as the intent has it.
+        Where nobody has seen its end, the work tree decides: one that has changed is its doing.
         """
         before = _read(_kept(journal))
         after = self._after(stop)
+        tree = begun.detail.get("tree")
         if before is None or before.digest != tree:
             detail = "what the work tree was before the remedy is not known any more"
             return Applied("failed", detail)
+        if ended is not None:
+            return self._judged(before, after, ended, choice)
         if isinstance(after, WorkTreeState) and after.digest == tree:
             return None
-        return self._judged(before, after, CommandEnd(0, 0.0), choice)
+        return self._judged(before, after, _UNSEEN, choice)
 
     def _run(
         self,
@@ -99,7 +108,7 @@ class RunCommand:
         output: Path,
         journal: Journal,
         stop: Stop,
-    ) -> CommandEnd:
+    ) -> RemedyEnded:
         detail = {"rule": choice.rule, "action": choice.action, "tree": before.digest}
         variables = {
             **self._shop.variables,
@@ -107,7 +116,10 @@ class RunCommand:
             "LOOPCTL_CYCLE": str(journal.cycle),
         }
         with journal.effect(Intent("remedy", f"{journal.cycle}/{choice.rule}", detail)):
-            return self._shop.command.run(choice.command, variables, output, choice.timeout_s, stop)
+            end = self._shop.command.run(choice.command, variables, output, choice.timeout_s, stop)
+            ended = _as_event(end, str(output.relative_to(journal.folder)))
+            journal.append(ended)
+        return ended
 
     def _after(self, stop: Stop) -> WorkTreeState | RemedyError:
         try:
@@ -120,7 +132,17 @@ class RunCommand:
         self,
         before: WorkTreeState,
         after: WorkTreeState | RemedyError,
-        end: CommandEnd,
+        end: RemedyEnded,
+        choice: Choice,
+    ) -> Applied:
+        applied = self._allowed(before, after, end, choice)
+        return replace(applied, output=end.output)
+
+    def _allowed(
+        self,
+        before: WorkTreeState,
+        after: WorkTreeState | RemedyError,
+        end: RemedyEnded,
         choice: Choice,
     ) -> Applied:
         refused = _refused(before, after, self._shop.guard)
@@ -129,22 +151,30 @@ class RunCommand:
             return Applied("refused", detail, ends=StopReason.REMEDY_REFUSED)
         assert isinstance(after, WorkTreeState)
         changed = before.changed(after)
+        source = bool(in_sources(changed, self._shop.guard))
         said = f", saying {end.last_line!r}" if end.last_line else ""
         said += f" ({end.output_lost})" if end.output_lost else ""
         name = shlex.join(choice.command)
         if end.late:
             detail = f"{name} was not finished within {choice.timeout_s:g} s"
-            return Applied("failed", detail, bool(changed))
+            return Applied("failed", detail, source)
         if end.code == NEEDS_A_PERSON:
             detail = f"{name} hands over to a person (exit code {end.code}{said})"
-            return Applied("done", detail, bool(changed), StopReason.NEEDS_HUMAN)
+            return Applied("done", detail, source, StopReason.NEEDS_HUMAN)
         if end.code != 0:
-            return Applied("failed", f"{name} ended with {end.code}{said}", bool(changed))
-        if changed and self._shop.protected:
+            return Applied("failed", f"{name} ended with {end.code}{said}", source)
+        if source and self._shop.protected:
             detail = f"{_files(changed)} changed; that never reaches a protected environment"
             return Applied("done", detail, changed_source=True, ends=StopReason.NEEDS_HUMAN)
         what = f"{name} changed {_files(changed)}" if changed else f"{name} changed nothing"
-        return Applied("done", what, bool(changed))
+        return Applied("done", what, source)
+
+
+_UNSEEN = RemedyEnded(0, 0.0)
+
+
+def _as_event(end: CommandEnd, output: str) -> RemedyEnded:
+    return RemedyEnded(end.code, end.duration_s, end.late, end.last_line, end.output_lost, output)
 
 
 def _refused(before: WorkTreeState, after: WorkTreeState | RemedyError, guard: Guard) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopctl.errors import LoopctlError, Stopped
+from loopctl.journal.commands import Commands
 from loopctl.model.artifact import ServiceState
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
@@ -29,33 +31,67 @@ class Move:
         return f"{self.service} from {said(self.now)} to {said(self.want)}"
 
 
+class NoWayBackError(PlatformError):
+    """A service has no verified revision to go back to, for certain."""
+
+
 def moves_back(
-    services: Sequence[str], platform: Platform, verified: Verified, stop: Stop
+    services: Sequence[str],
+    platform: Platform,
+    verified: Verified,
+    commands: Commands,
+    stop: Stop,
 ) -> tuple[Move, ...]:
     """What a rollback would do, the last service first; writes nothing.
 
-    Raises `PlatformError` when a service has no verified revision to go back to: all or none go.
+    Raises `NoWayBackError` when a service has no verified revision to go back to, all or none go;
+    `PlatformError` when that cannot be told.
     """
-    return tuple(_move(name, platform, verified.get(name, ()), stop) for name in reversed(services))
+    return tuple(
+        _move(name, platform, verified.get(name, ()), commands, stop) for name in reversed(services)
+    )
 
 
-def _move(service: str, platform: Platform, verified: Sequence[str], stop: Stop) -> Move:
+def mended_by(
+    services: Sequence[str],
+    platform: Platform,
+    verified: Callable[[], Verified],
+    commands: Commands,
+    stop: Stop,
+) -> str:
+    """The command by which a person puts back what SETTLE could not.
+
+    A rollback; where that has nothing to go back to, a new run. Writes nothing, raises nothing.
+    """
+    try:
+        moves_back(services, platform, verified(), commands, stop)
+    except NoWayBackError:
+        return commands.run_anew()
+    except (LoopctlError, Stopped):
+        # What cannot be told now a rollback may find when the person asks for it.
+        return commands.rollback()
+    return commands.rollback()
+
+
+def _move(
+    service: str, platform: Platform, verified: Sequence[str], commands: Commands, stop: Stop
+) -> Move:
     state = platform.observe(service, stop)
     if isinstance(state, Absent):
-        raise PlatformError(
+        raise NoWayBackError(
             f"{service} is not deployed, there is nothing to go back to",
             where=service,
-            hint="deploy it: loopctl run",
+            hint=f"deploy it: {commands.run_anew()}",
         )
     now = shares(state)
     if now and now.keys() <= set(verified):
         return Move(service, now, None)
     there = next((name for name in verified if state.revision(name) is not None), None)
     if there is None:
-        raise PlatformError(
+        raise NoWayBackError(
             f"no verified revision of {service} is left to go back to",
             where=service,
-            hint="only a green run of the whole loop verifies one",
+            hint=f"only a green run of the whole loop verifies one: {commands.run()}",
         )
     return Move(service, now, {there: 100})
 

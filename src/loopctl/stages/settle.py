@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.artifact import DeployKey, Revision, ServiceState
-from loopctl.model.events import Intent, Note, Routed
+from loopctl.model.events import Intent, Note, Routed, ServiceObserved
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import LEFT_AS_IT_IS, Outcome
 from loopctl.model.plan import ServiceSpec
@@ -18,6 +20,8 @@ from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault, made_by
 from loopctl.stages.traffic import said, shares
+
+_ASKED_WITHIN_S = 1.0
 
 
 class Settle:
@@ -64,6 +68,8 @@ class Settle:
                 done += self._discard(service, journal, stop)
             except PlatformError as error:
                 faults.append(as_fault(service.name, error))
+            except Stopped:
+                done.append(_still_ending(service, journal))
         if faults:
             return Outcome(OutcomeKind.ERRORED, f"not put back: {faults[0].summary}", tuple(faults))
         return Outcome(good, "; ".join(done) or "nothing had been changed")
@@ -106,6 +112,12 @@ class Settle:
             # A process that was killed has sent it back, and could not write that down any more.
             journal.append(Routed(service.state, "restore"), service=service.name)
             return [f"traffic of {service.name} back to {said(service.state.traffic)}"]
+        if gone := [name for name in want if service.state.revision(name) is None]:
+            raise PlatformError(
+                f"{', '.join(gone)} served {service.name} when this run began, and is gone",
+                where=service.name,
+                hint="deploy it again: its host has ended",
+            )
         intent = Intent("route", f"{journal.cycle}/{service.name}/restore", dict(want))
         with journal.effect(intent, service=service.name):
             after = self._platform.route(service.name, want, self._held(), stop)
@@ -125,9 +137,17 @@ class Settle:
             # Nothing served before it, so there is nothing to go back to: it stays, unverified.
             return [f"{candidate.name} is the first revision of {service.name}, it stays"]
         intent = Intent("discard", f"{journal.cycle}/{service.name}/{candidate.name}")
-        with journal.effect(intent, service=service.name):
-            self._platform.discard(candidate, self._held(), stop)
+        with _time_to_ask(stop) as asking, journal.effect(intent, service=service.name):
+            self._platform.discard(candidate, self._held(), asking)
+        self._read_back(service.name, journal, stop)
         return [f"discarded {candidate.name}"]
+
+    def _read_back(self, name: str, journal: Journal, stop: Stop) -> None:
+        # It is done: not to see it any more only makes a stranger's later write harder to tell.
+        with contextlib.suppress(PlatformError, Stopped):
+            state = self._platform.observe(name, stop)
+            if isinstance(state, ServiceState):
+                journal.append(ServiceObserved("settled", state), service=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +158,27 @@ class _Found:
     record: ServiceRecord
     state: ServiceState
     candidate: Revision | None
+
+
+@contextlib.contextmanager
+def _time_to_ask(stop: Stop) -> Iterator[Stop]:
+    """Long enough to be heard by the platform, also where a restore has used all the time."""
+    try:
+        left = stop.remaining(_ASKED_WITHIN_S)
+    except Stopped:
+        left = 0.0
+    if left < _ASKED_WITHIN_S:
+        with stop.child(_ASKED_WITHIN_S, beyond=True) as asking:
+            yield asking
+    else:
+        yield stop
+
+
+def _still_ending(service: _Found, journal: Journal) -> str:
+    """Nobody is met by it any more; that it takes long to stop is no fault of the restore."""
+    name = service.candidate.name if service.candidate else service.name
+    journal.append(Note(f"{name} was still ending when this run had no more time to wait for it"))
+    return f"{name} is ending"
 
 
 def _served(record: ServiceRecord) -> dict[str, int]:

@@ -73,15 +73,19 @@ def _ended_before(
     if any(tested.get(name) != revision for name, revision in where.revisions.items()):
         return {}
     records = {spec.id: cycle.suites[spec.id] for spec in suites}
-    begun = [spec for spec in suites if records[spec.id].files is not None]
-    if any(suite_digest(spec) != records[spec.id].files for spec in begun):
-        # Somebody has edited a test meanwhile: old passes do not stand beside new tests.
+    begun = [spec for spec in suites if records[spec.id].folder is not None]
+    if not all(_is_as_it_was(spec, records[spec.id].files) for spec in begun):
+        # Somebody may have edited a test meanwhile: old passes do not stand beside new tests.
         return {}
     return {
         name: Ran(judged, nobody_met(record.cases)) if record.end is not None else judged
         for name, record in records.items()
         if (judged := record.judgement) is not None
     }
+
+
+def _is_as_it_was(spec: SuiteSpec, files: str | None) -> bool:
+    return files is not None and suite_digest(spec) == files
 
 
 def _next(left: Sequence[SuiteSpec]) -> Sequence[SuiteSpec]:

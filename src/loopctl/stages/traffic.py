@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from loopctl.journal import wording
 from loopctl.journal.worklog import ServiceRecord
 from loopctl.model.artifact import ServiceState
+from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.outcome import Outcome
+from loopctl.model.state import OutcomeKind
 
 GONE = "it was taken down, or its host has ended"
 """Of a service that was there: no run takes it away."""
@@ -18,10 +21,13 @@ def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
     A write of this run whose end nobody has seen, as a killed process leaves it, is no stranger's.
     """
     expected = record.seen
-    if expected is None:
+    if expected is None and not record.observed_before:
         return None
     now = shares(state)
     known = [shares(expected), *(_unread(record, state) if record.writing else ())]
+    if expected is None:
+        created = f"it was not there when this run looked, and {said(state.traffic)} serves now"
+        return None if now in known else created
     if now not in known:
         return (
             f"traffic was {said(expected.traffic)} when this run last wrote or read it, "
@@ -33,6 +39,12 @@ def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
         f"somebody has written to {state.service} since this run last did "
         f"(generation {state.generation}, not {expected.generation})"
     )
+
+
+def as_moved(service: str, what: str) -> Outcome:
+    """MOVED: somebody else has written to the service."""
+    fault = Fault(FaultKind.MOVED, f"{service}: {what}", service)
+    return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
 
 
 def _unread(record: ServiceRecord, state: ServiceState) -> list[dict[str, int]]:
