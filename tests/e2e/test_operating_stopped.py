@@ -43,7 +43,9 @@ def gone_on_with(project: Project, stopped: Ran) -> Ran:
     return project.loopctl(*shlex.split(command)[1:])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_signal_ends_a_rollback_between_two_services(
     project: Project, number: signal.Signals
 ) -> None:
