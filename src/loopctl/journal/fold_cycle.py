@@ -71,7 +71,10 @@ class CycleFold:
         counts = before.suites if before is not None and carries else {}
         return CycleFold(
             first.cycle,
-            services={s.name: _next(s.name, earlier.get(s.name), carries) for s in run.services},
+            services={
+                s.name: _next(ServiceRecord(s.name, run.run_id), earlier.get(s.name), carries)
+                for s in run.services
+            },
             suites={
                 s.id: SuiteRecord(s, counts[s.id].collected, counts[s.id].deselected)
                 if s.id in counts
@@ -188,11 +191,11 @@ class CycleFold:
         )
 
 
-def _next(name: str, earlier: ServiceRecord | None, carries: bool) -> ServiceRecord:
+def _next(new: ServiceRecord, earlier: ServiceRecord | None, carries: bool) -> ServiceRecord:
     if earlier is None:
-        return ServiceRecord(name)
+        return new
     # What is not as an earlier cycle has left it is a stranger's doing.
-    left = ServiceRecord(name, seen=earlier.seen, writing=earlier.writing)
+    left = replace(new, seen=earlier.seen, writing=earlier.writing)
     if not carries:
         return left
     return replace(

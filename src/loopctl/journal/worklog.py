@@ -54,10 +54,12 @@ class ServiceRecord:
     `seen` is the last state that was read after a write of this run, of an earlier cycle too, until
     this one has looked. `deploy_key` is that of the
     last deployment that was begun, `wanted` the traffic that was asked for and not read back yet,
-    and `writing` tells that some write of this run has not been read back.
+    and `writing` tells that some write of this run has not been read back. `run_id` is what the
+    keys of this run's deployments begin with.
     """
 
     name: str
+    run_id: str = ""
     source: SourceRead | None = None
     artifact: Artifact | None = None
     build_steps: tuple[BuildStep, ...] = ()

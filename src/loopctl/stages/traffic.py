@@ -27,7 +27,7 @@ def traffic_moved(record: ServiceRecord, state: ServiceState) -> str | None:
     known = [shares(expected), *(_unread(record, state) if record.writing else ())]
     if expected is None:
         created = f"it was not there when this run looked, and {said(state.traffic)} serves now"
-        return None if now in known else created
+        return None if now in known or _was_made_by(record.run_id, state) else created
     if now not in known:
         return (
             f"traffic was {said(expected.traffic)} when this run last wrote or read it, "
@@ -51,6 +51,13 @@ def _unread(record: ServiceRecord, state: ServiceState) -> list[dict[str, int]]:
     """The traffic that a write of this run, begun and not read back, may have led to."""
     ours = (r.name for r in state.revisions if r.key is not None and r.key == record.deploy_key)
     return [dict(record.wanted or {}), *({name: 100} for name in ours)]
+
+
+def _was_made_by(run_id: str, state: ServiceState) -> bool:
+    """Whether all that serves is this run's own: a disk that broke may have lost its intent."""
+    serving = [state.revision(name) for name in shares(state)]
+    keys = [revision.key if revision else None for revision in serving]
+    return all(key is not None and key.startswith(f"{run_id}/") for key in keys)
 
 
 def shares(state: ServiceState | None) -> dict[str, int]:
