@@ -112,6 +112,10 @@ class PortError(LoopctlError):
     exit_code = ExitCode.UNDELIVERED
 
 
+SIGNAL_EXITS = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
+"""The reasons by which loopctl is told to stop from outside, with the exit code of each."""
+
+
 class Stopped(BaseException):
     """Someone asked the run to stop, or the deadline of this piece of work has passed.
 
@@ -130,8 +134,7 @@ class Stopped(BaseException):
     @property
     def exit_code(self) -> ExitCode:
         """130 and 143 for their signals, else 3: a deadline shows neither green nor red."""
-        signals = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
-        return signals.get(self.reason, ExitCode.UNPROVEN)
+        return SIGNAL_EXITS.get(self.reason, ExitCode.UNPROVEN)
 
 
 class StoppedEarlyError(LoopctlError):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from kill_driver import KINDS, label
-from rig import REPOSITORY, Going, Project, Ran, until
+from rig import REPOSITORY, Going, Project, Ran, opened, until
 
 from loopctl.journal.tail import read
 
@@ -261,6 +261,20 @@ class Site:
             # A candidate that was not promoted is gone.
             names = {name for each in deployed(ran.run).values() for name in each}
             until(lambda: not names & set(services_up(self.project)))
+
+
+SiteFixture = Callable[[pytest.TempPathFactory], Iterator[Site]]
+
+
+def site_of(prepare: Callable[[Project], None], loop: str = "web") -> SiteFixture:
+    """A fixture of a module: a project of its own, prepared and run once undisturbed."""
+
+    @pytest.fixture(scope="module")
+    def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+        with opened(tmp_path_factory.mktemp(prepare.__name__)) as project:
+            yield Site(project, loop, prepare)
+
+    return site
 
 
 def waiting(project: Project, loop: str = "web", *options: str) -> Going:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from kill_rig import (
     AT_ONCE,
@@ -18,8 +16,9 @@ from kill_rig import (
     processes_of,
     resumed,
     services_up,
+    site_of,
 )
-from rig import Project, met_by_users, opened, until
+from rig import Project, met_by_users, until
 from services import tiny_loop
 
 NOT_DEPLOYED = ("entered preflight", "entered build", "entered deploy", "intent deploy web")
@@ -41,10 +40,7 @@ def serving_already(project: Project) -> None:
     assert first.code == 0, str(first)
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("green")) as project:
-        yield Site(project, "web", serving_already)
+site = site_of(serving_already)
 
 
 QUICK = (

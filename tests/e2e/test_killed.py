@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 
 import pytest
 from kill_driver import label
@@ -24,10 +23,11 @@ from kill_rig import (
     of_kind,
     processes_of,
     resumed,
+    site_of,
     waiting,
     working_in,
 )
-from rig import Project, met_by_users, opened, until
+from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
 
 FAILS = ASKS + "def test_it_is_something_else():\n    assert ask() == 'something else'\n"
@@ -152,34 +152,11 @@ def dying_candidate(project: Project) -> None:
     tiny_loop(project, prelude="sys.exit(4)\n", service=AT_ONCE)
 
 
-@pytest.fixture(scope="module")
-def green(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("green")) as project:
-        yield Site(project, "web", serving_already)
-
-
-@pytest.fixture(scope="module")
-def red(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("red")) as project:
-        yield Site(project, "web", failing_suite)
-
-
-@pytest.fixture(scope="module")
-def taken_back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("taken-back")) as project:
-        yield Site(project, "web", failing_in_traffic)
-
-
-@pytest.fixture(scope="module")
-def unhealthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("unhealthy")) as project:
-        yield Site(project, "web", dying_candidate)
-
-
-@pytest.fixture(scope="module")
-def waves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("waves")) as project:
-        yield Site(project, "two", two_waves)
+green = site_of(serving_already)
+red = site_of(failing_suite)
+taken_back = site_of(failing_in_traffic)
+unhealthy = site_of(dying_candidate)
+waves = site_of(two_waves, "two")
 
 
 def test_these_are_all_the_events_of_a_green_run(green: Site) -> None:

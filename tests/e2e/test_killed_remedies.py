@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from kill_rig import Site, but_slow, labels, numbers
-from rig import Project, met_by_users, opened
+from kill_rig import Site, but_slow, labels, numbers, site_of
+from rig import Project, met_by_users
 from word_loop import REPAIRS, as_it_was, green_before, run_rule, script, word_loop
 
 ABOUT_A_REMEDY = (
@@ -40,16 +38,8 @@ def handed_over(project: Project) -> None:
     word_loop(project, run_rule())
 
 
-@pytest.fixture(scope="module")
-def mended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("mended")) as project:
-        yield Site(project, "web", repaired)
-
-
-@pytest.fixture(scope="module")
-def handed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with opened(tmp_path_factory.mktemp("handed")) as project:
-        yield Site(project, "web", handed_over)
+mended = site_of(repaired)
+handed = site_of(handed_over)
 
 
 @pytest.mark.parametrize("at", but_slow(ABOUT_A_REMEDY, ("intent remedy",)))

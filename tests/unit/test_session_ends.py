@@ -6,31 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loop_rig import Loop, a_case, a_service, a_suite, path_of, spared
+from loop_rig import Loop, a_case, a_suite, path_of, spared
+from red_loop import a_red_loop, weaken, weakens_and_is_interrupted
 from scripted import Killed
 
 from loopctl.errors import Stopped
 from loopctl.model.events import Event, Note, RemedyDecided
-from loopctl.model.evidence import CaseStatus
-from loopctl.model.plan import Priority, Remediation, RemediationMode, RemedyRule
+from loopctl.model.plan import Priority, RemedyRule
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
 ALWAYS = RemedyRule({}, "run", ("./fix.sh",), limit=5)
 RETRY = RemedyRule({"verdict": "red"}, "retry", limit=5)
-
-
-def a_red_loop(folder: Path, *rules: RemedyRule, max_cycles: int = 3) -> Loop:
-    loop = Loop(folder, [a_service(source=folder / "chat")], max_cycles=max_cycles)
-    loop.suite.cases["p1"] = [a_case(status=CaseStatus.FAILED)]
-    loop.remediation = Remediation(RemediationMode.AUTO, rules=rules)
-    return loop
-
-
-def weaken(loop: Loop) -> None:
-    loop.tree.files |= {"chat/main.py": "2", "tests/test_chat.py": "weaker"}
-    loop.sources.edited = "-edited"
-    loop.builder.digests["chat"] = "sha256:edited"
-    loop.suite.cases["p1"] = [a_case()]
 
 
 def killed(loop: Loop, *, first: bool = False) -> None:
@@ -57,12 +43,7 @@ def test_a_refused_remedy_is_no_reason_for_another_cycle_however_it_was_stopped(
 def test_a_refusal_that_was_killed_before_its_end_was_written_still_holds(tmp_path: Path) -> None:
     loop = a_red_loop(tmp_path, ALWAYS)
 
-    def at_work() -> None:
-        weaken(loop)
-        loop.stop.stop("SIGINT")
-        loop.stop.remaining(0)
-
-    loop.command.after["run"] = at_work
+    loop.command.after["run"] = lambda: weakens_and_is_interrupted(loop)
     loop.run()
 
     def at(event: Event) -> None:

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loop_rig import Loop, a_case, a_service
+from loop_rig import Loop, a_case
+from red_loop import a_red_loop, weaken, weakens_and_is_interrupted
 from scripted import Killed
 
 from loopctl.journal.worklog import Worklog
-from loopctl.model.evidence import CaseStatus
-from loopctl.model.plan import Remediation, RemediationMode, RemedyRule
+from loopctl.model.plan import RemedyRule
 from loopctl.model.state import State, StopReason, Verdict
 
 ALWAYS = RemedyRule({}, "run", ("./fix.sh",))
 WHEN_RED = replace(ALWAYS, when={"verdict": "red"})
-
-
-def a_loop(folder: Path, rule: RemedyRule) -> Loop:
-    loop = Loop(folder, [a_service(source=folder / "chat")])
-    loop.suite.cases["p1"] = [a_case(status=CaseStatus.FAILED)]
-    loop.remediation = Remediation(RemediationMode.AUTO, rules=(rule,))
-    return loop
-
-
-def weaken(loop: Loop) -> None:
-    """The remedy makes the test pass by editing it, and the source with it."""
-    loop.tree.files |= {"chat/main.py": "2", "tests/test_chat.py": "weaker"}
-    loop.sources.edited = "-edited"
-    loop.builder.digests["chat"] = "sha256:edited"
-    loop.suite.cases["p1"] = [a_case()]
-
-
-def interrupted(loop: Loop) -> Callable[[], None]:
-    def at_work() -> None:
-        weaken(loop)
-        loop.stop.stop("SIGINT")
-        loop.stop.remaining(0)
-
-    return at_work
 
 
 def refused(worklog: Worklog, loop: Loop) -> None:
@@ -54,8 +29,8 @@ def refused(worklog: Worklog, loop: Loop) -> None:
 def test_what_an_interrupted_command_has_done_is_judged_when_the_run_is_gone_on_with(
     tmp_path: Path,
 ) -> None:
-    loop = a_loop(tmp_path, WHEN_RED)
-    loop.command.after["run"] = interrupted(loop)
+    loop = a_red_loop(tmp_path, WHEN_RED)
+    loop.command.after["run"] = lambda: weakens_and_is_interrupted(loop)
     first = loop.run()
     assert first.ended is not None
     assert first.ended.verdict is Verdict.INTERRUPTED
@@ -63,7 +38,7 @@ def test_what_an_interrupted_command_has_done_is_judged_when_the_run_is_gone_on_
 
 
 def test_a_refusal_that_a_signal_cut_short_still_holds(tmp_path: Path) -> None:
-    loop = a_loop(tmp_path, WHEN_RED)
+    loop = a_red_loop(tmp_path, WHEN_RED)
 
     def at_its_end() -> None:
         weaken(loop)
@@ -77,7 +52,7 @@ def test_a_refusal_that_a_signal_cut_short_still_holds(tmp_path: Path) -> None:
 
 
 def test_a_cycle_that_says_nothing_asks_for_no_remedy(tmp_path: Path) -> None:
-    loop = a_loop(tmp_path, ALWAYS)
+    loop = a_red_loop(tmp_path, ALWAYS)
     loop.suite.cases["p1"] = [a_case()]
     loop.command.after["run"] = lambda: weaken(loop)
     loop.when_entered(State.CONFIRM, lambda: loop.stop.stop("SIGINT"))
@@ -93,7 +68,7 @@ def test_a_cycle_that_says_nothing_asks_for_no_remedy(tmp_path: Path) -> None:
 
 
 def test_a_rollback_in_a_resumed_run_leaves_a_strangers_traffic_alone(tmp_path: Path) -> None:
-    loop = a_loop(tmp_path, RemedyRule({"verdict": "red"}, "rollback"))
+    loop = a_red_loop(tmp_path, RemedyRule({"verdict": "red"}, "rollback"))
     loop.when_entered(State.REMEDIATE, loop.kill)
     with pytest.raises(Killed):
         loop.run()

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from loopctl.cli import entry as entry_module
-from loopctl.errors import ExitCode, Stopped, StoppedEarlyError
-from loopctl.machine.policy import SIGNAL_EXITS
+from loopctl.errors import SIGNAL_EXITS, ExitCode, Stopped, StoppedEarlyError
 
 CODES = [("SIGINT", 130), ("SIGTERM", 143), ("deadline", 3)]
 

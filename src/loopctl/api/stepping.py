@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loopctl.errors import ExitCode, LoopctlError, PortError, Stopped, StoppedEarlyError
+from loopctl.errors import SIGNAL_EXITS, LoopctlError, PortError, Stopped, StoppedEarlyError
 from loopctl.ports.leases import LeaseLost
 from loopctl.ports.platform import PlatformError
 from loopctl.process import FOREVER, Stop
@@ -48,7 +48,7 @@ class Steps:
     def cut_short(self, stopped: Stopped) -> LoopctlError:
         """What to raise for a signal, a deadline, or a lease that was lost between two steps."""
         what = self._told(f"stopped by {stopped.by}")
-        if stopped.exit_code in (ExitCode.SIGINT, ExitCode.SIGTERM):
+        if stopped.reason in SIGNAL_EXITS:
             return StoppedEarlyError(what, stopped, hint=self._next(None))
         return PlatformError(what, hint=self._next(None))
 

@@ -52,10 +52,9 @@ class ServiceRecord:
 
     `observed_before` tells a service that did not exist then from one that nobody has looked at.
     `seen` is the last state that was read after a write of this run, of an earlier cycle too, until
-    this one has looked. `deploy_key` is that of the
-    last deployment that was begun, `wanted` the traffic that was asked for and not read back yet,
-    and `writing` tells that some write of this run has not been read back. `run_id` is what the
-    keys of this run's deployments begin with.
+    this one has looked. `deploy_key` is that of the last deployment that was begun, `wanted` the
+    traffic that was asked for and not read back yet, and `writing` tells that some write of this
+    run has not been read back. `run_id` is what the keys of this run's deployments begin with.
     """
 
     name: str
@@ -117,11 +116,6 @@ class CycleRecord:
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
     remedy_ended: RemedyEnded | None = None
-
-    @property
-    def was_interrupted(self) -> bool:
-        """Whether it was stopped from outside, at whatever stage."""
-        return any(stage.kind is OutcomeKind.INTERRUPTED for stage in self.stages)
 
     @property
     def says_nothing(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopctl.errors import ExitCode
+from loopctl.errors import SIGNAL_EXITS, ExitCode
 from loopctl.journal.verdicts import deciding_stage, storage_failed, verdict_of
 from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.model.finding import FaultKind
@@ -31,9 +31,6 @@ _EXIT = {
     Verdict.INTERNAL: ExitCode.INTERNAL,
     Verdict.INTERRUPTED: ExitCode.SIGINT,
 }
-
-SIGNAL_EXITS = {"SIGINT": ExitCode.SIGINT, "SIGTERM": ExitCode.SIGTERM}
-"""The reasons by which a run is told to stop from outside, with the exit code of each."""
 
 
 def judge(worklog: Worklog, stopped: str | None, internal: str | None) -> Judgement:

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from loopctl.errors import LoopctlError, Stopped, StorageError
+from loopctl.errors import SIGNAL_EXITS, LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.machine.lease import LEASE_LOST
-from loopctl.machine.policy import SIGNAL_EXITS
 from loopctl.machine.resume import Entry
 from loopctl.machine.transitions import NoTransition, after
 from loopctl.model.events import StageEntered, StageFinished

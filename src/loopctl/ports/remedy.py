@@ -37,8 +37,8 @@ class WorkTreeState:
 
     `files` maps the path relative to the project root to `mode blob`, as git has them; git-ignored
     files are left out, but for those that tests, loop files and signatures are made of and what git
-    itself goes by. `in_git`:
-    the root is a git repository that can be read. `digest` is `sha256:…` over `files`.
+    itself goes by. `in_git`: the root is a git repository that can be read. `digest` is `sha256:…`
+    over `files`.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from loopctl.errors import Stopped
+from loopctl.errors import SIGNAL_EXITS, Stopped
 from loopctl.process.identity import Exit, ProcessId, identify
 from loopctl.process.kept import KeptProcess
 from loopctl.process.stop import Stop
@@ -26,7 +26,6 @@ SIGNAL_LADDER: tuple[tuple[signal.Signals, float], ...] = (
 
 # Whoever tells a run to stop has changed traffic put back within 5 s, and that comes after this.
 _HURRIED = {signal.SIGINT: 2.0, signal.SIGTERM: 1.0}
-_HURRIES = frozenset({signal.SIGINT.name, signal.SIGTERM.name})
 
 _PUMPS_END_WITHIN_S = 2.0
 _KILLED_WITHIN_S = 5.0
@@ -96,7 +95,7 @@ class Child:
                 pass
         except Stopped as reason:
             stopped = reason.reason
-            self._climb(_hurried(ladder) if stopped in _HURRIES else ladder)
+            self._climb(_hurried(ladder) if stopped in SIGNAL_EXITS else ladder)
         finally:
             code = self._process.finish()
         ended = Exit(code, time.monotonic() - self._began, stopped)

@@ -21,7 +21,7 @@ from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.probing import ask
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
-from loopctl.stages.traffic import GONE, said, traffic_moved
+from loopctl.stages.traffic import GONE, as_moved, said, traffic_moved
 
 
 class Confirm:
@@ -82,8 +82,7 @@ class Confirm:
             return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
         endpoints[spec.name] = Endpoint(state.url, state.ws_url)
         if (moved := traffic_moved(record, state)) is not None:
-            fault = Fault(FaultKind.MOVED, f"{spec.name}: {moved}", spec.name)
-            return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
+            return as_moved(spec.name, moved)
         share = state.traffic.get(record.revision.name, 0)
         broken = None if share == 100 else f"traffic is {said(state.traffic)}"
         if broken is None and record.artifact is not None:

@@ -9,8 +9,6 @@ from loopctl.triage.signatures import Signature
 OWN_ACTIONS: Final = frozenset({"rebuild", "retry", "rollback"})
 """What loopctl does itself; a command stands in a loop file, never in a signature."""
 
-_SUREST: Final = 0.99
-
 
 def acts_alone(signature: Signature) -> bool:
     """Whether its remedy is ever done without a rule: allowed, and sure enough at its surest."""
@@ -25,8 +23,8 @@ def acts_alone(signature: Signature) -> bool:
 
 def surest(signature: Signature) -> float:
     """The confidence, from 0 to 0.99, of a finding for which all that corroborates it was seen."""
-    rule, match = signature.confidence, signature.match
+    match = signature.match
     corroborating = len(match.all) + len(match.any) - (len(match.all) or 1)
     # What it explains corroborates it as well, once.
     corroborating += bool(signature.explains)
-    return round(min(_SUREST, rule.base + rule.per_corroboration * corroborating), 2)
+    return round(signature.confidence.raised(corroborating), 2)

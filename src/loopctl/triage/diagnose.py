@@ -14,6 +14,7 @@ from loopctl.triage.loading import Catalogue
 from loopctl.triage.match import Matcher, Seen
 from loopctl.triage.records import cut, log_quote, log_record, records_of
 from loopctl.triage.severity import Severity
+from loopctl.triage.signatures import SUREST
 from loopctl.triage.symptoms import ServiceLog, Symptoms
 from loopctl.triage.unexplained import Explained, unexplained
 from loopctl.triage.whys import Evidence, chain, fill, named_values, placeholders
@@ -139,7 +140,7 @@ def _folded(causes: Sequence[tuple[Finding, Seen]]) -> list[tuple[Finding, list[
             finding = _absorb(finding, generic)  # noqa: PLW2901 - it grows by what it explains
         if beneath:
             step = seen.signature.confidence.per_corroboration
-            finding = replace(finding, confidence=round(min(0.99, finding.confidence + step), 2))  # noqa: PLW2901
+            finding = replace(finding, confidence=round(min(SUREST, finding.confidence + step), 2))  # noqa: PLW2901
         folded.append((finding, [seen, *(under for _, under in beneath)]))
     return folded
 

@@ -51,10 +51,9 @@ class Seen:
     @property
     def confidence(self) -> float:
         """The signature's base, raised by each clause that corroborates; at most .99."""
-        rule = self.signature.confidence
         needed = len(self.signature.match.all) or 1
         corroborating = sum(bool(hits) for hits in self.hits) - needed
-        return min(0.99, rule.base + rule.per_corroboration * corroborating)
+        return self.signature.confidence.raised(corroborating)
 
 
 @dataclass(slots=True)

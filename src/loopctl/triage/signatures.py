@@ -6,7 +6,7 @@ must be seen where `all` is empty, otherwise each corroborates.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -100,12 +100,20 @@ class Match(_Strict):
         return self
 
 
+SUREST: Final = 0.99
+"""Nothing that is known from logs and answers alone is certain."""
+
+
 class Confidence(_Strict):
     """How sure the match makes us; `act_at` is the least for acting without a person."""
 
     base: float = Field(default=0.6, ge=0, le=1)
     per_corroboration: float = Field(default=0.1, ge=0, le=1)
     act_at: float = Field(default=0.9, ge=0, le=1)
+
+    def raised(self, corroborating: int) -> float:
+        """The base, raised by so many clauses that corroborate; at most .99."""
+        return min(SUREST, self.base + self.per_corroboration * corroborating)
 
 
 class WhyTemplate(_Strict):
