@@ -29,6 +29,7 @@ from loopctl.ports.leases import Held, Leases
 from loopctl.ports.logs import LogSource, Receipts
 from loopctl.ports.platform import Platform
 from loopctl.ports.probe import Prober
+from loopctl.ports.publisher import Publisher
 from loopctl.ports.remedy import RemedyCommand, WorkTree
 from loopctl.ports.source import Sources
 from loopctl.ports.suite import Suite
@@ -63,6 +64,7 @@ class World:
 
     sources: Sources
     builder: Builder
+    publisher: Publisher | None
     platform: Platform
     leases: Leases
     logs: LogSource
@@ -101,10 +103,10 @@ def _local(plan: Plan, runs_dir: Path) -> World:
     from loopctl.builders.git_source import GitSources
     from loopctl.builders.local import LocalBuilder
     from loopctl.platforms.host.rendezvous import Rendezvous
-    from loopctl.platforms.local.leases import FileLeases
-    from loopctl.platforms.local.logs import LocalLogs
+    from loopctl.platforms.hosted.leases import FileLeases
+    from loopctl.platforms.hosted.logs import HostLogs
+    from loopctl.platforms.hosted.receipts import HostReceipts
     from loopctl.platforms.local.platform import LocalPlatform
-    from loopctl.platforms.local.receipts import LocalReceipts
     from loopctl.platforms.prober import HttpProber
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
@@ -115,10 +117,11 @@ def _local(plan: Plan, runs_dir: Path) -> World:
     return World(
         sources=GitSources(),
         builder=LocalBuilder(runs_dir / "images", redactor, dict(os.environ)),
+        publisher=None,
         platform=LocalPlatform(place, plan.secrets, _patterns(plan)),
         leases=FileLeases(place),
-        logs=LocalLogs(place),
-        receipts=LocalReceipts(place),
+        logs=HostLogs(place),
+        receipts=HostReceipts(place),
         prober=HttpProber(),
         suites={SuiteKind.PYTEST: PytestSuite(redactor)},
         remedy_command=ShellFreeCommand(plan.root, redactor, dict(os.environ)),
@@ -272,7 +275,8 @@ class Composition:
     def _build(self) -> Stage:
         plan, world = self.plan, self.world
         todo = ToBuild(plan.deployed, plan.limits.jobs)
-        return Build(todo, world.sources, world.builder, self._collection(State.BUILD))
+        collection = self._collection(State.BUILD)
+        return Build(todo, world.sources, world.builder, world.publisher, collection)
 
     def _collection(self, stage: State) -> SuiteCollection | None:
         """The collection of the suites, if it is that stage's to do."""

@@ -25,10 +25,10 @@ from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, SecretSpec, Servi
 from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.limits import GRACE_VARIABLE, LAPSE_VARIABLE
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.local.leases import FileLeases
-from loopctl.platforms.local.logs import LocalLogs
+from loopctl.platforms.hosted.leases import FileLeases
+from loopctl.platforms.hosted.logs import HostLogs
+from loopctl.platforms.hosted.receipts import HostReceipts
 from loopctl.platforms.local.platform import LocalPlatform
-from loopctl.platforms.local.receipts import LocalReceipts
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Dead, Ready, Starting
 from loopctl.process import Stop, identify, is_alive
@@ -93,8 +93,8 @@ class LocalRig:
         hidden = {name: Secret(name, value) for name, value in self.secrets.items()}
         self.platform = LocalPlatform(self.place, hidden, ["internal-[0-9]{6}"])
         self.leases = FileLeases(self.place)
-        self.logs = LocalLogs(self.place)
-        self.receipts = LocalReceipts(self.place)
+        self.logs = HostLogs(self.place)
+        self.receipts = HostReceipts(self.place)
 
     def hold(self, run_id: str = "run-1") -> Held:
         """A lease on the service `chat`."""

@@ -21,7 +21,7 @@ from loopctl.errors import Stopped
 from loopctl.evidence.blobs import blob_of, read_tree, tree_digest
 from loopctl.model.artifact import Artifact, SourceTree
 from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, ServiceSpec
-from loopctl.ports.builder import BuildError, BuildStorageError, Progress
+from loopctl.ports.builder import BuildError, BuildStorageError, Noticed, Progress
 from loopctl.ports.source import SourceError
 from loopctl.process import Stop
 from loopctl.redact import Redactor
@@ -239,8 +239,9 @@ class Workshop:
         stop = stop or Stop(30)
         return self.builder.build(spec(*steps), source, self.log, self._note, stop)
 
-    def _note(self, progress: Progress) -> None:
-        self.steps.append(progress.step)
+    def _note(self, told: Progress | Noticed) -> None:
+        assert isinstance(told, Progress)
+        self.steps.append(told.step)
 
     def left_over(self) -> list[Path]:
         return list(self.images.glob(".*"))
@@ -420,7 +421,7 @@ def test_a_disk_that_fills_during_a_build_is_no_fault_of_its_steps(
 ) -> None:
     workshop = Workshop(tmp_path)
 
-    def full(progress: Progress) -> None:
+    def full(told: Progress | Noticed) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(BuildStorageError, match="No space left on device") as raised:

@@ -18,7 +18,7 @@ from platform_rig import environment
 
 from loopctl.model.artifact import Target
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.local.leases import FileLeases
+from loopctl.platforms.hosted.leases import FileLeases
 from loopctl.ports.leases import Held, HeldByOther, LeaseError, LeaseLost, Leases
 from loopctl.process import Stop
 
@@ -26,7 +26,7 @@ HOLD_AND_DIE = """
 import os, sys
 from pathlib import Path
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.local.leases import FileLeases
+from loopctl.platforms.hosted.leases import FileLeases
 from loopctl.process import Stop
 place = Rendezvous.of(Path(sys.argv[1]), "local", Path(sys.argv[2]))
 FileLeases(place).acquire([place.target("chat")], "run-dead", 600, Stop(5))
@@ -195,7 +195,7 @@ def test_one_that_cannot_be_let_go_of_is_a_leases_error_and_no_end_of_the_run(
     rig: FileRig, stop: Stop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
-    monkeypatch.setattr("loopctl.platforms.local.leases._GUARD_LIMIT_S", 0.1)
+    monkeypatch.setattr("loopctl.platforms.hosted.leases._GUARD_LIMIT_S", 0.1)
     with (rig.place.leases / "guard").open("r+") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         with pytest.raises(LeaseError, match="keeps them locked"):

@@ -21,8 +21,8 @@ from loopctl.model.logs import LogEntry, LogWindow
 from loopctl.platforms.host.client import HostAbsentError, HostClient
 from loopctl.platforms.host.control import ProtocolError
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.local.leases import FileLeases
-from loopctl.platforms.local.logs import LocalLogs
+from loopctl.platforms.hosted.leases import FileLeases
+from loopctl.platforms.hosted.logs import HostLogs
 from loopctl.platforms.local.platform import LocalPlatform
 from loopctl.ports.platform import Absent, Dead, PlatformError
 from loopctl.process import Stop
@@ -66,7 +66,7 @@ def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
     assert state.traffic == {revision.name: 100}
     rig.ready(revision)
     entries: list[LogEntry] = []
-    LocalLogs(other).read(LogWindow("chat", STARTED), entries.append, Stop(10))
+    HostLogs(other).read(LogWindow("chat", STARTED), entries.append, Stop(10))
     assert entries == rig.log(revision)[0]
 
 

@@ -26,7 +26,8 @@ from loopctl.model.artifact import (
 from loopctl.model.evidence import Case, Collection, Receipt, SuiteEnd
 from loopctl.model.logs import Coverage, LogEntry, LogWindow, RequestEntry
 from loopctl.model.plan import ServiceSpec, SuiteSpec
-from loopctl.ports.builder import Builder, Progress
+from loopctl.model.references import Endpoint
+from loopctl.ports.builder import Builder, Noticed, Progress
 from loopctl.ports.leases import Held, HeldByOther, LeaseLost, Leases
 from loopctl.ports.logs import LogSource, Met, Receipts
 from loopctl.ports.platform import (
@@ -134,6 +135,9 @@ class FakePlatform(Scripted, Platform):
     def target(self, service: str) -> Target:
         return Target("fake", "here", service)
 
+    def from_within(self, endpoint: Endpoint) -> Endpoint:
+        return endpoint
+
     def observe(self, service: str, stop: Stop) -> ServiceState | Absent:
         self.called(f"observe {service}")
         return self._state(service) or Absent()
@@ -237,7 +241,7 @@ class FakeBuilder(Scripted, Builder):
         spec: ServiceSpec,
         source: SourceTree,
         log: Path,
-        on: Callable[[Progress], None],
+        on: Callable[[Progress | Noticed], None],
         stop: Stop,
     ) -> Artifact:
         self.called(f"build {spec.name}")

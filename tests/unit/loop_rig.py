@@ -309,6 +309,7 @@ class Loop:
         world = World(
             self.sources,
             self.builder,
+            None,
             self.platform,
             self.leases,
             self.logs,

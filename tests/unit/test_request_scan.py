@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from loopctl.platforms.local.captures import Mark
-from loopctl.platforms.local.request_scan import RequestScan
+from loopctl.platforms.hosted.captures import Mark
+from loopctl.platforms.hosted.request_scan import RequestScan
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -57,7 +57,7 @@ class Yard:
         facts = RunFacts(RUN_ID, "local", loopback=True, health_paths={}, gated={})
         runner = SuiteRunner({SuiteKind.PYTEST: self.suite}, FakeReceipts(), facts)
         collection = SuiteCollection(self.suites, 2, runner)
-        stage = Build(ToBuild(self.services, 2), self.sources, self.builder, collection)
+        stage = Build(ToBuild(self.services, 2), self.sources, self.builder, None, collection)
         return stage(self.journal.fold.cycle(), self.journal, stop or Stop(10.0))
 
 

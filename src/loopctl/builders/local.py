@@ -25,7 +25,7 @@ from loopctl.inert import decode, one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceFile, SourceTree
 from loopctl.model.finding import Quote
 from loopctl.model.plan import ServiceSpec
-from loopctl.ports.builder import Builder, BuildError, BuildStorageError, Progress
+from loopctl.ports.builder import Builder, BuildError, BuildStorageError, Noticed, Progress
 from loopctl.process import Child, Exit, Stop, identify, utc_now
 from loopctl.redact import Redactor
 
@@ -67,7 +67,7 @@ class LocalBuilder(Builder):
         spec: ServiceSpec,
         source: SourceTree,
         log: Path,
-        on: Callable[[Progress], None],
+        on: Callable[[Progress | Noticed], None],
         stop: Stop,
     ) -> Artifact:
         """Copy, run the steps, name the folder by its content."""
@@ -101,7 +101,7 @@ class LocalBuilder(Builder):
         source: SourceTree,
         work: Path,
         log: Path,
-        on: Callable[[Progress], None],
+        on: Callable[[Progress | Noticed], None],
         stop: Stop,
     ) -> Artifact:
         began = time.monotonic()

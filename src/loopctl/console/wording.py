@@ -16,6 +16,7 @@ from loopctl.model.events import (
     FindingMade,
     HealthJudged,
     ImageBuilt,
+    ImagePublished,
     Intent,
     LogsKept,
     NotChecked,
@@ -119,6 +120,8 @@ def _service_texts(event: Event) -> Iterator[str]:
     match event.payload:
         case ImageBuilt(artifact=artifact, duration_s=took):
             yield f"image {short(artifact.digest)} built in {seconds(took)}"
+        case ImagePublished(artifact=artifact, duration_s=took):
+            yield f"pushed as {one_line(artifact.location, _LINE)} in {seconds(took)}"
         case ContentProven(proof=proof) if not proof.holds:
             yield "the image does NOT hold the source"
         case RevisionDeployed(revision=revision, first=first):

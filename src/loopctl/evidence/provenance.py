@@ -34,4 +34,6 @@ def compare(
         extra=extra,
         mode_differs=tuple(f.path for f in present if inside[f.path].mode != f.mode),
         not_covered=(beyond, made) if extra else (beyond,),
+        compared=len(source.files),
+        labelled=source.digest,
     )

@@ -22,6 +22,7 @@ from loopctl.model.events import (
     FindingMade,
     HealthJudged,
     ImageBuilt,
+    ImagePublished,
     Intent,
     LogsKept,
     NovelLine,
@@ -222,6 +223,8 @@ def _service(record: ServiceRecord, event: Event) -> ServiceRecord:
             return replace(record, build_steps=(*record.build_steps, step))
         case ImageBuilt(artifact=artifact, duration_s=seconds, log=log):
             return replace(record, artifact=artifact, build_s=seconds, build_log=log)
+        case ImagePublished(artifact=artifact):
+            return replace(record, artifact=artifact)
         case ContentProven(proof=proof):
             return replace(record, proof=proof)
         case HealthJudged() as health:

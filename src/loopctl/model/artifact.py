@@ -48,6 +48,8 @@ class Artifact:
     """An image. `digest` names its content (`sha256:…`), `location` where it is.
 
     `source_tree` is what the builder *says* it was made from; only a `ContentProof` shows it.
+    Once it was pushed, `digest` is the registry's and `image_id` what the engine calls the same
+    image. `roots` are the absolute paths in the image that source was copied to.
     """
 
     service: str
@@ -56,6 +58,8 @@ class Artifact:
     location: str
     source_tree: str
     built_at: datetime
+    image_id: str | None = None
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,10 @@ class ContentProof:
 
     `image_tree` is the digest over what the image holds of the source's files: equal to
     `source_tree` exactly when nothing is stale, missing or of another mode. `altered` files were
-    changed by a build step that was declared to; `not_covered` says what no comparison can show.
+    changed by a build step that was declared to, `undeclared` ones by a step that was not, as
+    `path: altered by step 7 (RUN …)`. `compared` counts the files that the image is meant to
+    hold, None where an older version did not say; `labelled` is the tree that the image's label
+    names. `not_covered` says what no comparison can show.
     """
 
     service: str
@@ -76,11 +83,18 @@ class ContentProof:
     mode_differs: tuple[str, ...] = ()
     altered: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
+    compared: int | None = None
+    labelled: str | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether the image holds the source, and nothing of another age."""
-        return not (self.stale or self.missing or self.mode_differs)
+        """Whether the image holds the source, and nothing of another age.
+
+        An image in which nothing of the source is to be found shows nothing.
+        """
+        differs = self.stale or self.missing or self.mode_differs or self.undeclared
+        return not differs and self.compared != 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class Intent:
 
     KIND: ClassVar[str] = "intent"
 
-    effect: Literal["build", "deploy", "route", "discard", "suite", "remedy", "down"]
+    effect: Literal["build", "publish", "deploy", "route", "discard", "suite", "remedy", "down"]
     key: str
     detail: Mapping[str, str | int] = field(default_factory=dict)
 
@@ -154,7 +154,7 @@ class Result:
 
     KIND: ClassVar[str] = "result"
 
-    effect: Literal["build", "deploy", "route", "discard", "suite", "remedy", "down"]
+    effect: Literal["build", "publish", "deploy", "route", "discard", "suite", "remedy", "down"]
     key: str
     ok: bool
     detail: str = ""
@@ -180,6 +180,16 @@ class ImageBuilt:
     artifact: Artifact
     duration_s: float
     log: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePublished:
+    """An artifact was pushed; what is deployed is `artifact`, by the registry's digest."""
+
+    KIND: ClassVar[str] = "image.published"
+
+    artifact: Artifact
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,6 +468,7 @@ Payload = (
     | Result
     | BuildStep
     | ImageBuilt
+    | ImagePublished
     | ContentProven
     | ServiceObserved
     | RevisionDeployed

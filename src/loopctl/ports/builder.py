@@ -36,13 +36,31 @@ class BuildStorageError(BuildError):
     """The machine could not keep what a build makes: the source and its steps are not at fault."""
 
 
+class BuilderGoneError(BuildError):
+    """What builds is not there, or went away meanwhile: the source and its steps are not at fault.
+
+    An engine that does not answer, a registry without the base image.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step of a build, as it ends. `cached`: the step's result came from a cache."""
+    """One step of a build, as it ends. `cached`: its result came from a cache, and must not."""
 
     step: str
     seconds: float
     cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What a person should know about a build that went well: `what` is not vouched for, and why.
+
+    A base image that only this engine has, a context that is very large.
+    """
+
+    what: str
+    why: str
 
 
 class Builder(Protocol):
@@ -59,7 +77,7 @@ class Builder(Protocol):
         spec: ServiceSpec,
         source: SourceTree,
         log: Path,
-        on: Callable[[Progress], None],
+        on: Callable[[Progress | Noticed], None],
         stop: Stop,
     ) -> Artifact:
         """Build; everything the steps print goes, redacted, to `log`. Raises `BuildError`."""

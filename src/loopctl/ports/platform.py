@@ -17,6 +17,7 @@ from loopctl.model.artifact import (
 )
 from loopctl.model.finding import Fault
 from loopctl.model.plan import ServiceSpec
+from loopctl.model.references import Endpoint
 from loopctl.ports.leases import Held
 from loopctl.process import Stop
 
@@ -110,6 +111,13 @@ class Platform(Protocol):
 
     def find(self, key: DeployKey, stop: Stop) -> Present | Absent | Unknown:
         """Whether this deployment was made: the probe of a resumed run."""
+        ...
+
+    def from_within(self, endpoint: Endpoint) -> Endpoint:
+        """What the loop reaches at `endpoint`, as a service of this environment reaches it.
+
+        A container has a loopback interface of its own. Pure.
+        """
         ...
 
     def deploy(

@@ -6,28 +6,38 @@ Suites are collected meanwhile, where that takes no longer: `suite_collection` s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from loopctl.errors import Stopped
+from loopctl.errors import PortError, Stopped
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.artifact import ContentProof
+from loopctl.model.artifact import Artifact, ContentProof, SourceTree
 from loopctl.model.events import (
     BuildStep,
     ContentProven,
     ImageBuilt,
+    ImagePublished,
     Intent,
     NotChecked,
     SourceRead,
 )
-from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
-from loopctl.ports.builder import Builder, BuildError, BuildStorageError
+from loopctl.ports.builder import (
+    Builder,
+    BuilderGoneError,
+    BuildError,
+    BuildStorageError,
+    Noticed,
+    Progress,
+)
+from loopctl.ports.publisher import Publisher, PublishError
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop, in_parallel
+from loopctl.stages.content_chain import broken_link
 from loopctl.stages.suite_collection import SuiteCollection
 
 
@@ -39,6 +49,14 @@ class ToBuild:
     jobs: int
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An artifact beside the source that it was made from."""
+
+    artifact: Artifact
+    source: SourceTree
+
+
 class Build:
     """Builds every service, and collects the suites in the same scope if that is given to it."""
 
@@ -47,11 +65,13 @@ class Build:
         todo: ToBuild,
         sources: Sources,
         builder: Builder,
+        publisher: Publisher | None = None,
         collection: SuiteCollection | None = None,
     ) -> None:
         self._todo = todo
         self._sources = sources
         self._builder = builder
+        self._publisher = publisher
         self._collection = collection
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
@@ -73,7 +93,14 @@ class Build:
     def _build(self, spec: ServiceSpec, journal: Journal, stop: Stop) -> Outcome:
         try:
             with stop.child(spec.build.timeout_s) as limited:
-                proof = self._built(spec, journal, limited)
+                made, cached = self._made(spec, journal, limited)
+                proof = self._proven(made, spec, journal, limited)
+                fault = broken_link(spec, proof, cached)
+                if fault is not None:
+                    return Outcome(OutcomeKind.UNPROVEN, fault.summary, (fault,))
+                self._publish(made.artifact, spec, journal, limited)
+        except (BuilderGoneError, PublishError) as error:
+            return _unavailable(spec, error)
         except BuildStorageError as error:
             summary = f"{spec.name}: {error.what}"
             fault = Fault(FaultKind.STORAGE, summary, spec.name, hint=error.hint)
@@ -88,41 +115,55 @@ class Build:
         except SourceError as error:
             fault = Fault(FaultKind.BUILD_STEP, error.what, spec.name, hint=error.hint)
             return Outcome(OutcomeKind.ERRORED, error.what, (fault,))
-        if spec.provenance == "content" and not proof.holds:
-            fault = provenance_fault(proof)
-            return Outcome(OutcomeKind.UNPROVEN, fault.summary, (fault,))
         return Outcome(OutcomeKind.OK)
 
-    def _built(self, spec: ServiceSpec, journal: Journal, stop: Stop) -> ContentProof:
+    def _made(
+        self, spec: ServiceSpec, journal: Journal, stop: Stop
+    ) -> tuple[Made, tuple[str, ...]]:
+        """What was built of what, and the steps that came from a cache."""
         assert spec.source is not None
         source = self._sources.read(spec.source, stop)
         journal.append(
             SourceRead(source.digest, source.commit, source.dirty, len(source.files)),
             service=spec.name,
         )
+        cached: list[str] = []
+
+        def report(told: Progress | Noticed) -> None:
+            match told:
+                case Progress(step=step, seconds=seconds, cached=from_cache):
+                    if from_cache:
+                        cached.append(step)
+                    journal.append(BuildStep(step, seconds, from_cache), service=spec.name)
+                case Noticed(what=what, why=why):
+                    journal.append(NotChecked(what, why))
+
         folder = journal.folder / "build" / str(journal.cycle)
         log = folder / f"{spec.name}.log"
         began = time.monotonic()
         with journal.effect(Intent("build", f"{journal.cycle}/{spec.name}"), service=spec.name):
-            artifact = self._builder.build(
-                spec,
-                source,
-                log,
-                lambda p: _report(journal, spec, BuildStep(p.step, p.seconds, p.cached)),
-                stop,
-            )
+            artifact = self._builder.build(spec, source, log, report, stop)
         seconds = time.monotonic() - began
         path = str(log.relative_to(journal.folder))
         journal.append(ImageBuilt(artifact, seconds, path), service=spec.name)
-        proof = self._builder.prove(artifact, source, spec, stop)
+        return Made(artifact, source), tuple(cached)
+
+    def _proven(self, made: Made, spec: ServiceSpec, journal: Journal, stop: Stop) -> ContentProof:
+        proof = self._builder.prove(made.artifact, made.source, spec, stop)
         journal.append(ContentProven(proof), service=spec.name)
         for what in proof.not_covered:
             journal.append(NotChecked(f"content of {spec.name}", what))
         return proof
 
-
-def _report(journal: Journal, spec: ServiceSpec, step: BuildStep) -> None:
-    journal.append(step, service=spec.name)
+    def _publish(self, artifact: Artifact, spec: ServiceSpec, journal: Journal, stop: Stop) -> None:
+        """Push what has been proven: nothing else ever reaches the registry."""
+        if self._publisher is None:
+            return
+        began = time.monotonic()
+        intent = Intent("publish", f"{journal.cycle}/{spec.name}/{artifact.digest}")
+        with journal.effect(intent, service=spec.name):
+            published = self._publisher.publish(artifact, stop)
+        journal.append(ImagePublished(published, time.monotonic() - began), service=spec.name)
 
 
 def _failed(spec: ServiceSpec, error: BuildError) -> Outcome:
@@ -137,22 +178,8 @@ def _failed(spec: ServiceSpec, error: BuildError) -> Outcome:
     return Outcome(OutcomeKind.FAILED, fault.summary, (fault,))
 
 
-def provenance_fault(proof: ContentProof) -> Fault:
-    """The broken link between source and image, with the files that show it."""
-    differences: Mapping[str, tuple[str, ...]] = {
-        "stale": proof.stale,
-        "missing": proof.missing,
-        "of another mode": proof.mode_differs,
-    }
-    named = [
-        f"{len(files)} {what} ({', '.join(files[:3])}{', …' if len(files) > 3 else ''})"
-        for what, files in differences.items()
-        if files
-    ]
-    summary = f"{proof.service}: the image is not the source's: {'; '.join(named)}"
-    quotes = tuple(
-        Quote("condition", f"image of {proof.service}", f"{path} is {what}")
-        for what, files in differences.items()
-        for path in files[:5]
-    )
-    return Fault(FaultKind.PROVENANCE, summary, proof.service, proof.image_tree, quotes)
+def _unavailable(spec: ServiceSpec, error: PortError) -> Outcome:
+    """Engine or registry are at fault: neither the source nor its steps are."""
+    summary = f"{spec.name}: {error.what}"
+    fault = Fault(FaultKind.CONTROL_PLANE, summary, spec.name, hint=error.hint)
+    return Outcome(OutcomeKind.ERRORED, summary, (fault,))

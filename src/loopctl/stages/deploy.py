@@ -141,8 +141,9 @@ class Deploy:
         for need in sorted(referred | set(spec.needs)):
             if need not in endpoints:
                 endpoints.update(self._endpoint(need, cycle, stop))
+        inside = {name: self._platform.from_within(each) for name, each in endpoints.items()}
         try:
-            return {k: fill(v, endpoints) for k, v in given.items() if v is not None}
+            return {k: fill(v, inside) for k, v in given.items() if v is not None}
         except KeyError as error:
             raise PlatformError(
                 f"run.env of {spec.name} refers to {error.args[0]}, which has no address yet",

@@ -1,1 +1,1 @@
-"""Services as processes of this machine: clients of the detached host, leases, logs, receipts."""
+"""Services as processes of this machine, owned by the environment's host."""

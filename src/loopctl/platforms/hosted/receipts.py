@@ -11,14 +11,14 @@ from loopctl.model.evidence import Receipt
 from loopctl.model.logs import Coverage, LogWindow, RequestEntry
 from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.local import captures
-from loopctl.platforms.local.captures import Mark
-from loopctl.platforms.local.request_scan import RequestScan
+from loopctl.platforms.hosted import captures
+from loopctl.platforms.hosted.captures import Mark
+from loopctl.platforms.hosted.request_scan import RequestScan
 from loopctl.ports.logs import LogError, Met
 from loopctl.process import Stop, utc_now
 
 
-class LocalReceipts:
+class HostReceipts:
     """The receipts port over `requests/SERVICE.jsonl`.
 
     A record is written before its answer is whole, so whoever has the answer finds the record:

@@ -12,15 +12,15 @@ from loopctl.errors import Stopped
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.platforms.host.client import HostClient
 from loopctl.platforms.host.rendezvous import Rendezvous
-from loopctl.platforms.local import captures
-from loopctl.platforms.local.captures import LogLine
+from loopctl.platforms.hosted import captures
+from loopctl.platforms.hosted.captures import LogLine
 from loopctl.ports.logs import LogError
 from loopctl.process import Stop, utc_now
 
 _FOLLOW_S: Final = 0.1
 
 
-class LocalLogs:
+class HostLogs:
     """The log port over `logs/SERVICE/REVISION.jsonl`; an entry's number is its line there."""
 
     def __init__(self, place: Rendezvous) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from loopctl.model.logs import RequestEntry
-from loopctl.platforms.local import captures
-from loopctl.platforms.local.captures import Mark
+from loopctl.platforms.hosted import captures
+from loopctl.platforms.hosted.captures import Mark
 
 #: Records between two places that are remembered.
 _APART: Final = 200
