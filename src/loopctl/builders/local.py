@@ -13,17 +13,16 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from loopctl.builders.build_log import BuildLog
 from loopctl.errors import Problem, StorageError
 from loopctl.evidence.blobs import EXECUTABLE, LINK, blob_of, read_tree, tree_digest
 from loopctl.evidence.provenance import compare
 from loopctl.files import ensure_private_dir, remove_tree
-from loopctl.inert import decode, one_line
+from loopctl.inert import one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceFile, SourceTree
-from loopctl.model.finding import Quote
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.builder import Builder, BuildError, BuildStorageError, Noticed, Progress
 from loopctl.process import Child, Exit, Stop, identify, utc_now
@@ -31,7 +30,6 @@ from loopctl.redact import Redactor
 
 _BEYOND = "the interpreter and the packages of this machine are not part of the image"
 _TAIL_LINES = 5
-_LONGEST_LINE = 64 * 1024
 _KEPT_IMAGES = 5
 _UNFINISHED = ".building-"
 # Any other error is something that a step left behind: a pipe, or no folder at all.
@@ -109,11 +107,9 @@ class LocalBuilder(Builder):
             stop.remaining(0)
             _copy(source, file, work)
         on(Progress(f"copy {len(source.files)} files", time.monotonic() - began))
-        # Unbuffered: what a step printed is quoted from this file the moment it fails.
-        with log.open("wb", buffering=0) as output:
-            log.chmod(0o600)
+        with BuildLog(log, self._redactor) as output:
             for step in spec.build.steps:
-                seconds = self._step(step, work, output.write, log, stop)
+                seconds = self._step(step, work, output, stop)
                 on(Progress(one_line(step, limit=80), seconds))
         digest = tree_digest(read_tree(work))
         return Artifact(
@@ -125,26 +121,19 @@ class LocalBuilder(Builder):
             built_at=utc_now(),
         )
 
-    def _step(
-        self, step: str, work: Path, write: Callable[[bytes], object], log: Path, stop: Stop
-    ) -> float:
-        stream = self._redactor.stream()
-        write(f"$ {self._redactor.text(step)}\n".encode())
-
-        def keep(chunk: bytes) -> None:
-            write(stream.feed(chunk))
-
+    def _step(self, step: str, work: Path, log: BuildLog, stop: Stop) -> float:
+        log.note(f"$ {step}")
         child = Child(
             ["sh", "-ec", f"exec 2>&1\n{step}"],
             cwd=work,
             env=self._environ,
-            on_stdout=keep,
-            on_stderr=keep,
+            on_stdout=log.feed,
+            on_stderr=log.feed,
         )
         end = child.wait(stop)
-        write(stream.flush())
+        log.settle()
         if end.code != 0 or end.stopped:
-            raise _step_failed(step, end, log, write)
+            raise _step_failed(step, end, log)
         return end.duration_s
 
     def _kept(self, work: Path, digest: str) -> Path:
@@ -204,35 +193,17 @@ def _changed(file: SourceFile) -> BuildError:
     )
 
 
-def _step_failed(step: str, end: Exit, log: Path, write: Callable[[bytes], object]) -> BuildError:
+def _step_failed(step: str, end: Exit, log: BuildLog) -> BuildError:
     why = f"stopped: {end.stopped}" if end.stopped else f"exit code {end.code}"
-    quotes = tuple(
-        Quote("build", f"build/{log.parent.name}/{log.name}#{number}", one_line(line, limit=400))
-        for number, line in _last_lines(log)
-        if line.strip()
-    )
-    write(f"[{why}]\n".encode())
+    quotes = log.quotes(_TAIL_LINES)
+    log.note(f"[{why}]")
     return BuildError(
         f"the build step `{one_line(step, limit=120)}` failed: {why}",
         step=one_line(step, limit=120),
         step_exit=end.code,
         quotes=quotes,
-        hint=f"its whole output is in {log}",
+        hint=f"its whole output is in {log.path}",
     )
-
-
-def _last_lines(log: Path) -> list[tuple[int, str]]:
-    """The last lines with their numbers, counted as editors do; of a very long one the end."""
-    last: deque[tuple[int, bytes]] = deque(maxlen=_TAIL_LINES)
-    number = 1
-    with log.open("rb") as kept:
-        # Piece by piece: a step may have printed more than there is memory.
-        while piece := kept.readline(_LONGEST_LINE):
-            if last and last[-1][0] == number:
-                last.pop()
-            last.append((number, piece))
-            number += piece.endswith(b"\n")
-    return [(number, decode(piece)) for number, piece in last]
 
 
 def _unwritable(place: Path, error: OSError | StorageError) -> BuildError:

@@ -158,6 +158,6 @@ def _secrets(
         if variables.get(name):
             yield name, Secret(name, variables[name])
     for service in services:
-        for secret in service.run.secrets:
+        for secret in (*service.run.secrets, *service.build.secrets):
             if secret.value is not None and secret.value.reveal():
                 yield f"{service.name}.{secret.name}", secret.value

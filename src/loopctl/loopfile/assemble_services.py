@@ -65,6 +65,7 @@ def _build(chosen: Chosen, part: BuildPart) -> BuildSpec:
             dockerfile=part.dockerfile,
             target=part.target,
             args=part.args,
+            secrets=tuple(_secret(name, secret) for name, secret in (part.secrets or {}).items()),
             steps=tuple(part.steps or ()),
             alters=tuple(part.alters or ()),
             timeout_s=part.timeout,

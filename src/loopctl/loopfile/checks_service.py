@@ -22,6 +22,7 @@ def check_services(chosen: Chosen, problems: Problems) -> None:
             _check_source(source, chosen, problems)
         if entry.value.get("url") is None:
             _check_run(entry.value, chosen, problems)
+            _check_build_secrets(entry.value, chosen, problems)
         _check_health(entry.value, chosen, problems)
 
 
@@ -68,6 +69,16 @@ def _check_run(service: Table, chosen: Chosen, problems: Problems) -> None:
     low, high = service.scalar("run", "min_instances"), service.scalar("run", "max_instances")
     if low and high and _number(low) > _number(high) > 0:
         problems.add(low.mark, '"min_instances" is more than "max_instances"')
+
+
+def _check_build_secrets(service: Table, chosen: Chosen, problems: Problems) -> None:
+    """An image is built on this machine, whatever it runs on: it takes no secret from a store."""
+    if chosen.platform == "local":
+        return
+    for entry in service.table("build", "secrets").named():
+        if isinstance(entry.value, Table) and entry.value.get("value") is None:
+            message = f'the build secret {quoted(entry.key)} has no "value"'
+            problems.add(entry.mark, message, 'an image is built here, which takes it from "value"')
 
 
 def _number(scalar: Scalar) -> int:

@@ -29,7 +29,7 @@ class Later:
 
 
 LATER = (
-    Later("environment.platform", ("local",)),
+    Later("environment.platform", ("local", "docker")),
     Later("environment.strategy", ("candidate",)),
     Later("environment.after_green", ("pin",)),
     Later("services.*.image"),

@@ -83,6 +83,9 @@ class BuildPart(Part):
     args: Annotated[dict[VariableName, OwnText], BeforeValidator(without_free_keys)] | None = Field(
         None, description="Build arguments."
     )
+    secrets: (
+        Annotated[dict[VariableName, SecretPart], BeforeValidator(without_free_keys)] | None
+    ) = Field(None, description="What RUN --mount=type=secret,id=NAME is given; in no image.")
     steps: list[Text] | None = Field(
         None, description="local: shell lines run in the fresh copy of the source."
     )

@@ -86,19 +86,6 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildSpec:
-    """How a service's source becomes an artifact. `steps` are shell lines, `alters` globs."""
-
-    builder: Literal["local", "docker"]
-    dockerfile: str = "Dockerfile"
-    target: str | None = None
-    args: Mapping[str, str] | None = None
-    steps: tuple[str, ...] = ()
-    alters: tuple[str, ...] = ()
-    timeout_s: float = 900.0
-
-
-@dataclass(frozen=True, slots=True)
 class SecretSpec:
     """A secret the service is given as the environment variable `name`.
 
@@ -108,6 +95,23 @@ class SecretSpec:
     name: str
     value: Secret | None = None
     reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSpec:
+    """How a service's source becomes an artifact. `steps` are shell lines, `alters` globs.
+
+    `secrets` are for RUN steps that mount them, by id; they reach no image and no service.
+    """
+
+    builder: Literal["local", "docker"]
+    dockerfile: str = "Dockerfile"
+    target: str | None = None
+    args: Mapping[str, str] | None = None
+    secrets: tuple[SecretSpec, ...] = ()
+    steps: tuple[str, ...] = ()
+    alters: tuple[str, ...] = ()
+    timeout_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What a person should know about a build that went well: `what` is not vouched for, and why.
+    """What a person should know about a build while it goes on, in one line.
 
     A base image that only this engine has, a context that is very large.
     """
 
-    what: str
-    why: str
+    text: str
 
 
 class Builder(Protocol):

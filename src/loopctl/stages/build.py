@@ -19,6 +19,7 @@ from loopctl.model.events import (
     ImageBuilt,
     ImagePublished,
     Intent,
+    Note,
     NotChecked,
     SourceRead,
 )
@@ -135,8 +136,8 @@ class Build:
                     if from_cache:
                         cached.append(step)
                     journal.append(BuildStep(step, seconds, from_cache), service=spec.name)
-                case Noticed(what=what, why=why):
-                    journal.append(NotChecked(what, why))
+                case Noticed(text=text):
+                    journal.append(Note(f"{spec.name}: {text}"))
 
         folder = journal.folder / "build" / str(journal.cycle)
         log = folder / f"{spec.name}.log"
