@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineError, EngineGoneError
 from loopctl.engine.images import find_image, untag_image
 from loopctl.engine.push import push_image
-from loopctl.errors import Problem
+from loopctl.errors import Problem, Stopped
 from loopctl.model.artifact import Artifact
 from loopctl.ports.publisher import Publisher, PublishError
 from loopctl.process import Stop
 
-_TAG_DIGITS = 12
+_TAG_DIGITS: Final = 12
+_FORGET_S: Final = 5.0
 
 
 class RegistryPublisher(Publisher):
@@ -49,8 +51,11 @@ class RegistryPublisher(Publisher):
             held = find_image(self._engine, pinned, stop)
         except EngineGoneError as error:
             raise PublishError(error.what, where=error.where, hint=error.hint) from None
+        except Stopped:
+            self._forget(f"{repository}:{tag}")
+            raise
         except EngineError as error:
-            self._forget(f"{repository}:{tag}", stop)
+            self._forget(f"{repository}:{tag}")
             raise PublishError(
                 f"{repository} did not take the image: {error.what}",
                 where=self._prefix,
@@ -64,7 +69,7 @@ class RegistryPublisher(Publisher):
             )
         return replace(artifact, digest=digest, location=pinned, image_id=artifact.digest)
 
-    def _forget(self, name: str, stop: Stop) -> None:
+    def _forget(self, name: str) -> None:
         """The name was given for a push that came to nothing."""
-        with contextlib.suppress(EngineError):
-            untag_image(self._engine, name, stop)
+        with contextlib.suppress(EngineError, Stopped):
+            untag_image(self._engine, name, Stop(_FORGET_S))
