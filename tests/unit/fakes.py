@@ -41,6 +41,7 @@ from loopctl.ports.platform import (
     Unknown,
 )
 from loopctl.ports.probe import Answer, Prober, Unreachable
+from loopctl.ports.publisher import Publisher
 from loopctl.ports.source import CommitLine, Sources
 from loopctl.ports.suite import Suite, SuiteContext
 from loopctl.process import Stop, utc_now
@@ -231,6 +232,7 @@ class FakeBuilder(Scripted, Builder):
         self.problems: list[Problem] = []
         self.proofs: dict[str, ContentProof] = {}
         self.digests: dict[str, str] = {}
+        self.told: list[Progress | Noticed] = [Progress("copy", 0.01)]
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         self.called("check")
@@ -245,7 +247,8 @@ class FakeBuilder(Scripted, Builder):
         stop: Stop,
     ) -> Artifact:
         self.called(f"build {spec.name}")
-        on(Progress("copy", 0.01))
+        for each in self.told:
+            on(each)
         stop.remaining(0)
         digest = self.digests.get(spec.name, f"sha256:image-of-{spec.name}")
         kind = ArtifactKind.FOLDER
@@ -256,6 +259,24 @@ class FakeBuilder(Scripted, Builder):
     ) -> ContentProof:
         self.called(f"prove {spec.name}")
         return self.proofs.get(spec.name) or ContentProof(spec.name, source.digest, source.digest)
+
+
+class FakePublisher(Scripted, Publisher):
+    """A registry that takes every image at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[Problem] = []
+
+    def check(self, stop: Stop) -> list[Problem]:
+        self.called("check")
+        return self.problems
+
+    def publish(self, artifact: Artifact, stop: Stop) -> Artifact:
+        self.called(f"publish {artifact.digest}")
+        digest = f"sha256:manifest-of-{artifact.service}"
+        where = f"registry/{artifact.service}@{digest}"
+        return replace(artifact, digest=digest, location=where, image_id=artifact.digest)
 
 
 class FakeSources(Scripted, Sources):

@@ -33,10 +33,11 @@ CONTRACT = """
  "changes": {"fixed": [], "new": [], "persisting": []},
  "left": [{"service": "chat", "traffic": {"chat-00001-k7q": 100}, "verified": true, "changed_by_run": true}]}
 """  # noqa: E501 - the contract's own lines
-ADDED = {"reasons", "dead", "resumed"}
+ADDED = {"reasons", "dead", "resumed", "image_id", "compared", "altered"}
 """Keys that the sample does not show.
 
-Why a suite was not run, how what serves has died, and how often the run was gone on with.
+Why a suite was not run, how what serves has died, how often the run was gone on with; what the
+engine calls an image that was pushed, how many of its files were compared, which a step altered.
 """
 FREE = ("grades", "traffic")
 """Objects whose keys are data."""
@@ -104,6 +105,8 @@ def test_a_green_run_proves_what_serves() -> None:
         "verified": True,
         "rechecked_after_tests": True,
         "not_covered": [],
+        "compared": None,
+        "altered": [],
     }
     assert document["source"]["tree"] == worklogs.TREE
     assert document["started_at"] == "2025-09-10T20:30:00.000Z"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from fakes import FakeBuilder, FakeReceipts, FakeSources, FakeSuite
+from fakes import FakeBuilder, FakePublisher, FakeReceipts, FakeSources, FakeSuite
 from loop_rig import RUN_ID, a_case, a_journal, a_service, a_suite, written
 
 from loopctl.errors import Stopped
@@ -15,8 +17,10 @@ from loopctl.model.events import (
     ContentProven,
     Event,
     ImageBuilt,
+    ImagePublished,
     Intent,
     NotChecked,
+    Note,
     Result,
     SourceRead,
     SuiteCollected,
@@ -26,7 +30,14 @@ from loopctl.model.finding import FaultKind, Quote
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import BuildSpec, ServiceSpec, SuiteKind, SuiteSpec
 from loopctl.model.state import OutcomeKind, State
-from loopctl.ports.builder import BuildError, BuildStorageError
+from loopctl.ports.builder import (
+    BuilderGoneError,
+    BuildError,
+    BuildStorageError,
+    Noticed,
+    Progress,
+)
+from loopctl.ports.publisher import PublishError
 from loopctl.ports.source import SourceError
 from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop
@@ -47,6 +58,7 @@ class Yard:
         self.services = services or (a_service(),)
         self.suites = (suite or a_suite(),)
         self.builder, self.sources, self.suite = FakeBuilder(), FakeSources(), FakeSuite()
+        self.publisher: FakePublisher | None = None
         self.suite.cases = {spec.id: [a_case()] for spec in self.suites}
         self.events: list[Event] = []
         self.journal = a_journal(
@@ -57,7 +69,8 @@ class Yard:
         facts = RunFacts(RUN_ID, "local", loopback=True, health_paths={}, gated={})
         runner = SuiteRunner({SuiteKind.PYTEST: self.suite}, FakeReceipts(), facts)
         collection = SuiteCollection(self.suites, 2, runner)
-        stage = Build(ToBuild(self.services, 2), self.sources, self.builder, None, collection)
+        todo = ToBuild(self.services, 2)
+        stage = Build(todo, self.sources, self.builder, self.publisher, collection)
         return stage(self.journal.fold.cycle(), self.journal, stop or Stop(10.0))
 
 
@@ -120,6 +133,9 @@ def test_a_full_disk_is_the_machines_fault_and_no_failed_build_step(tmp_path: Pa
         ContentProof("chat", TREE, "sha256:x", stale=("main.py",)),
         ContentProof("chat", TREE, "sha256:x", missing=("main.py",)),
         ContentProof("chat", TREE, "sha256:x", mode_differs=("main.py",)),
+        ContentProof(
+            "chat", TREE, "sha256:x", undeclared=("main.py: altered by step 3 (RUN sed)",)
+        ),
     ],
 )
 def test_an_image_that_is_not_the_sources_is_not_deployed(
@@ -131,6 +147,91 @@ def test_an_image_that_is_not_the_sources_is_not_deployed(
     assert outcome.kind is OutcomeKind.UNPROVEN
     assert outcome.faults[0].kind is FaultKind.PROVENANCE
     assert "main.py" in outcome.detail
+
+
+def test_an_image_that_holds_no_file_of_the_source_shows_nothing(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.builder.proofs["chat"] = ContentProof("chat", TREE, TREE, compared=0)
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.UNPROVEN
+    assert outcome.detail == "chat: no file of the source is to be found in the image"
+
+
+def test_a_step_out_of_the_cache_is_a_broken_chain_though_the_content_is_right(
+    tmp_path: Path,
+) -> None:
+    yard = Yard(tmp_path)
+    yard.builder.told = [Progress("COPY . .", 0.1), Progress("RUN make", 0.0, cached=True)]
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.UNPROVEN
+    (fault,) = outcome.faults
+    assert fault.kind is FaultKind.PROVENANCE
+    assert fault.summary == "chat: built without cache, and yet from the cache: RUN make"
+    (finding,) = diagnose(Symptoms(State.BUILD, outcome.faults), load_catalogue()).findings
+    assert finding.signature == "deploy.stale-image"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "labelled", "kind"),
+    [
+        ("label", TREE, OutcomeKind.OK),
+        ("label", "sha256:other", OutcomeKind.UNPROVEN),
+        ("label", None, OutcomeKind.UNPROVEN),
+        ("none", None, OutcomeKind.OK),
+    ],
+)
+def test_provenance_by_label_wants_the_label_and_none_wants_nothing(
+    tmp_path: Path, wanted: Literal["label", "none"], labelled: str | None, kind: OutcomeKind
+) -> None:
+    yard = Yard(tmp_path, replace(a_service(), provenance=wanted))
+    proof = ContentProof("chat", TREE, "sha256:x", stale=("main.py",), labelled=labelled)
+    yard.builder.proofs["chat"] = proof
+    assert yard.build().kind is kind
+
+
+def test_what_a_builder_notices_stands_in_the_worklog(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.builder.told = [Noticed("the base image b exists in this engine only")]
+    yard.build()
+    assert written(yard.events, Note) == [Note("chat: the base image b exists in this engine only")]
+
+
+def test_what_is_deployed_is_what_the_registry_calls_the_proven_image(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.publisher = FakePublisher()
+    assert yard.build().kind is OutcomeKind.OK
+    artifact = yard.journal.fold.cycle().services["chat"].artifact
+    assert artifact is not None
+    assert artifact.digest == "sha256:manifest-of-chat"
+    assert artifact.image_id == "sha256:image-of-chat"
+    (published,) = written(yard.events, ImagePublished)
+    assert published.artifact == artifact
+
+
+def test_an_image_that_is_not_the_sources_reaches_no_registry(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.publisher = FakePublisher()
+    yard.builder.proofs["chat"] = ContentProof("chat", TREE, "sha256:x", stale=("main.py",))
+    assert yard.build().kind is OutcomeKind.UNPROVEN
+    assert yard.publisher.calls == []
+
+
+@pytest.mark.parametrize("gone", ["build", "publish"])
+def test_an_engine_or_a_registry_that_fails_is_not_the_sources_fault(
+    tmp_path: Path, gone: str
+) -> None:
+    yard = Yard(tmp_path)
+    yard.publisher = FakePublisher()
+    yard.builder.fails["build"] = BuilderGoneError("no Docker engine answers", hint="start it")
+    if gone == "publish":
+        yard.builder.fails.clear()
+        yard.publisher.fails["publish"] = PublishError("no Docker engine answers", hint="start it")
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.ERRORED
+    (fault,) = outcome.faults
+    assert (fault.kind, fault.hint) == (FaultKind.CONTROL_PLANE, "start it")
+    (finding,) = diagnose(Symptoms(State.BUILD, outcome.faults), load_catalogue()).findings
+    assert finding.signature == "platform.engine-gone"
 
 
 def test_what_no_comparison_can_show_is_listed_as_not_checked(tmp_path: Path) -> None:

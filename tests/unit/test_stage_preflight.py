@@ -37,7 +37,7 @@ class Gate:
             (a_service(),), tuple(self.gated), (a_suite(),), self.missing, self.refuse_new
         )
         suites = {SuiteKind.PYTEST: self.suite}
-        stage = Preflight(needs, self.builder, self.platform, suites, self.prober, start)
+        stage = Preflight(needs, self.builder, None, self.platform, suites, self.prober, start)
         return stage(self.journal.fold.cycle(), self.journal, Stop(5.0))
 
 

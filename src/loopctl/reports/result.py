@@ -141,6 +141,7 @@ def _service(service: ServiceRecord, worklog: Worklog, *, last: bool) -> Documen
     return {
         "name": service.name,
         "image": service.artifact.digest if service.artifact else None,
+        "image_id": service.artifact.image_id if service.artifact else None,
         "revision": service.revision.name if service.revision else None,
         "url": state.url if state else healthy_at,
         "serving_percent": serving_percent(service, worklog, last=last),
@@ -150,6 +151,8 @@ def _service(service: ServiceRecord, worklog: Worklog, *, last: bool) -> Documen
             "verified": proof is not None and proof.holds,
             "rechecked_after_tests": chain is not None and chain.broken is None,
             "not_covered": list(proof.not_covered) if proof else [],
+            "compared": proof.compared if proof else None,
+            "altered": list(proof.altered) if proof else [],
         },
     }
 

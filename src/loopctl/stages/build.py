@@ -19,8 +19,8 @@ from loopctl.model.events import (
     ImageBuilt,
     ImagePublished,
     Intent,
-    Note,
     NotChecked,
+    Note,
     SourceRead,
 )
 from loopctl.model.finding import Fault, FaultKind

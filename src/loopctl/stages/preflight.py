@@ -16,6 +16,7 @@ from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.builder import Builder
 from loopctl.ports.platform import Absent, Platform
 from loopctl.ports.probe import Prober
+from loopctl.ports.publisher import Publisher
 from loopctl.ports.suite import Suite
 from loopctl.process import Stop, in_parallel
 from loopctl.stages.health_check import Asked, check_answer
@@ -56,6 +57,7 @@ class Preflight:
         self,
         needs: Needs,
         builder: Builder,
+        publisher: Publisher | None,
         platform: Platform,
         suites: Mapping[SuiteKind, Suite],
         prober: Prober,
@@ -63,6 +65,7 @@ class Preflight:
     ) -> None:
         self._needs = needs
         self._builder = builder
+        self._publisher = publisher
         self._platform = platform
         self._suites = suites
         self._prober = prober
@@ -78,6 +81,9 @@ class Preflight:
             "probes": lambda s: _faults(self._prober.check(s)),
             "variables": lambda _: self._missing_variables(),
         }
+        if self._publisher is not None:
+            registry = self._publisher
+            checks["registry"] = lambda s: _faults(registry.check(s))
         if self._needs.refuse_new:
             checks["new services"] = self._new_services
         for suite in self._needs.suites:
