@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopctl.inert import for_terminal, one_line
-from loopctl.journal.wording import seconds, traffic
+from loopctl.journal.wording import count, seconds, traffic
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import CaseStatus, SuiteOutcome
 from loopctl.model.state import OutcomeKind, State
@@ -121,6 +121,10 @@ def _health(service: ServiceRecord) -> Text:
         return Text(f"deployed {revision}")
     if service.artifact is not None:
         return Text("built")
+    if service.build_steps:
+        last = service.build_steps[-1]
+        done = f"building, {count(len(service.build_steps), 'step')} done, the last in "
+        return Text(f"{done}{seconds(last.seconds)}: {one_line(last.step, 80)}", "dim")
     return Text("building" if service.source else "waiting", "dim")
 
 

@@ -42,6 +42,8 @@ from loopctl.model.evidence import CaseStatus, GradedCase, SuiteJudgement
 from loopctl.model.state import OutcomeKind
 
 _LINE = 400
+_TELLING_S = 1.0
+"""Seconds from which a step of a build is worth a line of its own."""
 
 
 def lines_of(event: Event, *, verbose: bool) -> Iterator[str]:
@@ -118,6 +120,8 @@ def _run_texts(event: Event) -> Iterator[str]:
 
 def _service_texts(event: Event) -> Iterator[str]:
     match event.payload:
+        case BuildStep() as step if step.cached or step.seconds >= _TELLING_S:
+            yield _build_step(step)
         case ImageBuilt(artifact=artifact, duration_s=took):
             yield f"image {short(artifact.digest)} built in {seconds(took)}"
         case ImagePublished(artifact=artifact, duration_s=took):
@@ -141,9 +145,8 @@ def _service_texts(event: Event) -> Iterator[str]:
 
 def _verbose_texts(event: Event) -> Iterator[str]:
     match event.payload:
-        case BuildStep() as step:
-            cached = ", cached" if step.cached else ""
-            yield f"build step in {seconds(step.seconds)}{cached}: {one_line(step.step, _LINE)}"
+        case BuildStep() as step if not step.cached and step.seconds < _TELLING_S:
+            yield _build_step(step)
         case SourceRead() as source:
             dirty = ", uncommitted changes" if source.dirty else ""
             yield f"source {short(source.tree)}, {count(source.files, 'file')}{dirty}"
@@ -192,3 +195,8 @@ def _case(case: GradedCase) -> str:
     grade = f" {case.grade.value}" if case.grade else ""
     why = f": {one_line(told, _LINE)}" if told else ""
     return f"{case.status.value}{grade} {one_line(case.id, 200)}{why}"
+
+
+def _build_step(step: BuildStep) -> str:
+    cached = ", from the cache" if step.cached else ""
+    return f"build step in {seconds(step.seconds)}{cached}: {one_line(step.step, _LINE)}"
