@@ -13,10 +13,10 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check bench docs constraints clean
+.PHONY: help run test test-all check bench docs constraints clean engines engines-down
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
 run: $(VENV)/.for-run ## install, then take examples/chat to proven green (FAULT=exit-3 make run breaks it)
 	@$(BIN)/loopctl run golden-path
@@ -36,6 +36,14 @@ check: $(VENV)/.for-development ## lint, formatting, types, import contract
 
 bench: $(VENV)/.for-development ## what loopctl costs, each row beside its alternative; about four minutes
 	@$(BIN)/python -m bench
+
+engines: $(VENV)/.for-run ## a Docker engine, a registry and a base image for tests, where this machine has none (as root)
+	@PYTHON="$$(sh tools/find-python $(PYTHON))" && \
+	  LOOPCTL_BASE_PACKAGES="$$($(BIN)/python -c 'import h11; print(h11.__path__[0] + "/..")')" \
+	  PYTHONPATH=tools "$$PYTHON" -B -m engines up
+
+engines-down: ## end and remove what `make engines` started or made; nothing else
+	@PYTHON="$$(sh tools/find-python $(PYTHON))" && PYTHONPATH=tools "$$PYTHON" -B -m engines down
 
 docs: $(VENV)/.for-run ## write the generated parts of docs/ again
 	@$(BIN)/python docs/generate.py

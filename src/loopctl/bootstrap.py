@@ -5,15 +5,16 @@ Adapters are imported inside the factories, so that no command pays for what it 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from loopctl.errors import UsageError
+from loopctl.errors import PortError, UsageError
 from loopctl.files import write_atomic
 from loopctl.journal.commands import Commands
 from loopctl.journal.history import last_green, verified_revisions
@@ -57,6 +58,10 @@ from loopctl.stages.suites import Course
 from loopctl.stages.verify import Verify
 from loopctl.triage.loading import Catalogue, load_catalogue
 
+if TYPE_CHECKING:
+    from loopctl.engine.checkup import Found
+    from loopctl.platforms.host.rendezvous import Rendezvous
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -90,7 +95,9 @@ def world_of(plan: Plan, runs_dir: Path) -> World:
     match plan.environment.platform:
         case PlatformKind.LOCAL:
             return _local(plan, runs_dir)
-        case PlatformKind.DOCKER | PlatformKind.CLOUD_RUN:
+        case PlatformKind.DOCKER:
+            return _docker(plan, runs_dir)
+        case PlatformKind.CLOUD_RUN:
             raise UsageError(
                 f"the platform {plan.environment.platform.value} comes with a later version",
                 plan.later,
@@ -100,25 +107,57 @@ def world_of(plan: Plan, runs_dir: Path) -> World:
 
 
 def _local(plan: Plan, runs_dir: Path) -> World:
-    from loopctl.builders.git_source import GitSources
     from loopctl.builders.local import LocalBuilder
     from loopctl.platforms.host.rendezvous import Rendezvous
+    from loopctl.platforms.local.platform import LocalPlatform
+
+    place = Rendezvous.of(plan.root, plan.environment.name, runs_dir)
+    builder = LocalBuilder(runs_dir / "images", redactor_of(plan), dict(os.environ))
+    platform = LocalPlatform(place, plan.secrets, _patterns(plan))
+    return _hosted(plan, runs_dir, place, builder, None, platform)
+
+
+def _docker(plan: Plan, runs_dir: Path) -> World:
+    from loopctl.builders.docker_image import DockerImageBuilder
+    from loopctl.builders.registry import RegistryPublisher
+    from loopctl.engine.connection import Engine
+    from loopctl.engine.registry import registry_answers
+    from loopctl.platforms.docker_engine.platform import DockerPlatform
+    from loopctl.platforms.host.rendezvous import Rendezvous
+
+    engine = Engine(os.environ)
+    place = Rendezvous.of(plan.root, plan.environment.name, runs_dir, "docker")
+    builder = DockerImageBuilder(engine, place.key, redactor_of(plan))
+    registry = plan.environment.registry
+    publisher = RegistryPublisher(engine, registry, registry_answers) if registry else None
+    platform = DockerPlatform(place, engine, plan.secrets, _patterns(plan), plan.loop)
+    return _hosted(plan, runs_dir, place, builder, publisher, platform)
+
+
+def _hosted(
+    plan: Plan,
+    runs_dir: Path,
+    place: Rendezvous,
+    builder: Builder,
+    publisher: Publisher | None,
+    platform: Platform,
+) -> World:
+    """The adapters of a platform whose services a host on this machine owns."""
+    from loopctl.builders.git_source import GitSources
     from loopctl.platforms.hosted.leases import FileLeases
     from loopctl.platforms.hosted.logs import HostLogs
     from loopctl.platforms.hosted.receipts import HostReceipts
-    from loopctl.platforms.local.platform import LocalPlatform
     from loopctl.platforms.prober import HttpProber
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
     from loopctl.suites.pytest_suite import PytestSuite
 
     redactor = redactor_of(plan)
-    place = Rendezvous.of(plan.root, plan.environment.name, runs_dir)
     return World(
         sources=GitSources(),
-        builder=LocalBuilder(runs_dir / "images", redactor, dict(os.environ)),
-        publisher=None,
-        platform=LocalPlatform(place, plan.secrets, _patterns(plan)),
+        builder=builder,
+        publisher=publisher,
+        platform=platform,
         leases=FileLeases(place),
         logs=HostLogs(place),
         receipts=HostReceipts(place),
@@ -146,6 +185,23 @@ def catalogue_of(plan: Plan) -> Callable[[], Catalogue]:
     if plan.signatures:
         reader()
     return reader
+
+
+def engine_checkup_of(plan: Plan, stop: Stop) -> Sequence[Found]:
+    """What `doctor` says of the engine; nothing for an environment that needs none."""
+    if plan.environment.platform is not PlatformKind.DOCKER:
+        return ()
+    from loopctl.builders.dockerfile import external_images
+    from loopctl.engine.checkup import engine_checkup
+
+    bases: list[str] = []
+    for spec in plan.deployed:
+        # A Dockerfile that is missing or wrong is the builder's to tell.
+        with contextlib.suppress(OSError, ValueError, PortError):
+            assert spec.source is not None
+            text = (spec.source / spec.build.dockerfile).read_text()
+            bases += external_images(text, spec.build.args or {}, spec.build.target)
+    return engine_checkup(os.environ, plan.environment.registry, bases, stop)
 
 
 def missing_variables(plan: Plan) -> tuple[str, ...]:
@@ -269,7 +325,13 @@ class Composition:
             unprotected=redactor_of(plan).unprotected,
         )
         return Preflight(
-            needs, world.builder, world.platform, world.suites, world.prober, self.options.start
+            needs,
+            world.builder,
+            world.publisher,
+            world.platform,
+            world.suites,
+            world.prober,
+            self.options.start,
         )
 
     def _build(self) -> Stage:

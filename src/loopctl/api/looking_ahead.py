@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from loopctl.api.loading import load
 from loopctl.api.places import project_runs_dir, runs_dir_of
-from loopctl.errors import Problem
+from loopctl.errors import Problem, UsageError
 from loopctl.journal.history import last_green, past_durations
 from loopctl.model.plan import Plan
 from loopctl.process import Stop
@@ -68,17 +68,24 @@ def doctor(
     cwd: Path | None = None,
     stop: Stop | None = None,
 ) -> Sequence[Check]:
-    """Check the machine, and what a loop needs where one is named; changes nothing."""
+    """Check the machine, and what a loop needs where one is named; changes nothing.
+
+    An environment without a loop means the only loop here; raises `UsageError` where there are
+    several, or none.
+    """
     from loopctl.authoring.doctor import Check, machine_checks
-    from loopctl.bootstrap import world_of
+    from loopctl.bootstrap import engine_checkup_of, world_of
 
     here = cwd or Path.cwd()
     checks = list(machine_checks(project_runs_dir(here, runs_dir)))
-    if loop is None:
+    if loop is None and environment is None:
         return checks
-    plan = load(loop, environment=environment, cwd=here)
+    plan = load(loop or _only_loop(here), environment=environment, cwd=here)
+    stop = stop or Stop(60.0)
     said = f"{plan.loop} for {plan.environment.name}"
     checks.append(Check("loop file", ok=True, said=said))
+    found = engine_checkup_of(plan, stop)
+    checks += [Check(each.name, each.ok, each.said, each.hint) for each in found]
     if plan.later:
         checks += [
             Check("this version", ok=False, said=str(problem), hint="see the changelog")
@@ -86,13 +93,28 @@ def doctor(
         ]
         return checks
     world = world_of(plan, runs_dir_of(plan, runs_dir))
-    lacks = _lacks(plan, world, stop or Stop(60.0))
+    # Builder, platform and publisher would each tell again that the same one does not answer.
+    told = {each.where for each in found if not each.ok and each.where is not None}
+    lacks = [problem for problem in _lacks(plan, world, stop) if problem.where not in told]
     checks += [Check(p.where or "needed", ok=False, said=p.message, hint=p.hint) for p in lacks]
-    if not lacks:
+    if not lacks and not told:
         checks.append(
             Check("needs", ok=True, said="builder, platform and suites have all of theirs")
         )
     return checks
+
+
+def _only_loop(here: Path) -> str:
+    from loopctl.loopfile.find import loop_names
+
+    names = loop_names(here)
+    if len(names) == 1:
+        return names[0]
+    hint = (
+        f"name one: {', '.join(names)}" if names else "there is no loops/*.yaml from here upwards"
+    )
+    what = "an environment is a loop's, and no loop is named"
+    raise UsageError("nothing was checked", [Problem(what, hint=hint)])
 
 
 def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
@@ -101,6 +123,7 @@ def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
     found = [
         *world.builder.check(plan.deployed, stop),
         *world.platform.check(plan.deployed, stop),
+        *(world.publisher.check(stop) if world.publisher is not None else ()),
     ]
     for suite in plan.suites:
         found += world.suites[suite.kind].check(suite, stop)

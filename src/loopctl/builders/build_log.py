@@ -55,24 +55,32 @@ class BuildLog:
         self.settle()
         self._file.write(f"{self._redactor.text(text)}\n".encode())
 
-    def quotes(self, lines: int) -> tuple[Quote, ...]:
-        """The last lines that are not empty, each with its place."""
+    def quotes(self, lines: int, mark: str | None = None) -> tuple[Quote, ...]:
+        """The last lines that are not empty, each with its place.
+
+        Only those that begin with `mark`, which is how steps side by side are told apart.
+        """
+        self.settle()
         return tuple(
             Quote("build", f"build/{self.path.parent.name}/{self.path.name}#{number}", shown)
-            for number, line in last_lines(self.path, lines)
+            for number, line in _last_lines(self.path, lines, (mark or "").encode())
             if (shown := one_line(line, limit=400)).strip()
         )
 
 
-def last_lines(log: Path, count: int) -> list[tuple[int, str]]:
+def _last_lines(log: Path, count: int, mark: bytes) -> list[tuple[int, str]]:
     """The last lines with their numbers, counted as editors do; of a very long one the end."""
     last: deque[tuple[int, bytes]] = deque(maxlen=count)
-    number = 1
+    number, begins, marked = 1, True, False
     with log.open("rb") as kept:
         # Piece by piece: a step may have printed more than there is memory.
         while piece := kept.readline(_LONGEST_LINE):
-            if last and last[-1][0] == number:
+            if begins:
+                marked = piece.startswith(mark)
+            elif marked:
                 last.pop()
-            last.append((number, piece))
-            number += piece.endswith(b"\n")
+            if marked:
+                last.append((number, piece))
+            begins = piece.endswith(b"\n")
+            number += begins
     return [(number, decode(piece)) for number, piece in last]

@@ -43,7 +43,12 @@ def schema(context: typer.Context) -> int:
 
 def doctor(
     context: typer.Context,
-    loop: Annotated[str | None, typer.Argument(help="Also check what this loop needs.")] = None,
+    loop: Annotated[
+        str | None,
+        typer.Argument(
+            help="Also check what this loop needs; with --env, default: the only loop here."
+        ),
+    ] = None,
     env: Annotated[
         str | None, typer.Option("--env", envvar="LOOPCTL_ENV", help="The environment.")
     ] = None,

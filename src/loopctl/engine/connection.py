@@ -14,9 +14,14 @@ from docker.tls import TLSConfig
 from loopctl.engine.errors import EngineGoneError, translated
 from loopctl.process import Stop
 
+# Every engine that docker-py still speaks with knows it; only its version is asked with it.
+_ANY_VERSION: Final = "1.24"
 DEFAULT_ADDRESS: Final = "unix:///var/run/docker.sock"
 #: What `docker` itself goes by; a host process is given these and no other word about engines.
-VARIABLES: Final = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG")
+VARIABLES: Final = (
+    *("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG"),
+    "DOCKER_BUILDKIT",  # 0: images are built by the engine's old builder
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class About:
     api: str
     memory: int
     cpus: int
+    kernel: str = ""
 
 
 class Engine:
@@ -59,13 +65,7 @@ class Engine:
         """
         limit = stop.remaining(at_most)
         with translated(self.address):
-            client = docker.APIClient(
-                self.address,
-                version=self._negotiated(limit),
-                timeout=limit,  # type: ignore[arg-type] # the SDK hands a float on to requests
-                tls=self._tls() or False,
-            )
-            with contextlib.closing(client):
+            with contextlib.closing(self._client(self._negotiated(limit), limit)) as client:
                 yield client
 
     def about(self, stop: Stop) -> About:
@@ -78,21 +78,26 @@ class Engine:
                 api=str(api.api_version),
                 memory=int(info.get("MemTotal", 0)),
                 cpus=int(info.get("NCPU", 0)),
+                kernel=str(info.get("KernelVersion", "")),
             )
 
     def _negotiated(self, limit: float) -> str:
         """The API's version, asked for once."""
         with self._negotiating:
             if self._api_version is None:
-                asking = docker.APIClient(
-                    self.address,
-                    version="auto",
-                    timeout=limit,  # type: ignore[arg-type]
-                    tls=self._tls() or False,
-                )
-                with contextlib.closing(asking):
-                    self._api_version = str(asking.api_version)
+                # Not `version="auto"`: a client that cannot be made leaves its socket open.
+                with contextlib.closing(self._client(_ANY_VERSION, limit)) as asking:
+                    told = asking.version(api_version=False)
+                    self._api_version = str(told["ApiVersion"])
             return self._api_version
+
+    def _client(self, version: str, limit: float) -> docker.APIClient:
+        return docker.APIClient(
+            self.address,
+            version=version,
+            timeout=limit,  # type: ignore[arg-type] # the SDK hands a float on to requests
+            tls=self._tls() or False,
+        )
 
     def _tls(self) -> TLSConfig | None:
         if not self.environ.get("DOCKER_TLS_VERIFY"):

@@ -1,0 +1,232 @@
+"""The builder port on a Docker engine: images without cache, whose content is read back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from loopctl.builders.base_images import renew_bases
+from loopctl.builders.build_log import BuildLog
+from loopctl.builders.context import Context, context_of
+from loopctl.builders.dockerfile import external_images
+from loopctl.builders.image_shelf import ImageShelf
+from loopctl.builders.provenance import prove_image, roots_of, told_by_bases
+from loopctl.engine.build import build as build_image
+from loopctl.engine.build_request import (
+    BuildClientAbsentError,
+    BuildFailedError,
+    BuildRequest,
+    BuildStepEnded,
+)
+from loopctl.engine.cli_build import find_cli, needs_cli
+from loopctl.engine.connection import Engine
+from loopctl.engine.errors import EngineError, EngineRefusedError
+from loopctl.errors import Problem, StorageError
+from loopctl.files import ensure_private_dir
+from loopctl.inert import decode, one_line
+from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceTree
+from loopctl.model.plan import ServiceSpec
+from loopctl.ports.builder import (
+    Builder,
+    BuilderGoneError,
+    BuildError,
+    BuildStorageError,
+    Noticed,
+    Progress,
+)
+from loopctl.process import Stop, utc_now
+from loopctl.redact import Redactor
+
+#: Bytes from which a person is told how large the context is, and why, before it is sent.
+LARGE_CONTEXT: Final = 512 * 1024 * 1024
+_QUOTED_LINES: Final = 40
+_NAMED_FOLDERS: Final = 5
+_STEP_SHOWN: Final = 120
+
+
+class DockerImageBuilder(Builder):
+    """Builds images with the engine's BuildKit, from nothing but the source and its bases.
+
+    `project` marks the images in the engine as this project's.
+    """
+
+    makes = ArtifactKind.IMAGE
+
+    def __init__(self, engine: Engine, project: str, redactor: Redactor) -> None:
+        self._engine = engine
+        self._shelf = ImageShelf(engine, project)
+        self._redactor = redactor
+
+    def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        """The engine, each Dockerfile, and for those that mount secrets a client and the values."""
+        try:
+            self._engine.about(stop)
+        except EngineError as error:
+            return [_as_problem(error)]
+        return [problem for spec in specs for problem in self._problems(spec, stop)]
+
+    def build(
+        self,
+        spec: ServiceSpec,
+        source: SourceTree,
+        log: Path,
+        on: Callable[[Progress | Noticed], None],
+        stop: Stop,
+    ) -> Artifact:
+        """Renew the base images, send the context, build without cache."""
+        dockerfile = _dockerfile(spec)
+        context = context_of(source, spec.build.dockerfile)
+        try:
+            ensure_private_dir(log.parent)
+            with BuildLog(log, self._redactor) as output, _only_port_errors(output):
+                renew_bases(self._engine, _bases(dockerfile, spec), on, stop)
+                _warn_if_large(context, on)
+                request = self._request(dockerfile, spec, source)
+                image = build_image(
+                    self._engine, request, context.chunks, _told_to(on), output.feed, stop
+                )
+                self._shelf.prune(spec.name, stop)
+                roots = self._roots(context, dockerfile, spec, stop)
+        except (OSError, StorageError) as error:
+            raise _unwritable(log, error) from error
+        return Artifact(
+            service=spec.name,
+            kind=ArtifactKind.IMAGE,
+            digest=image,
+            location=image,
+            source_tree=source.digest,
+            built_at=utc_now(),
+            roots=roots,
+        )
+
+    def prove(
+        self, artifact: Artifact, source: SourceTree, spec: ServiceSpec, stop: Stop
+    ) -> ContentProof:
+        """Read the image's files and compare them with what the Dockerfile copies there."""
+        context = context_of(source, spec.build.dockerfile)
+        with _only_port_errors(None):
+            return prove_image(
+                self._engine, artifact.digest, source, context, _dockerfile(spec), spec, stop
+            )
+
+    def _roots(
+        self, context: Context, dockerfile: str, spec: ServiceSpec, stop: Stop
+    ) -> tuple[str, ...]:
+        bases = told_by_bases(self._engine, dockerfile, spec, stop)
+        return roots_of(context, dockerfile, spec, bases)
+
+    def _request(self, dockerfile: str, spec: ServiceSpec, source: SourceTree) -> BuildRequest:
+        mounts = needs_cli(dockerfile)
+        values = _secret_values(spec)
+        return BuildRequest(
+            dockerfile=spec.build.dockerfile,
+            target=spec.build.target,
+            args=spec.build.args or {},
+            labels=self._shelf.labels(spec.name, source),
+            tag=self._shelf.tag(spec.name, source),
+            secrets={name: values[name] for name in mounts.secrets if name in values},
+            ssh=mounts.ssh,
+            session=bool(mounts),
+        )
+
+    def _problems(self, spec: ServiceSpec, stop: Stop) -> Iterator[Problem]:
+        try:
+            mounts = needs_cli(_dockerfile(spec))
+        except BuildError as error:
+            yield _as_problem(error)
+            return
+        values = _secret_values(spec)
+        for name in mounts.secrets:
+            if name not in values:
+                what = f"{spec.build.dockerfile} mounts the secret {one_line(name, limit=80)}"
+                hint = f"give build.secrets.{one_line(name, limit=80)} a value"
+                yield Problem(f"{what}, which has no value", where=spec.name, hint=hint)
+        if mounts:
+            try:
+                find_cli(self._engine, stop)
+            except EngineError as error:
+                yield _as_problem(error)
+
+
+def _dockerfile(spec: ServiceSpec) -> str:
+    assert spec.source is not None
+    path = spec.source / spec.build.dockerfile
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
+        raise BuildError(
+            f"{spec.build.dockerfile} cannot be read: {error.strerror}",
+            hint=f"write {path}, or name another by build.dockerfile, relative to the source",
+        ) from None
+
+
+def _bases(dockerfile: str, spec: ServiceSpec) -> tuple[str, ...]:
+    return external_images(dockerfile, spec.build.args or {}, spec.build.target)
+
+
+def _secret_values(spec: ServiceSpec) -> Mapping[str, str]:
+    return {s.name: s.value.reveal() for s in spec.build.secrets if s.value is not None}
+
+
+def _told_to(on: Callable[[Progress | Noticed], None]) -> Callable[[BuildStepEnded], None]:
+    def tell(step: BuildStepEnded) -> None:
+        on(Progress(one_line(step.name, limit=_STEP_SHOWN), step.seconds, step.cached))
+
+    return tell
+
+
+def _warn_if_large(context: Context, on: Callable[[Progress | Noticed], None]) -> None:
+    if context.size < LARGE_CONTEXT:
+        return
+    folders = ", ".join(
+        f"{one_line(name, limit=80)} {_mib(size)}"
+        for name, size in context.largest_folders(_NAMED_FOLDERS)
+    )
+    on(
+        Noticed(
+            f"the build context has {_mib(context.size)} in {len(context.files)} files; its "
+            f"largest folders: {folders}. What the image does not need belongs into .dockerignore"
+        )
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):,.0f} MiB"
+
+
+@contextlib.contextmanager
+def _only_port_errors(log: BuildLog | None) -> Iterator[None]:
+    """The engine's errors become the port's; a failed step quotes what it printed last."""
+    try:
+        yield
+    except BuildFailedError as error:
+        raise _failed(error, log) from None
+    except (EngineRefusedError, BuildClientAbsentError) as error:
+        raise BuildError(error.what, hint=error.hint) from None
+    except EngineError as error:
+        raise BuilderGoneError(error.what, hint=error.hint) from None
+
+
+def _failed(error: BuildFailedError, log: BuildLog | None) -> BuildError:
+    quotes = () if log is None else log.quotes(_QUOTED_LINES, error.mark)
+    hint = error.hint or (None if log is None else f"its whole output is in {log.path}")
+    return BuildError(
+        error.what,
+        step=None if error.step is None else one_line(error.step, limit=_STEP_SHOWN),
+        step_exit=error.step_exit,
+        quotes=quotes,
+        hint=hint,
+    )
+
+
+def _as_problem(error: EngineError | BuildError) -> Problem:
+    return Problem(error.what, where=error.where, hint=error.hint)
+
+
+def _unwritable(log: Path, error: OSError | StorageError) -> BuildError:
+    reason = error.what if isinstance(error, StorageError) else error.strerror or str(error)
+    return BuildStorageError(
+        f"cannot write {log}: {reason}", hint="free some disk or choose --runs-dir"
+    )
