@@ -204,7 +204,7 @@ def test_what_is_deployed_is_what_the_registry_calls_the_proven_image(tmp_path: 
     assert artifact is not None
     assert artifact.digest == "sha256:manifest-of-chat"
     assert artifact.image_id == "sha256:image-of-chat"
-    (published,) = written(yard.events, ImagePublished)
+    (published,) = [e.payload for e in yard.events if isinstance(e.payload, ImagePublished)]
     assert published.artifact == artifact
 
 
