@@ -1,4 +1,7 @@
-"""One rig per platform adapter: what the contract suite needs to drive it for real."""
+"""What the contract suite needs to drive a platform adapter for real; processes here.
+
+The rig of containers is in `docker_rig`. What differs by nature is a method of the rig.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ import socket
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from loopctl.evidence.blobs import read_tree, tree_digest
@@ -30,7 +35,7 @@ from loopctl.platforms.hosted.logs import HostLogs
 from loopctl.platforms.hosted.receipts import HostReceipts
 from loopctl.platforms.local.platform import LocalPlatform
 from loopctl.ports.leases import Held
-from loopctl.ports.platform import Dead, Ready, Starting
+from loopctl.ports.platform import Dead, Platform, Ready, Starting
 from loopctl.process import Stop, identify, is_alive
 from loopctl.redact import Secret
 
@@ -64,7 +69,7 @@ SERVER = """
         request_queue_size = 128
 
     def serve(port=None):
-        Server(("127.0.0.1", port or int(os.environ["PORT"])), Handler).serve_forever()
+        Server((HOST, port or int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 
@@ -77,13 +82,20 @@ def wait_for(what: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 @dataclass
-class LocalRig:
-    """The local platform on a project, a runs folder and a runtime folder of its own."""
+class PlatformRig(ABC):
+    """A platform on a project, a runs folder and a runtime folder of its own."""
 
     folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
     stop: Stop = field(default_factory=lambda: Stop(60))
     cycle: int = 0
+
+    #: The command that runs `main.py`.
+    command: ClassVar[tuple[str, ...]]
+    #: Where a service must listen to be reached.
+    reached_at: ClassVar[str]
+    #: What a service calls the machine that the tests run on.
+    machine: ClassVar[str]
 
     def __post_init__(self) -> None:
         self.marker = f"{os.getpid()}-{self.folder.name}"
@@ -91,22 +103,43 @@ class LocalRig:
         self.root.mkdir(exist_ok=True)
         self.place = Rendezvous.of(self.root, "local", self.folder / "runs")
         hidden = {name: Secret(name, value) for name, value in self.secrets.items()}
-        self.platform = LocalPlatform(self.place, hidden, ["internal-[0-9]{6}"])
+        self.platform = self.make_platform(hidden, ["internal-[0-9]{6}"])
         self.leases = FileLeases(self.place)
         self.logs = HostLogs(self.place)
         self.receipts = HostReceipts(self.place)
+
+    @abstractmethod
+    def make_platform(self, secrets: Mapping[str, Secret], patterns: Sequence[str]) -> Platform:
+        """The adapter."""
+
+    @abstractmethod
+    def make_artifact(self, folder: Path) -> Artifact:
+        """An artifact of the files in `folder`."""
+
+    @abstractmethod
+    def lose(self, artifact: Artifact) -> str:
+        """Let somebody remove it; words of what a deployment of it is refused with."""
+
+    @abstractmethod
+    def tamper(self, revision: Revision) -> str:
+        """Change `web.py` and the mode of `main.py` where it runs, and add a file; what is told."""
+
+    @abstractmethod
+    def left_behind(self) -> list[str]:
+        """Whatever is still there of the rig's services."""
 
     def hold(self, run_id: str = "run-1") -> Held:
         """A lease on the service `chat`."""
         return self.leases.acquire([self.platform.target("chat")], run_id, 60, self.stop)
 
-    def spec(self, command: tuple[str, ...] = ("python", "main.py")) -> ServiceSpec:
+    def spec(self, command: tuple[str, ...] | None = None, **run: object) -> ServiceSpec:
         """The service `chat`."""
         secrets = tuple(SecretSpec(n, Secret(n, v)) for n, v in self.secrets.items())
+        given = RunSpec(command=command or self.command, secrets=secrets)
         return ServiceSpec(
             "chat",
             BuildSpec("local"),
-            RunSpec(command=command, secrets=secrets),
+            replace(given, **run),  # type: ignore[arg-type]
             HealthSpec(),
             source=self.root,
         )
@@ -116,31 +149,33 @@ class LocalRig:
         self.cycle += 1
         folder = self.folder / f"artifact-{self.cycle}"
         folder.mkdir()
-        (folder / "web.py").write_text(textwrap.dedent(SERVER))
+        server = f"HOST = {self.reached_at!r}\n{textwrap.dedent(SERVER)}"
+        (folder / "web.py").write_text(server)
         (folder / "main.py").write_text(textwrap.dedent(main))
-        digest = tree_digest(read_tree(folder))
-        return Artifact("chat", ArtifactKind.FOLDER, digest, str(folder), digest, STARTED)
+        return self.make_artifact(folder)
 
     def deploy(
         self,
         main: str,
         held: Held,
         share: str = "none",
-        command: tuple[str, ...] = ("python", "main.py"),
+        command: tuple[str, ...] | None = None,
+        **run: object,
     ) -> Revision:
-        """Deploy a service with this `main.py`."""
-        return self.deploy_artifact(self.artifact(main), held, share, command)
+        """Deploy a service with this `main.py`; `run` are fields of its `RunSpec`."""
+        return self.deploy_artifact(self.artifact(main), held, share, command, **run)
 
     def deploy_artifact(
         self,
         artifact: Artifact,
         held: Held,
         share: str = "none",
-        command: tuple[str, ...] = ("python", "main.py"),
+        command: tuple[str, ...] | None = None,
+        **run: object,
     ) -> Revision:
         """Deploy an artifact under the key of the current cycle."""
         return self.platform.deploy(
-            self.spec(command),
+            self.spec(command, **run),
             artifact,
             self.key(artifact),
             {MARKER: self.marker},
@@ -219,7 +254,7 @@ class LocalRig:
         return found
 
     def end(self) -> None:
-        """Down, and nothing left: no process, no socket."""
+        """Down, and nothing left: no process, no container, no socket."""
         held = self.leases.peek(self.platform.target("chat"), Stop())
         if held is None:
             held = self.leases.acquire([self.platform.target("chat")], "end", 60, Stop(30))
@@ -227,17 +262,59 @@ class LocalRig:
         self.leases.release(held)
         wait_for(self.host_has_ended)
         assert self.processes() == []
+        assert self.left_behind() == []
+
+
+class LocalRig(PlatformRig):
+    """The local platform."""
+
+    command = ("python", "main.py")
+    reached_at = machine = "127.0.0.1"
+
+    def make_platform(self, secrets: Mapping[str, Secret], patterns: Sequence[str]) -> Platform:
+        return LocalPlatform(self.place, secrets, patterns)
+
+    def make_artifact(self, folder: Path) -> Artifact:
+        digest = tree_digest(read_tree(folder))
+        return Artifact("chat", ArtifactKind.FOLDER, digest, str(folder), digest, STARTED)
+
+    def lose(self, artifact: Artifact) -> str:
+        shutil.rmtree(artifact.location)
+        return "cannot be copied"
+
+    def tamper(self, revision: Revision) -> str:
+        running = self.place.state / "revisions" / revision.name
+        (running / "web.py").write_text("# another\n")
+        (running / "cache.bin").write_text("its own business")
+        (running / "main.py").chmod(0o755)
+        return "main.py has another mode, web.py has other content"
+
+    def left_behind(self) -> list[str]:
+        return [path.name for path in self.place.state.glob("revisions/*")]
+
+
+def local_rig(
+    secrets: Mapping[str, str] | None = None, lapse: str = "900", grace: str = "10"
+) -> AbstractContextManager[LocalRig]:
+    """A rig of processes, gone without a trace afterwards."""
+    return rig_of(LocalRig, secrets or {}, lapse, grace)
+
+
+Rig = TypeVar("Rig", bound=PlatformRig)
 
 
 @contextmanager
-def local_rig(
-    secrets: Mapping[str, str] | None = None, lapse: str = "900", grace: str = "10"
-) -> Iterator[LocalRig]:
+def rig_of(
+    kind: Callable[[Path, Mapping[str, str]], Rig],
+    secrets: Mapping[str, str],
+    lapse: str,
+    grace: str,
+) -> Iterator[Rig]:
     """A rig in a short folder (a socket's path has 100 bytes), gone without a trace afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="lc-"))
     times = {LAPSE_VARIABLE: lapse, GRACE_VARIABLE: grace}
     with environment(LOOPCTL_RUNTIME_DIR=str(folder), **times):
-        rig = LocalRig(folder, secrets or {})
+        rig = kind(folder, secrets)
         try:
             yield rig
         finally:

@@ -212,3 +212,19 @@ def test_closing_cuts_what_goes_on_and_frees_the_port(rig: DoorRig, one: HttpSer
     again = FrontDoor("chat", lambda _: None)
     assert rig.do(again.open(port=rig.port)) == rig.port
     rig.do(again.close())
+
+
+def test_a_door_at_several_addresses_has_one_port_or_none_at_all() -> None:
+    rig = DoorRig()
+    door = FrontDoor("chat", lambda _: None)
+    port = rig.do(door.open(("127.0.0.1", "127.0.0.2")))
+    assert door.url == f"http://127.0.0.1:{port}"
+    for host in ("127.0.0.1", "127.0.0.2"):
+        assert httpx.get(f"http://{host}:{port}").status_code == 503
+    rig.do(door.close())
+    with socket.create_server(("127.0.0.2", port)):
+        with pytest.raises(PortInUseError, match=f"127.0.0.2:{port}"):
+            rig.do(door.open(("127.0.0.1", "127.0.0.2"), port))
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{port}")
+    rig.close()

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from platform_rig import SERVE, STARTED, LocalRig, get, listens, local_rig, wait_for
+from docker_rig import RIGS
+from platform_rig import (
+    SERVE,
+    STARTED,
+    LocalRig,
+    PlatformRig,
+    get,
+    listens,
+    local_rig,
+    wait_for,
+)
 
 from loopctl.model.artifact import ServiceState
 from loopctl.model.finding import FaultKind
@@ -21,22 +30,26 @@ from loopctl.model.logs import LogWindow, RequestEntry
 from loopctl.ports.leases import LeaseLost
 from loopctl.ports.platform import Absent, Dead, PlatformError, Present, Ready, Starting
 
-ADAPTERS: Mapping[str, Callable[..., AbstractContextManager[LocalRig]]] = {"local": local_rig}
 
-
-@pytest.fixture(params=ADAPTERS)
-def rig(request: pytest.FixtureRequest) -> Iterator[LocalRig]:
-    with ADAPTERS[request.param]() as made:
+@pytest.fixture(params=RIGS)
+def rig(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
+    with RIGS[request.param]() as made:
         yield made
 
 
-def state_of(rig: LocalRig) -> ServiceState:
+@pytest.fixture
+def local() -> Iterator[LocalRig]:
+    with local_rig() as made:
+        yield made
+
+
+def state_of(rig: PlatformRig) -> ServiceState:
     state = rig.platform.observe("chat", rig.stop)
     assert isinstance(state, ServiceState)
     return state
 
 
-def test_a_first_revision_becomes_ready_and_takes_all_traffic(rig: LocalRig) -> None:
+def test_a_first_revision_becomes_ready_and_takes_all_traffic(rig: PlatformRig) -> None:
     held = rig.hold()
     revision = rig.deploy(SERVE, held, share="all")
     began = time.monotonic()
@@ -50,7 +63,9 @@ def test_a_first_revision_becomes_ready_and_takes_all_traffic(rig: LocalRig) -> 
     assert ready.url != state.url
 
 
-def test_a_candidate_that_exits_is_seen_at_once_with_its_code_and_last_words(rig: LocalRig) -> None:
+def test_a_candidate_that_exits_is_seen_at_once_with_its_code_and_last_words(
+    rig: PlatformRig,
+) -> None:
     main = """
         import sys
         print("fine")
@@ -70,23 +85,23 @@ def test_a_candidate_that_exits_is_seen_at_once_with_its_code_and_last_words(rig
     assert all(by_place[quote.source] == quote.quote for quote in dead.fault.quotes)
 
 
-def test_a_candidate_ended_by_a_signal_names_the_signal(rig: LocalRig) -> None:
-    revision = rig.deploy("import os\nos.kill(os.getpid(), 11)", rig.hold())
+def test_a_candidate_ended_by_a_signal_names_the_signal(rig: PlatformRig) -> None:
+    revision = rig.deploy("import ctypes\nctypes.string_at(0)", rig.hold())
     dead = rig.dead(revision)
     assert (dead.fault.kind, dead.fault.value) == (FaultKind.SIGNAL, "SIGSEGV")
 
 
-def test_a_command_that_is_not_there_is_a_death_that_says_so(rig: LocalRig) -> None:
+def test_a_command_that_is_not_there_is_a_death_that_says_so(rig: PlatformRig) -> None:
     revision = rig.deploy("", rig.hold(), command=("./no-such-program",))
     dead = rig.dead(revision)
     assert dead.fault.value == "127"
     assert "cannot start ./no-such-program: No such file" in dead.fault.quotes[-1].quote
 
 
-def test_a_service_on_a_wrong_port_tells_both_ports(rig: LocalRig) -> None:
+def test_a_service_on_a_wrong_port_tells_both_ports(rig: PlatformRig) -> None:
     main = """
         import os, socket, time
-        wrong = socket.create_server(("127.0.0.1", 0))
+        wrong = socket.create_server(("", 0))
         print(wrong.getsockname()[1], flush=True)
         time.sleep(60)
     """
@@ -105,7 +120,7 @@ def test_a_service_on_a_wrong_port_tells_both_ports(rig: LocalRig) -> None:
     assert list(listening()) == printed
 
 
-def test_the_same_key_is_never_deployed_twice(rig: LocalRig) -> None:
+def test_the_same_key_is_never_deployed_twice(rig: PlatformRig) -> None:
     held = rig.hold()
     artifact = rig.artifact(SERVE)
     assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
@@ -115,7 +130,7 @@ def test_the_same_key_is_never_deployed_twice(rig: LocalRig) -> None:
     assert len(state_of(rig).revisions) == 1
 
 
-def test_two_clients_with_the_same_key_at_once_make_one_revision(rig: LocalRig) -> None:
+def test_two_clients_with_the_same_key_at_once_make_one_revision(rig: PlatformRig) -> None:
     held = rig.hold()
     artifact = rig.artifact(SERVE)
     names: list[str] = []
@@ -131,7 +146,7 @@ def test_two_clients_with_the_same_key_at_once_make_one_revision(rig: LocalRig) 
     assert len(set(names)) == 1
 
 
-def test_a_candidate_has_its_own_address_and_leaves_the_traffic_alone(rig: LocalRig) -> None:
+def test_a_candidate_has_its_own_address_and_leaves_the_traffic_alone(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     rig.ready(old)
@@ -146,7 +161,7 @@ def test_a_candidate_has_its_own_address_and_leaves_the_traffic_alone(rig: Local
 
 
 def test_traffic_is_switched_and_put_back_under_load_without_a_failed_request(
-    rig: LocalRig,
+    rig: PlatformRig,
 ) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
@@ -186,7 +201,7 @@ def test_traffic_is_switched_and_put_back_under_load_without_a_failed_request(
     assert seen[-1] == new.name
 
 
-def test_routing_twice_is_one_write(rig: LocalRig) -> None:
+def test_routing_twice_is_one_write(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     new = rig.deploy(SERVE, held)
@@ -198,7 +213,7 @@ def test_routing_twice_is_one_write(rig: LocalRig) -> None:
     assert once.traffic == {new.name: 100}
 
 
-def test_traffic_that_is_not_a_hundred_percent_or_goes_nowhere_is_refused(rig: LocalRig) -> None:
+def test_traffic_that_is_not_a_hundred_percent_or_goes_nowhere_is_refused(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     before = state_of(rig)
@@ -208,7 +223,7 @@ def test_traffic_that_is_not_a_hundred_percent_or_goes_nowhere_is_refused(rig: L
     assert state_of(rig) == before
 
 
-def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: LocalRig) -> None:
+def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: PlatformRig) -> None:
     held = rig.hold()
     names = []
     for share in ("all", "none", "none"):
@@ -224,15 +239,27 @@ def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: LocalRig) ->
     assert isinstance(rig.status(third), Ready)
 
 
-def test_a_revision_that_does_not_come_back_leaves_the_traffic_where_it_is(rig: LocalRig) -> None:
+def test_a_revision_that_does_not_come_back_leaves_the_traffic_where_it_is(
+    rig: PlatformRig,
+) -> None:
     held = rig.hold()
-    once = "import os, sys\nif os.path.exists('been'): sys.exit(6)\nopen('been', 'w')\n"
-    names = [rig.deploy(once + SERVE, held, share="all")]
-    names += [rig.deploy(SERVE, held) for _ in range(2)]
-    for revision in names:
-        rig.ready(revision)
-        rig.platform.route("chat", {revision.name: 100}, held, rig.stop)
-    rig.dead(names[0])
+    with socket.create_server(("", 0)) as dependency:
+        where = (rig.machine, dependency.getsockname()[1])
+        needy = f"""
+            import socket, sys
+            try:
+                socket.create_connection({where!r}, timeout=5)
+            except OSError:
+                sys.exit(6)
+            from web import serve
+            serve()
+        """
+        names = [rig.deploy(needy, held, share="all")]
+        names += [rig.deploy(SERVE, held) for _ in range(2)]
+        for revision in names:
+            rig.ready(revision)
+            rig.platform.route("chat", {revision.name: 100}, held, rig.stop)
+        rig.dead(names[0])
     before = state_of(rig)
     with pytest.raises(PlatformError, match=f"{names[0].name} exited with 6"):
         rig.platform.route("chat", {names[0].name: 100}, held, rig.stop)
@@ -240,17 +267,16 @@ def test_a_revision_that_does_not_come_back_leaves_the_traffic_where_it_is(rig: 
     assert get(before.url) == (200, names[2].name)
 
 
-def test_an_artifact_that_is_not_there_is_refused_and_leaves_nothing(rig: LocalRig) -> None:
+def test_an_artifact_that_is_not_there_is_refused_and_leaves_nothing(rig: PlatformRig) -> None:
     held = rig.hold()
     artifact = rig.artifact(SERVE)
-    shutil.rmtree(artifact.location)
-    with pytest.raises(PlatformError, match="cannot be copied"):
+    with pytest.raises(PlatformError, match=rig.lose(artifact)):
         rig.deploy_artifact(artifact, held, share="all")
     assert rig.platform.observe("chat", rig.stop) == Absent()
     assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
 
 
-def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: LocalRig) -> None:
+def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: PlatformRig) -> None:
     held = rig.hold()
     revisions = [rig.deploy(SERVE, held, share="all" if n == 0 else "none") for n in range(3)]
     for revision in revisions:
@@ -266,7 +292,7 @@ def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: LocalRig) ->
     assert got == [(200, revisions[0].name)]
 
 
-def test_discarding_a_candidate_leaves_its_log_and_nothing_else(rig: LocalRig) -> None:
+def test_discarding_a_candidate_leaves_its_log_and_nothing_else(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     new = rig.deploy("print('hello', flush=True)\n" + SERVE, held)
@@ -279,7 +305,7 @@ def test_discarding_a_candidate_leaves_its_log_and_nothing_else(rig: LocalRig) -
     assert "hello" in [entry.text for entry in rig.log(new)[0]]
 
 
-def test_a_revision_with_traffic_cannot_be_discarded(rig: LocalRig) -> None:
+def test_a_revision_with_traffic_cannot_be_discarded(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     with pytest.raises(PlatformError, match="still takes 100 percent"):
@@ -287,7 +313,7 @@ def test_a_revision_with_traffic_cannot_be_discarded(rig: LocalRig) -> None:
     rig.ready(old)
 
 
-def test_down_leaves_no_process_and_nobody_listening(rig: LocalRig) -> None:
+def test_down_leaves_no_process_and_nobody_listening(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     own = rig.ready(old).url
@@ -300,7 +326,7 @@ def test_down_leaves_no_process_and_nobody_listening(rig: LocalRig) -> None:
     assert rig.platform.observe("chat", rig.stop) == Absent()
 
 
-def test_after_down_the_numbers_and_the_address_go_on(rig: LocalRig) -> None:
+def test_after_down_the_numbers_and_the_address_go_on(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     before = state_of(rig)
@@ -313,7 +339,7 @@ def test_after_down_the_numbers_and_the_address_go_on(rig: LocalRig) -> None:
     assert int(after.generation) > int(before.generation)
 
 
-def test_a_service_that_dies_while_it_serves_is_told_and_answered_for(rig: LocalRig) -> None:
+def test_a_service_that_dies_while_it_serves_is_told_and_answered_for(rig: PlatformRig) -> None:
     revision = rig.deploy(SERVE, rig.hold(), share="all")
     rig.ready(revision)
     url = state_of(rig).url
@@ -324,7 +350,7 @@ def test_a_service_that_dies_while_it_serves_is_told_and_answered_for(rig: Local
     assert "front door" in body
 
 
-def test_no_effect_without_the_lease(rig: LocalRig) -> None:
+def test_no_effect_without_the_lease(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
     rig.ready(old)
@@ -345,8 +371,9 @@ def test_no_effect_without_the_lease(rig: LocalRig) -> None:
     rig.ready(old)
 
 
-def test_a_service_that_ignores_sigterm_is_killed_after_its_grace() -> None:
-    with local_rig(grace="0.5") as rig:
+@pytest.mark.parametrize("adapter", RIGS)
+def test_a_service_that_ignores_sigterm_is_killed_after_its_grace(adapter: str) -> None:
+    with RIGS[adapter](grace="0.5") as rig:
         held = rig.hold()
         main = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVE
         revision = rig.deploy(main, held)
@@ -360,7 +387,7 @@ def test_a_service_that_ignores_sigterm_is_killed_after_its_grace() -> None:
         assert said[-1].startswith("ended by SIGKILL after ")
 
 
-def test_grandchildren_go_with_their_service_even_from_another_session(rig: LocalRig) -> None:
+def test_grandchildren_go_with_their_service_even_from_another_session(rig: PlatformRig) -> None:
     held = rig.hold()
     main = """
         import subprocess
@@ -377,21 +404,17 @@ def test_grandchildren_go_with_their_service_even_from_another_session(rig: Loca
     assert rig.processes() == []
 
 
-def test_what_the_running_revision_holds_is_compared_with_the_artifact(rig: LocalRig) -> None:
+def test_what_the_running_revision_holds_is_compared_with_the_artifact(rig: PlatformRig) -> None:
     held = rig.hold()
     artifact = rig.artifact(SERVE)
     revision = rig.deploy_artifact(artifact, held)
     rig.ready(revision)
     assert rig.platform.serves_content(revision, artifact, rig.stop) is None
-    running = rig.place.state / "revisions" / revision.name
-    (running / "web.py").write_text("# another\n")
-    (running / "cache.bin").write_text("its own business")
-    (running / "main.py").chmod(0o755)
-    told = rig.platform.serves_content(revision, artifact, rig.stop)
-    assert told == "main.py has another mode, web.py has other content"
+    expected = rig.tamper(revision)
+    assert rig.platform.serves_content(revision, artifact, rig.stop) == expected
 
 
-def test_the_address_of_a_retired_revision_leads_to_what_serves(rig: LocalRig) -> None:
+def test_the_address_of_a_retired_revision_leads_to_what_serves(rig: PlatformRig) -> None:
     held = rig.hold()
     first = rig.deploy(SERVE, held, share="all")
     told = rig.ready(first).url
@@ -407,7 +430,7 @@ def test_the_address_of_a_retired_revision_leads_to_what_serves(rig: LocalRig) -
     assert not listens(told)
 
 
-def test_the_address_of_a_revision_that_died_leads_to_nobody(rig: LocalRig) -> None:
+def test_the_address_of_a_revision_that_died_leads_to_nobody(rig: PlatformRig) -> None:
     held = rig.hold()
     rig.ready(rig.deploy(SERVE, held, share="all"))
     mortal = "import os, threading\nthreading.Timer(1, os._exit, [3]).start()\n" + SERVE
@@ -417,18 +440,18 @@ def test_the_address_of_a_revision_that_died_leads_to_nobody(rig: LocalRig) -> N
     assert get(own)[0] == 503
 
 
-def test_a_stored_image_that_was_edited_with_its_revision_is_told(rig: LocalRig) -> None:
-    held = rig.hold()
-    artifact = rig.artifact(SERVE)
-    revision = rig.deploy_artifact(artifact, held)
-    rig.ready(revision)
-    for folder in (Path(artifact.location), rig.place.state / "revisions" / revision.name):
+def test_a_stored_image_that_was_edited_with_its_revision_is_told(local: LocalRig) -> None:
+    held = local.hold()
+    artifact = local.artifact(SERVE)
+    revision = local.deploy_artifact(artifact, held)
+    local.ready(revision)
+    for folder in (Path(artifact.location), local.place.state / "revisions" / revision.name):
         (folder / "web.py").write_text("# another\n")
-    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    told = local.platform.serves_content(revision, artifact, local.stop)
     assert told == f"the stored image is not {artifact.digest} any more"
 
 
-def test_every_request_has_its_receipt_when_its_answer_is_there(rig: LocalRig) -> None:
+def test_every_request_has_its_receipt_when_its_answer_is_there(rig: PlatformRig) -> None:
     held = rig.hold()
     revision = rig.deploy(SERVE, held, share="all")
     rig.ready(revision)
@@ -449,7 +472,7 @@ def test_every_request_has_its_receipt_when_its_answer_is_there(rig: LocalRig) -
 
 
 def test_the_container_contract_is_told_and_little_else(
-    rig: LocalRig, monkeypatch: pytest.MonkeyPatch
+    rig: PlatformRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOT_FOR_THE_SERVICE", "1")
     main = "import json, os\nprint(json.dumps(dict(os.environ)))\nimport time; time.sleep(60)"
@@ -466,7 +489,7 @@ def test_the_container_contract_is_told_and_little_else(
     assert not [name for name in environment if name.startswith("LOOPCTL") and "TEST" not in name]
 
 
-def test_a_runtime_folder_of_somebody_else_is_refused(rig: LocalRig) -> None:
+def test_a_runtime_folder_of_somebody_else_is_refused(rig: PlatformRig) -> None:
     rig.place.runtime.parent.mkdir(mode=0o700, exist_ok=True)
     rig.place.runtime.symlink_to("/tmp")
     problems = rig.platform.check([rig.spec()], rig.stop)
@@ -475,6 +498,6 @@ def test_a_runtime_folder_of_somebody_else_is_refused(rig: LocalRig) -> None:
     assert rig.platform.check([rig.spec()], rig.stop) == []
 
 
-def test_what_is_missing_is_told_before_anything_is_done(rig: LocalRig) -> None:
-    missing = rig.platform.check([rig.spec(("no-such-program-at-all",))], rig.stop)
+def test_what_is_missing_is_told_before_anything_is_done(local: LocalRig) -> None:
+    missing = local.platform.check([local.spec(("no-such-program-at-all",))], local.stop)
     assert [p.message for p in missing] == ["'no-such-program-at-all' is not found on PATH"]

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_rig import SERVE, STARTED, LocalRig, local_rig, wait_for
+from docker_rig import RIGS
+from platform_rig import SERVE, STARTED, LocalRig, PlatformRig, local_rig, wait_for
 
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.logs import LogEntry, LogWindow
@@ -34,26 +35,32 @@ def rig() -> Iterator[LocalRig]:
         yield made
 
 
+@pytest.fixture(params=RIGS)
+def either(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
+    with RIGS[request.param]() as made:
+        yield made
+
+
 def test_a_host_that_is_killed_takes_everything_with_it_and_the_next_deploy_works(
-    rig: LocalRig,
+    either: PlatformRig,
 ) -> None:
-    held = rig.hold()
-    artifact = rig.artifact(
+    held = either.hold()
+    artifact = either.artifact(
         "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n" + SERVE
     )
-    revision = rig.deploy_artifact(artifact, held, share="all")
-    rig.ready(revision)
-    rig.kill_host()
-    assert rig.platform.find(rig.key(artifact), rig.stop) == Absent()
-    assert rig.platform.observe("chat", rig.stop) == Absent()
-    assert isinstance(rig.status(revision), Dead)
-    wait_for(lambda: rig.processes() == [], 3)
-    assert rig.place.socket.exists(), "a stale socket is what the next host has to cope with"
-    _, coverage = rig.log(revision)
+    revision = either.deploy_artifact(artifact, held, share="all")
+    either.ready(revision)
+    either.kill_host()
+    assert either.platform.find(either.key(artifact), either.stop) == Absent()
+    assert either.platform.observe("chat", either.stop) == Absent()
+    assert isinstance(either.status(revision), Dead)
+    wait_for(lambda: either.processes() == [], 3)
+    assert either.place.socket.exists(), "a stale socket is what the next host has to cope with"
+    _, coverage = either.log(revision)
     assert coverage.gap == f"the end of {revision.name} is missing: its host was killed"
-    again = rig.deploy_artifact(artifact, held, share="all")
+    again = either.deploy_artifact(artifact, held, share="all")
     assert again.name.startswith("chat-00002-")
-    rig.ready(again)
+    either.ready(again)
 
 
 def test_two_runs_folders_of_one_project_share_one_host(rig: LocalRig) -> None:
@@ -87,12 +94,12 @@ def test_services_live_on_after_the_lease_until_it_has_lapsed_unless_kept(keep: 
             wait_for(lambda: not rig.processes() and not rig.place.socket.exists(), 5)
 
 
-def test_the_end_of_a_host_is_orderly_on_sigterm(rig: LocalRig) -> None:
-    revision = rig.deploy(SERVE, rig.hold(), share="all")
-    rig.ready(revision)
-    os.kill(rig.host_pid(), signal.SIGTERM)
-    wait_for(lambda: not rig.processes() and not rig.place.socket.exists())
-    assert rig.log(revision)[1].complete
+def test_the_end_of_a_host_is_orderly_on_sigterm(either: PlatformRig) -> None:
+    revision = either.deploy(SERVE, either.hold(), share="all")
+    either.ready(revision)
+    os.kill(either.host_pid(), signal.SIGTERM)
+    wait_for(lambda: not either.processes() and not either.place.socket.exists())
+    assert either.log(revision)[1].complete
 
 
 def test_many_that_start_a_host_at_once_get_the_same_one(rig: LocalRig) -> None:
@@ -156,20 +163,21 @@ def test_a_stranger_in_the_socket_is_answered_and_the_host_lives(rig: LocalRig) 
     assert rig.host_pid() > 0
 
 
-def test_socket_and_files_are_private(rig: LocalRig) -> None:
-    revision = rig.deploy(SERVE, rig.hold(), share="all")
-    rig.ready(revision)
-    assert rig.place.socket.stat().st_mode & 0o777 == 0o600
-    for path in (rig.place.runtime, *rig.place.runtime.rglob("*")):
+def test_socket_and_files_are_private(either: PlatformRig) -> None:
+    revision = either.deploy(SERVE, either.hold(), share="all")
+    either.ready(revision)
+    assert either.place.socket.stat().st_mode & 0o777 == 0o600
+    for path in (either.place.runtime, *either.place.runtime.rglob("*")):
         assert not path.stat().st_mode & 0o077, path
-    state = rig.place.state
+    state = either.place.state
     for path in (state, *state.glob("*"), *(state / "logs").rglob("*")):
         assert not path.stat().st_mode & 0o077, path
 
 
-def test_no_secret_is_in_any_file_of_the_host_or_in_its_environment() -> None:
+@pytest.mark.parametrize("kind", RIGS)
+def test_no_secret_is_in_any_file_of_the_host_or_in_its_environment(kind: str) -> None:
     secret = "hunter2-hunter2"
-    with local_rig({"PASSWORD": secret}) as rig:
+    with RIGS[kind]({"PASSWORD": secret}) as rig:
         revision = rig.deploy(SERVE, rig.hold(), share="all")
         rig.ready(revision)
         files = [path for path in rig.folder.rglob("*") if path.is_file()]
@@ -205,13 +213,13 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
-def test_services_whose_folder_somebody_deleted_can_still_be_stopped(rig: LocalRig) -> None:
-    held = rig.hold()
-    rig.ready(rig.deploy(SERVE, held, share="all"))
-    shutil.rmtree(rig.place.state)
-    rig.platform.down("chat", held, rig.stop)
-    assert rig.platform.observe("chat", rig.stop) == Absent()
-    rig.ready(rig.deploy(SERVE, held, share="all"))
+def test_services_whose_folder_somebody_deleted_can_still_be_stopped(either: PlatformRig) -> None:
+    held = either.hold()
+    either.ready(either.deploy(SERVE, held, share="all"))
+    shutil.rmtree(either.place.state)
+    either.platform.down("chat", held, either.stop)
+    assert either.platform.observe("chat", either.stop) == Absent()
+    either.ready(either.deploy(SERVE, held, share="all"))
 
 
 ODD_ANSWERS = [b'{"v": 1, "ok": {"state": "odd"}}', b'{"v": 99, "ok": {}}', b"not JSON"]

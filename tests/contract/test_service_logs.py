@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from platform_rig import SERVE, STARTED, LocalRig, get, local_rig, wait_for
+from docker_rig import RIGS
+from platform_rig import SERVE, STARTED, LocalRig, PlatformRig, get, local_rig, wait_for
 
 from loopctl.errors import Stopped
 from loopctl.model.artifact import ServiceState
@@ -26,10 +27,16 @@ def rig() -> Iterator[LocalRig]:
         yield made
 
 
-def printed(rig: LocalRig, main: str, stream: str = "stdout") -> list[LogEntry]:
-    revision = rig.deploy(main, rig.hold())
-    rig.dead(revision)
-    entries, coverage = rig.log(revision)
+@pytest.fixture(params=RIGS)
+def either(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
+    with RIGS[request.param]() as made:
+        yield made
+
+
+def printed(either: PlatformRig, main: str, stream: str = "stdout") -> list[LogEntry]:
+    revision = either.deploy(main, either.hold())
+    either.dead(revision)
+    entries, coverage = either.log(revision)
     assert coverage.complete
     assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
     return [entry for entry in entries if entry.stream == stream]
@@ -40,7 +47,7 @@ def end(url: str, code: int) -> None:
     assert get(url, f"/exit?{code}")[0] in (502, 503)
 
 
-def test_lines_are_exact_whatever_bytes_they_hold(rig: LocalRig) -> None:
+def test_lines_are_exact_whatever_bytes_they_hold(either: PlatformRig) -> None:
     main = r"""
         import os
         os.write(1, b"plain\n\n  indented\ttab\n")
@@ -49,7 +56,7 @@ def test_lines_are_exact_whatever_bytes_they_hold(rig: LocalRig) -> None:
         os.write(1, b"| **md** <b> `x`\n")
         os.write(1, b"no line feed at the end")
     """
-    assert [entry.text for entry in printed(rig, main)] == [
+    assert [entry.text for entry in printed(either, main)] == [
         "plain",
         "",
         "  indented\ttab",
@@ -61,18 +68,19 @@ def test_lines_are_exact_whatever_bytes_they_hold(rig: LocalRig) -> None:
     ]
 
 
-def test_a_line_of_ten_megabytes_is_split_with_marks_and_loses_nothing(rig: LocalRig) -> None:
+def test_a_line_of_ten_megabytes_is_split_with_marks_and_loses_nothing(either: PlatformRig) -> None:
     main = "import sys\nsys.stdout.write('ä' + 'xyz\u20ac' * 1_700_000 + '\\nnext\\n')"
-    *pieces, last, after = [entry.text for entry in printed(rig, main)]
+    *pieces, last, after = [entry.text for entry in printed(either, main)]
     assert after == "next"
     assert all(piece.endswith(CONTINUES) for piece in pieces)
     whole = "".join(piece.removesuffix(CONTINUES) for piece in pieces) + last
     assert whole == "ä" + "xyz\u20ac" * 1_700_000
 
 
-def test_a_secret_is_in_no_capture_however_it_is_written() -> None:
+@pytest.mark.parametrize("kind", RIGS)
+def test_a_secret_is_in_no_capture_however_it_is_written(kind: str) -> None:
     secret = "s3cr3t-Value-9"
-    with local_rig({"PASSWORD": secret}) as rig:
+    with RIGS[kind]({"PASSWORD": secret}) as rig:
         main = """
             import base64, os, time
             value = os.environ["PASSWORD"]
@@ -95,25 +103,25 @@ def test_a_secret_is_in_no_capture_however_it_is_written() -> None:
 
 
 def test_a_service_that_floods_its_log_is_captured_whole_and_slows_nobody_down(
-    rig: LocalRig,
+    either: PlatformRig,
 ) -> None:
-    held = rig.hold()
-    calm = rig.deploy(SERVE, held, share="all")
-    rig.ready(calm)
-    state = rig.platform.observe("chat", rig.stop)
+    held = either.hold()
+    calm = either.deploy(SERVE, held, share="all")
+    either.ready(calm)
+    state = either.platform.observe("chat", either.stop)
     assert isinstance(state, ServiceState)
     flood = "for n in range(200_000): print('line', n, 'of a flood')"
-    revision = rig.deploy(flood, held)
+    revision = either.deploy(flood, held)
     latencies: list[float] = []
     deadline = time.monotonic() + 20
-    while "Dead" not in type(rig.status(revision)).__name__:
+    while "Dead" not in type(either.status(revision)).__name__:
         began = time.monotonic()
         assert get(state.url)[0] == 200
         latencies.append(time.monotonic() - began)
         assert time.monotonic() < deadline
     # Not the worst: on a busy machine that is the scheduler's.
     assert statistics.median(latencies) < 0.1
-    entries, coverage = rig.log(revision)
+    entries, coverage = either.log(revision)
     assert coverage.complete
     texts = [entry.text for entry in entries if entry.stream == "stdout"]
     assert texts == [f"line {n} of a flood" for n in range(200_000)]
@@ -145,14 +153,14 @@ def test_a_window_holds_exactly_its_entries(rig: LocalRig) -> None:
     assert texts(20, 30) == []
 
 
-def test_following_gives_what_was_and_what_comes_until_it_is_stopped(rig: LocalRig) -> None:
+def test_following_gives_what_was_and_what_comes_until_it_is_stopped(either: PlatformRig) -> None:
     main = "import sys\nprint('early', flush=True)\nfrom web import serve\nserve()\n"
-    held = rig.hold()
-    revision = rig.deploy(main, held)
-    url = rig.ready(revision).url
+    held = either.hold()
+    revision = either.deploy(main, held)
+    url = either.ready(revision).url
     with Stop(20).child() as stop:
         texts: list[str] = []
-        for entry in rig.logs.follow(LogWindow("chat", STARTED), stop):
+        for entry in either.logs.follow(LogWindow("chat", STARTED), stop):
             texts.append(entry.text)
             if entry.text == "early":
                 end(url, 4)
@@ -181,11 +189,11 @@ def test_a_full_log_keeps_its_beginning_and_its_end_and_tells_the_gap(rig: Local
     assert (folder / "chat-00001-abc.jsonl").stat().st_size < 500_000
 
 
-def test_the_log_says_when_it_started_listened_and_ended(rig: LocalRig) -> None:
-    revision = rig.deploy(SERVE, rig.hold())
-    url = rig.ready(revision).url
+def test_the_log_says_when_it_started_listened_and_ended(either: PlatformRig) -> None:
+    revision = either.deploy(SERVE, either.hold())
+    url = either.ready(revision).url
     end(url, 5)
-    rig.dead(revision)
-    wait_for(lambda: rig.log(revision)[1].complete)
-    said = [entry.text for entry in rig.log(revision)[0] if entry.stream == "system"]
+    either.dead(revision)
+    wait_for(lambda: either.log(revision)[1].complete)
+    said = [entry.text for entry in either.log(revision)[0] if entry.stream == "system"]
     assert [text.split()[0] for text in said] == ["started", "listens", "exited"]

@@ -82,16 +82,15 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
         ("    executor: cloud-run-job\n", "executor"),
         ("    evidence: {control: changed}\n", "control"),
         ("    kind: command\n", "kind"),
-        ("environments: {e: {platform: docker}}\n", "platform"),
+        (
+            "environments: {e: {platform: cloud-run, project: p, region: r}}\n",
+            "platform",
+        ),
         ("environments: {e: {platform: local, after_green: latest}}\n", "after_green"),
         ("environments: {e: {platform: local, services: {chat: {auth: id_token}}}}\n", "auth"),
         (
             "environments: {e: {platform: local, services: {chat: {migrations: [a]}}}}\n",
             "migrations",
-        ),
-        (
-            "environments: {e: {platform: local, services: {chat: {build: {alters: [a]}}}}}\n",
-            "alters",
         ),
     ],
 )
@@ -108,7 +107,7 @@ def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
     text += "    retries: 2\n    shards: 1\n    repeatable: true\n"
     text += "    evidence: {control: off, receipts: on}\n"
     text += "remediate: {mode: auto, may_edit: [a]}\ncriteria: []\nhistory: null\n"
-    text += "environments: {e: {platform: local, strategy: candidate}, d: {platform: docker}}\n"
+    text += "environments: {e: {platform: local, services: {chat: {build: {alters: [a]}}}}}\n"
     path = project(tmp_path, text)
     assert problems_of(path) == ()
     assert plan_of(path).later == ()

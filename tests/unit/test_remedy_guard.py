@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from loopfile_project import MINIMAL, plan_of, project
 
-from loopctl.stages.path_glob import covers
+from loopctl.evidence.path_glob import covers
 from loopctl.stages.remedy_guard import Guard, always_read, forbidden, guard_of, loads_from
 
 LOOP = """\

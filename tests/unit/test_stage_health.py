@@ -96,6 +96,20 @@ def test_a_wrong_port_is_named_after_a_moment_of_grace(tmp_path: Path) -> None:
     assert 1.0 <= ward.judged().duration_s < 2.0
 
 
+def test_a_service_on_the_loopback_of_its_container_is_told_how_to_be_reached(
+    tmp_path: Path,
+) -> None:
+    ward = Ward(tmp_path)
+    shut_in = Starting(told=8080, listening=(8080, 9000), loopback_only=(8080,))
+    ward.platform.statuses["chat-new"] = [shut_in]
+    fault = fault_of(ward.wait())
+    assert (fault.kind, fault.value) == (FaultKind.WRONG_PORT, "127.0.0.1:8080")
+    assert fault.summary == (
+        "chat listens on 127.0.0.1:8080 only, which nobody outside the container reaches"
+    )
+    assert fault.hint == "make it listen on 0.0.0.0"
+
+
 def test_an_admin_port_that_opens_first_is_no_wrong_port(tmp_path: Path) -> None:
     ward = Ward(tmp_path)
     admin = Starting(told=8080, listening=(9000,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Engine:
         """
         limit = stop.remaining(at_most)
         with translated(self.address):
+            self._knock(limit)
             with contextlib.closing(self._client(self._negotiated(limit), limit)) as client:
                 yield client
 
@@ -98,6 +100,13 @@ class Engine:
             timeout=limit,  # type: ignore[arg-type] # the SDK hands a float on to requests
             tls=self._tls() or False,
         )
+
+    def _knock(self, limit: float) -> None:
+        """Where nobody answers the SDK leaves a socket open. Raises `OSError`."""
+        if self.address.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(limit)
+                probe.connect(self.address.removeprefix("unix://"))
 
     def _tls(self) -> TLSConfig | None:
         if not self.environ.get("DOCKER_TLS_VERIFY"):

@@ -67,10 +67,14 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """Not ready yet. `told` is the port it should listen on, `listening` those it listens on."""
+    """Not ready yet. `told` is the port it should listen on, `listening` those it listens on.
+
+    `loopback_only` are those of them that nobody outside of its container reaches.
+    """
 
     told: int | None = None
     listening: tuple[int, ...] = ()
+    loopback_only: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,23 +184,35 @@ class _Waiting:
         return (True, fault) if long_enough and fault.kind is FaultKind.BODY else (False, None)
 
     def _wrong_port(self, status: Starting) -> Fault | None:
-        if status.told is None or not status.listening or status.told in status.listening:
+        told, shut_in = status.told, status.told in status.loopback_only
+        if told is None or not status.listening or (told in status.listening and not shut_in):
             self.wrong_port_since = None
             return None
         now = time.monotonic()
         self.wrong_port_since = self.wrong_port_since or now
         if now - self.wrong_port_since < WRONG_PORT_GRACE_S:
             return None
+        return self._shut_in(told) if shut_in else self._elsewhere(told, status)
+
+    def _elsewhere(self, told: int, status: Starting) -> Fault:
         ports = ", ".join(map(str, status.listening))
-        summary = f"{self.spec.name} was told PORT={status.told} and listens on {ports}"
-        return Fault(
-            FaultKind.WRONG_PORT,
-            summary,
-            self.spec.name,
+        return self._port_fault(
+            f"{self.spec.name} was told PORT={told} and listens on {ports}",
             ports,
-            (Quote("condition", f"ports of {self.revision.name}", summary),),
-            hint="make it listen on the port that the PORT variable names",
+            "make it listen on the port that the PORT variable names",
         )
+
+    def _shut_in(self, told: int) -> Fault:
+        where = f"127.0.0.1:{told}"
+        return self._port_fault(
+            f"{self.spec.name} listens on {where} only, which nobody outside the container reaches",
+            where,
+            "make it listen on 0.0.0.0",
+        )
+
+    def _port_fault(self, summary: str, value: str, hint: str) -> Fault:
+        quote = Quote("condition", f"ports of {self.revision.name}", summary)
+        return Fault(FaultKind.WRONG_PORT, summary, self.spec.name, value, (quote,), hint=hint)
 
     def _timed_out(self) -> Fault:
         limit = self.spec.health.timeout_s

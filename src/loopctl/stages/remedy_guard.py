@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from loopctl.evidence.path_glob import covers
 from loopctl.model.plan import Plan
-from loopctl.stages.path_glob import covers
 from loopctl.stages.shadowed_modules import replaces_a_module
 from loopctl.stages.suite_paths import (
     CONFTEST,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 from loopctl.platforms.host.log_file import LogFile, Stream
@@ -16,23 +17,24 @@ _CHUNK: Final = 16 * 1024
 _LAST_CHUNKS: Final = 256
 
 
-class StreamCapture:
-    """Reads one pipe into the log until its end. Must be used within a running event loop."""
+class Reading:
+    """Reads a descriptor until its end. Must be used within a running event loop.
 
-    def __init__(self, fd: int, stream: Stream, log: LogFile, redactor: Redactor) -> None:
+    `feed` is given each chunk, `on_end` called once. The descriptor is closed at the end.
+    """
+
+    def __init__(self, fd: int, feed: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         self.ended = asyncio.Event()
         self._fd = fd
-        self._stream = stream
-        self._log = log
-        self._redacted = redactor.stream()
-        self._cutter = LineCutter()
+        self._feed = feed
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._read)
 
     def finish(self) -> None:
-        """Take what is in the pipe and end; for one that a stranger keeps open."""
+        """Take what is there now and end; for one that a stranger keeps open."""
         for _ in range(_LAST_CHUNKS):
             if not self._take():
                 break
@@ -58,19 +60,45 @@ class StreamCapture:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
             return 0
+        except ConnectionError:
+            data = b""
         if not data:
             self._end()
         else:
-            self._log.write(self._stream, self._cutter.feed(self._redacted.feed(data)))
+            self._feed(data)
         return len(data)
 
     def _end(self) -> None:
         if self.ended.is_set():
             return
-        rest = self._cutter.feed(self._redacted.flush()) + self._cutter.flush()
-        self._log.write(self._stream, rest)
+        self._on_end()
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self.ended.set()
+
+
+class Transcript:
+    """One stream of a service, on its way into the log: redacted and cut into lines."""
+
+    def __init__(self, stream: Stream, log: LogFile, redactor: Redactor) -> None:
+        self._stream = stream
+        self._log = log
+        self._redacted = redactor.stream()
+        self._cutter = LineCutter()
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes cut anywhere."""
+        self._log.write(self._stream, self._cutter.feed(self._redacted.feed(data)))
+
+    def flush(self) -> None:
+        """Write the rest: nothing more comes."""
+        rest = self._cutter.feed(self._redacted.flush()) + self._cutter.flush()
+        self._log.write(self._stream, rest)
+
+
+def capture_pipe(fd: int, stream: Stream, log: LogFile, redactor: Redactor) -> Reading:
+    """Read one pipe of a process into the log."""
+    transcript = Transcript(stream, log, redactor)
+    return Reading(fd, transcript.feed, transcript.flush)

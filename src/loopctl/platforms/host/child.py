@@ -16,57 +16,69 @@ from typing import Final
 
 from loopctl import process_table
 from loopctl.platforms.host import process_tree, shim
-from loopctl.platforms.host.capture import StreamCapture
+from loopctl.platforms.host.capture import capture_pipe
+from loopctl.platforms.host.contract import told
+from loopctl.platforms.host.folders import copy_artifact, remove_folder
 from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.limits import grace_s
 from loopctl.platforms.host.log_file import LogFile
-from loopctl.platforms.host.tcp_ports import accepts, listening_ports
+from loopctl.platforms.host.tcp_ports import LOOPBACK, accepts, free_port, listening_ports
+from loopctl.platforms.host.workload import Ended
 from loopctl.ports.platform import PlatformError
-from loopctl.process import signal_name
 from loopctl.redact import Redactor
 
 _DRAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a service process ended. `code` is negative for a signal; `stopped`: we asked for it."""
+class ProcessLaunch:
+    """What a process is started with; `environment` is all it gets, and never leaves memory.
 
-    code: int
-    after_s: float
-    stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What a process is started with; `environment` is all it gets, and never leaves memory."""
+    It runs in `folder`, a private copy of `artifact`.
+    """
 
     service: str
     revision: str
     command: tuple[str, ...]
+    artifact: Path
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
+    guardian: Guardian
+
+    async def prepare(self) -> None:
+        """Copy the artifact. Raises `PlatformError`."""
+        await asyncio.to_thread(copy_artifact, self.artifact, self.folder)
+
+    async def start(self, log: LogFile, redactor: Redactor) -> ServiceProcess:
+        """Start the process on a free port. Raises `PlatformError`."""
+        return ServiceProcess(self, free_port(), log, redactor, self.guardian)
+
+    async def remove(self) -> None:
+        """Remove the copy of the artifact; what cannot be removed stays."""
+        await asyncio.to_thread(remove_folder, self.folder)
 
     def environment_on(self, port: int) -> dict[str, str]:
         """The environment with what the Cloud Run container contract adds."""
-        return {
-            **self.environment,
-            "PORT": str(port),
-            "K_SERVICE": self.service,
-            "K_REVISION": self.revision,
-            "K_CONFIGURATION": self.service,
-        }
+        return {**self.environment, **told(self.service, self.revision, port)}
 
 
 class ServiceProcess:
     """A running service. Must be made and used within the host's event loop."""
 
     def __init__(
-        self, launch: Launch, port: int, log: LogFile, redactor: Redactor, guardian: Guardian
+        self,
+        launch: ProcessLaunch,
+        port: int,
+        log: LogFile,
+        redactor: Redactor,
+        guardian: Guardian,
     ) -> None:
         """Start it. Raises `PlatformError`."""
-        self.port = port
+        self.told = port
+        self.address = (LOOPBACK, port)
         self.listening: frozenset[int] = frozenset()
+        #: Its loopback interface is ours too.
+        self.loopback_only: frozenset[int] = frozenset()
         self.accepting = False
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._launch = launch
@@ -83,8 +95,8 @@ class ServiceProcess:
             host=os.getpid(),
         )
         self._captures = (
-            StreamCapture(out, "stdout", log, redactor),
-            StreamCapture(err, "stderr", log, redactor),
+            capture_pipe(out, "stdout", log, redactor),
+            capture_pipe(err, "stderr", log, redactor),
         )
         self._pidfd = os.pidfd_open(self.pid)
         self._exit_seen = asyncio.Event()
@@ -120,7 +132,7 @@ class ServiceProcess:
         """SIGKILL to all of it."""
         if self.alive:
             self._stopping = True
-            process_tree.kill_service(self.pid, self._launch.revision, self.port)
+            process_tree.kill_service(self.pid, self._launch.revision, self.told)
 
     async def _watch_exit(self) -> None:
         loop = asyncio.get_running_loop()
@@ -129,14 +141,15 @@ class ServiceProcess:
         loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         # Until the process is reaped its number, which is the group's too, is nobody else's.
-        process_tree.kill_service(self.pid, self._launch.revision, self.port)
+        process_tree.kill_service(self.pid, self._launch.revision, self.told)
         code = self._process.wait()
         self._guardian.forget(self.pid)
         self._look.cancel()
         await self._drain()
         self._log.settle()
-        self._log.system(f"{_how(code)} after {after:.2f} s", code=code)
-        self.ended.set_result(Ended(code, after, self._stopping))
+        ended = Ended(code, after, self._stopping)
+        self._log.system(ended.words, code=code)
+        self.ended.set_result(ended)
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -155,11 +168,11 @@ class ServiceProcess:
                 text = ", ".join(map(str, sorted(found))) or "no port any more"
                 self._log.system(f"listens on {text}, {after:.2f} s after its start")
             self.listening = found
-            self.accepting = self.port in found and accepts(self.port)
+            self.accepting = self.told in found and accepts(self.told)
             await asyncio.sleep(0.02 if time.monotonic() - self._began < 5 else 0.2)
 
 
-def _start(launch: Launch, port: int) -> tuple[subprocess.Popen[bytes], int, int]:
+def _start(launch: ProcessLaunch, port: int) -> tuple[subprocess.Popen[bytes], int, int]:
     """The process, and the ends of its pipes that we read."""
     (out, out_theirs), (err, err_theirs) = os.pipe(), os.pipe()
     try:
@@ -182,13 +195,3 @@ def _start(launch: Launch, port: int) -> tuple[subprocess.Popen[bytes], int, int
         os.close(out_theirs)
         os.close(err_theirs)
     return process, out, err
-
-
-def _how(code: int) -> str:
-    return f"exited with {code}" if code >= 0 else f"ended by {signal_name(-code)}"
-
-
-def sentence(service: str, ended: Ended) -> str:
-    """How a service ended, for a person: `chat exited with 3 after 0.21 s`."""
-    how = _how(ended.code) if ended.code >= 0 else f"was {_how(ended.code)}"
-    return f"{service} {how} after {ended.after_s:.2f} s"

@@ -1,8 +1,9 @@
 """The control protocol of a host: one JSON line asks, one JSON line answers, over a unix socket.
 
 A request is `{"v": 1, "verb": "…", "args": {…}}`, an answer `{"v": 1, "ok": {…}}` or
-`{"v": 1, "error": {"kind": "…", "what": "…", "where": null, "hint": null}}`. A connection may carry
-any number of both. Every verb may be repeated: it is idempotent or carries a key.
+`{"v": 1, "error": {"kind": "…", "what": "…", "where": null, "hint": null, "mend": null}}`. A
+connection may carry any number of both. Every verb may be repeated: it is idempotent or carries a
+key.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class Fields:
             raise self._wrong(name, "a number")
         return float(value)
 
-    def flag(self, name: str) -> bool:
-        """True or false."""
-        value = self._document.get(name)
+    def flag(self, name: str, default: bool | None = None) -> bool:
+        """True or false; `default` stands in for one that is not there."""
+        value = self._document.get(name, default)
         if not isinstance(value, bool):
             raise self._wrong(name, "true or false")
         return value
@@ -87,9 +88,9 @@ class Fields:
             raise self._wrong(name, "a list of texts")
         return list(value)
 
-    def whole_list(self, name: str) -> list[int]:
-        """A list of whole numbers."""
-        value = self._document.get(name)
+    def whole_list(self, name: str, default: list[int] | None = None) -> list[int]:
+        """A list of whole numbers; `default` stands in for one that is not there."""
+        value = self._document.get(name, default)
         if not isinstance(value, list) or not all(type(item) is int for item in value):
             raise self._wrong(name, "a list of whole numbers")
         return list(value)
@@ -132,6 +133,8 @@ def error_line(error: LoopctlError) -> bytes:
     kinds = {LeaseLost: "lease-lost", PlatformError: "platform", ProtocolError: "protocol"}
     kind = next((name for type_, name in kinds.items() if isinstance(error, type_)), "platform")
     document = {"kind": kind, "what": error.what, "where": error.where, "hint": error.hint}
+    if isinstance(error, PlatformError):
+        document["mend"] = error.mend
     return _line({"v": VERSION, "error": document})
 
 
@@ -158,7 +161,7 @@ def parse_answer(line: bytes) -> Fields:
         case "protocol":
             raise ProtocolError(what, where=where, hint=hint)
         case _:
-            raise PlatformError(what, where=where, hint=hint)
+            raise PlatformError(what, where=where, hint=hint, mend=error.text_or_none("mend"))
 
 
 def _line(document: Mapping[str, object]) -> bytes:

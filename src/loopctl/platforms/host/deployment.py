@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from loopctl.platforms.host.child import Launch
 from loopctl.platforms.host.control import Fields, ProtocolError
-from loopctl.platforms.host.folders import copy_artifact, remove_folder
-from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.log_file import LogFile, stamp
 from loopctl.platforms.host.names import revision_name
-from loopctl.platforms.host.revision import Label, LiveRevision
+from loopctl.platforms.host.program import Program
+from loopctl.platforms.host.revision import LiveRevision
+from loopctl.platforms.host.runnable import Label, Runnable, Surroundings
 from loopctl.platforms.host.service import Service
 from loopctl.ports.platform import PlatformError
 from loopctl.process import utc_now
@@ -22,13 +20,11 @@ from loopctl.redact import Redactor
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment as asked for. `environment` holds secret values: it never leaves memory."""
+    """A deployment as asked for; of what is to be run."""
 
     key: str
     digest: str
-    artifact: Path
-    command: tuple[str, ...]
-    environment: dict[str, str] = field(repr=False)
+    runnable: Runnable
     redactor: Redactor = field(repr=False)
     share: Literal["none", "all"]
 
@@ -45,35 +41,45 @@ class Deployment:
         return Deployment(
             key=args.text("key"),
             digest=args.text("digest"),
-            artifact=Path(args.text("artifact")),
-            command=tuple(args.text_list("command")),
-            environment=args.texts("environment"),
+            runnable=_runnable(args),
             redactor=redactor,
             share="all" if share == "all" else "none",
         )
 
 
 async def deploy(
-    wanted: Deployment, service: Service, number: int, state: Path, guardian: Guardian
+    wanted: Deployment, service: Service, number: int, around: Surroundings
 ) -> LiveRevision:
     """Make the revision and start it. Raises `PlatformError`, and then nothing is left of it."""
     name = revision_name(service.name, number)
     label = Label(service.name, name, number, wanted.digest, wanted.key, stamp(utc_now()))
-    folder = state / "revisions" / name
-    await asyncio.to_thread(copy_artifact, wanted.artifact, folder)
-    launch = Launch(service.name, name, wanted.command, folder, wanted.environment)
+    launch = wanted.runnable.launch(label, around)
+    await launch.prepare()
     try:
-        log = _open_log(state / "logs" / service.name / f"{name}.jsonl", name)
-        revision = LiveRevision(label, launch, log, wanted.redactor, guardian)
+        log = _open_log(around.place.state / "logs" / service.name / f"{name}.jsonl", name)
+        revision = LiveRevision(label, launch, log, wanted.redactor)
         try:
             await service.add(revision, takes_all=wanted.share == "all")
         except PlatformError:
             log.close()
             raise
     except PlatformError:
-        await asyncio.to_thread(remove_folder, folder)
+        await launch.remove()
         raise
     return revision
+
+
+def _runnable(args: Fields) -> Runnable:
+    match args.text("workload"):
+        case "process":
+            return Program.of(args)
+        case "container":
+            # The SDK costs time and memory that a host of processes need not spend.
+            from loopctl.platforms.host.image import Image  # noqa: PLC0415
+
+            return Image.of(args)
+        case other:
+            raise ProtocolError(f"the host runs no workload {other!r}")
 
 
 def _open_log(path: Path, revision: str) -> LogFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Sequence
 from typing import Final
 from weakref import WeakSet
 
@@ -42,22 +43,24 @@ class FrontDoor:
         self._pool = UpstreamPool()
         self._in_flight = InFlight()
         self._desk = Desk(service, self._routes, self._pool, self._in_flight, log)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._address = ("", 0)
         self._wires: WeakSet[Wire] = WeakSet()
         self._relays: set[asyncio.Task[None]] = set()
 
-    async def open(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen, on a free port when `port` is 0; return the port. Raises FrontDoorError."""
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(
-                lambda: Wire(self._accept), host, port, backlog=_BACKLOG
-            )
-        except OSError as error:
-            raise _cannot_listen(error, f"{host}:{port}") from None
-        self._address = (host, self._server.sockets[0].getsockname()[1])
-        return self._address[1]
+    async def open(self, hosts: Sequence[str] = ("127.0.0.1",), port: int = 0) -> int:
+        """Listen on the same port of all hosts, a free one when `port` is 0; return the port.
+
+        The first host is the one of its URLs. Raises FrontDoorError, and then listens nowhere.
+        """
+        for host in hosts:
+            try:
+                port = await self._listen(host, port)
+            except OSError as error:
+                await self._stop_listening()
+                raise _cannot_listen(error, f"{host}:{port}") from None
+        self._address = (hosts[0], port)
+        return port
 
     @property
     def url(self) -> str:
@@ -90,17 +93,28 @@ class FrontDoor:
 
     async def close(self) -> None:
         """Stop listening and cut what is going on; each cut request leaves its record."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for relay in self._relays:
             relay.cancel()
         await asyncio.gather(*self._relays, return_exceptions=True)
         for wire in list(self._wires):
             wire.abort()
         self._pool.close()
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        await self._stop_listening()
+
+    async def _listen(self, host: str, port: int) -> int:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Wire(self._accept), host, port, backlog=_BACKLOG
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _stop_listening(self) -> None:
+        while self._servers:
+            server = self._servers.pop()
+            server.close()
+            await server.wait_closed()
 
     def _accept(self, wire: Wire) -> None:
         self._wires.add(wire)

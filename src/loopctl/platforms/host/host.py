@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from loopctl import process_table
@@ -16,13 +17,16 @@ from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.lease_record import lease_file, read_lease
 from loopctl.platforms.host.names import checked_service
 from loopctl.platforms.host.registry import Registry
-from loopctl.platforms.host.rendezvous import Rendezvous
+from loopctl.platforms.host.rendezvous import PLATFORMS, Rendezvous
 from loopctl.platforms.host.request_file import RequestFile
+from loopctl.platforms.host.runnable import Surroundings
 from loopctl.platforms.host.service import Service
 from loopctl.ports.leases import LeaseLost
 from loopctl.ports.platform import PlatformError
 
 Verb = Callable[[Fields], Awaitable[Document]]
+
+_log = logging.getLogger("loopctl.host")
 
 
 class Host:
@@ -35,6 +39,7 @@ class Host:
         self.keep = False
         self._place = place
         self._guardian = guardian
+        self._surroundings = Surroundings(place, guardian)
         self._registry = Registry(place.state / "registry.json")
         self._services: dict[str, Service] = {}
         self._deploying: list[tuple[str, str]] = []
@@ -74,8 +79,14 @@ class Host:
 
     async def end(self) -> None:
         """End every service, and every process that came of one."""
-        await asyncio.gather(*(self._end_service(each) for each in list(self._services)))
-        left = [pid for pid in process_table.descendants(os.getpid()) if pid != os.getpid()]
+        ends = [self._end_service(each) for each in list(self._services)]
+        for end in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(end, BaseException):
+                # The guardian, and the next host, try again.
+                _log.warning("%s", end)
+        # The guardian ends by itself, once it has removed the containers that could not be.
+        kept = (os.getpid(), self._guardian.pid)
+        left = [pid for pid in process_table.descendants(os.getpid()) if pid not in kept]
         process_tree.kill_all(left)
 
     async def _hello(self, _args: Fields) -> Document:
@@ -97,7 +108,8 @@ class Host:
         wanted = Deployment.of(args)
         self._deploying.append((name, wanted.key))
         try:
-            service = await self._open_service(name)
+            hosts = await wanted.runnable.prepare(self._surroundings)
+            service = await self._open_service(name, hosts)
             async with service.lock:
                 if self._services.get(name) is not service:
                     raise PlatformError("the service was taken down meanwhile", where=name)
@@ -105,9 +117,7 @@ class Host:
                 if revision is None:
                     self._check_lease(name, args)
                     number = self._registry.next_number(name)
-                    revision = await deploy(
-                        wanted, service, number, self._place.state, self._guardian
-                    )
+                    revision = await deploy(wanted, service, number, self._surroundings)
         finally:
             self._deploying.remove((name, wanted.key))
             await self._forget_if_empty(name)
@@ -141,23 +151,25 @@ class Host:
 
     async def _down(self, args: Fields) -> Document:
         name = args.text("service")
-        if name in self._services:
-            async with self._services[name].lock:
-                self._check_lease(name, args)
-                await self._end_service(name)
-        if not self._services and not self._deploying:
-            self.over.set()
+        try:
+            if name in self._services:
+                async with self._services[name].lock:
+                    self._check_lease(name, args)
+                    await self._end_service(name)
+        finally:
+            if not self._services and not self._deploying:
+                self.over.set()
         return {}
 
     async def _close(self, args: Fields) -> Document:
         self.keep = args.flag("keep")
         return {}
 
-    async def _open_service(self, name: str) -> Service:
+    async def _open_service(self, name: str, hosts: Sequence[str]) -> Service:
         async with self._opening:
             if name not in self._services:
                 service = Service(name, self._registry, self._open_requests(name))
-                await service.open()
+                await service.open(hosts)
                 self._services[name] = service
         return self._services[name]
 
@@ -183,16 +195,21 @@ class Host:
     async def _end_service(self, name: str) -> None:
         service = self._services.pop(name, None)
         if service is not None:
-            await service.down()
-            self._registry.wrote(name)
+            try:
+                await service.down()
+            finally:
+                self._registry.wrote(name)
 
     def _check_lease(self, service: str, args: Fields) -> None:
         """Raises `LeaseLost` unless the service's lease still has the client's fence."""
-        record = read_lease(lease_file(self._place.leases, self._place.target(service)))
-        if record is not None and record.fence == args.text("fence"):
+        # A host serves whatever its environment's loop file names, processes or containers.
+        targets = [self._place.on(platform).target(service) for platform in PLATFORMS]
+        files = [lease_file(self._place.leases, target) for target in targets]
+        records = [record for file in files if (record := read_lease(file)) is not None]
+        if any(record.fence == args.text("fence") for record in records):
             return
-        whose = "nobody" if record is None else f"run {record.run_id} ({record.holder})"
+        whose = " and ".join(f"run {each.run_id} ({each.holder})" for each in records)
         raise LeaseLost(
-            f"the lease on {service} is not this run's any more: {whose} holds it",
+            f"the lease on {service} is not this run's any more: {whose or 'nobody'} holds it",
             hint="nothing was changed; see what that run did, then run again",
         )

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from loopctl.platforms.host.control import Document
-from loopctl.platforms.host.folders import remove_folder
 from loopctl.platforms.host.front_door import FrontDoor
 from loopctl.platforms.host.registry import Registry
 from loopctl.platforms.host.request_file import RequestFile
-from loopctl.platforms.host.revision import LiveRevision, open_door
+from loopctl.platforms.host.revision import ON_LOOPBACK, LiveRevision, open_door
 from loopctl.ports.platform import PlatformError
 
 #: Seconds that requests in flight have to end on a revision that lost its traffic.
 DRAIN_S: Final = 10.0
-#: Revisions whose folder is kept, so that traffic can go back to them.
+#: Revisions of which all is kept, so that traffic can go back to them.
 KEPT_REVISIONS: Final = 5
 #: Addresses of forgotten revisions that still lead to what serves.
 KEPT_ADDRESSES: Final = 50
+
+_log = logging.getLogger("loopctl.host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Service:
         self._registry = registry
         self._requests = requests
         self._door = self.new_door()
+        self._hosts: Sequence[str] = ON_LOOPBACK
         self._traffic = Traffic({})
         self._forgotten: list[FrontDoor] = []
         self._background: set[asyncio.Task[None]] = set()
@@ -53,9 +56,13 @@ class Service:
         """A front door, not yet open, that writes to this service's request log."""
         return FrontDoor(self.name, self._requests.write)
 
-    async def open(self) -> None:
-        """Open the stable front door, where it was before if that is free."""
-        port = await open_door(self._door, self._registry.of(self.name).port)
+    async def open(self, hosts: Sequence[str]) -> None:
+        """Open the stable front door, where it was before if that is free.
+
+        It listens at all `hosts`, and so do those of the revisions.
+        """
+        self._hosts = hosts
+        port = await open_door(self._door, self._registry.of(self.name).port, hosts)
         self._registry.keep_port(self.name, port)
 
     def state(self) -> Document:
@@ -75,9 +82,9 @@ class Service:
 
     async def add(self, revision: LiveRevision, takes_all: bool) -> None:
         """Start a new revision. Raises `PlatformError`, and then there is none."""
-        await revision.start(self.new_door())
+        await revision.start(self.new_door(), self._hosts)
         self.revisions[revision.label.name] = revision
-        revision.process.ended.add_done_callback(self._apply_routes_after)
+        revision.workload.ended.add_done_callback(self._apply_routes_after)
         self._registry.wrote(self.name)
         if takes_all:
             self._switch({revision.label.name: 100})
@@ -94,11 +101,11 @@ class Service:
                 raise PlatformError(
                     f"revision {name} is not there any more",
                     where=self.name,
-                    hint="deploy it again; its host has ended or its folder was pruned",
+                    hint="deploy it again; its host has ended or it was pruned",
                 )
             if not revision.serves:
                 await revision.ensure_serving()
-                revision.process.ended.add_done_callback(self._apply_routes_after)
+                revision.workload.ended.add_done_callback(self._apply_routes_after)
         if wanted == dict(self._traffic.now):
             self._apply_routes()
             return
@@ -119,14 +126,18 @@ class Service:
             await self._remove(revision)
 
     async def down(self) -> None:
-        """End everything; the logs stay."""
+        """End everything; the logs stay. Raises `PlatformError` if something is left behind."""
         for task in list(self._background):
             task.cancel()
         self._traffic = Traffic({})
         for door in (self._door, *self._forgotten):
             await door.close()
-        await asyncio.gather(*(self._remove(each) for each in list(self.revisions.values())))
+        removals = [self._remove(each) for each in list(self.revisions.values())]
+        ends = await asyncio.gather(*removals, return_exceptions=True)
         self._requests.close()
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
 
     def _switch(self, traffic: Mapping[str, int]) -> None:
         self._traffic = Traffic(dict(traffic), frozenset(self._traffic.now))
@@ -146,7 +157,7 @@ class Service:
         shares = [
             (self.revisions[name].upstream, percent) for name, percent in self._traffic.now.items()
         ]
-        alive = any(self.revisions[name].process.alive for name in self._traffic.now)
+        alive = any(self.revisions[name].workload.alive for name in self._traffic.now)
         retired = [each.door for each in self.revisions.values() if each.retired]
         for door in (self._door, *retired, *self._forgotten):
             door.set_routes(shares if alive else [])
@@ -173,7 +184,7 @@ class Service:
         """Forget the oldest revisions that have ended; their addresses lead to what serves."""
         by_age = sorted(self.revisions.values(), key=lambda each: -each.label.number)
         for revision in by_age[KEPT_REVISIONS:]:
-            if not revision.process.alive and not self._traffic.keeps(revision.label.name):
+            if not revision.is_up and not self._traffic.keeps(revision.label.name):
                 await self._forget(revision)
 
     async def _forget(self, revision: LiveRevision) -> None:
@@ -183,13 +194,14 @@ class Service:
         while len(self._forgotten) > KEPT_ADDRESSES:
             await self._forgotten.pop(0).close()
         self._apply_routes()
-        await revision.end()
-        await asyncio.to_thread(remove_folder, revision.folder)
+        try:
+            await revision.end()
+        except PlatformError as error:
+            _log.warning("%s", error)
 
     async def _remove(self, revision: LiveRevision) -> None:
         if self.revisions.pop(revision.label.name, None) is not None:
             await revision.close()
-            await asyncio.to_thread(remove_folder, revision.folder)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

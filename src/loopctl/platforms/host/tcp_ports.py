@@ -6,13 +6,18 @@ import contextlib
 import random
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from loopctl.ports.platform import PlatformError
 
-_LOWEST = 10_240
-_LISTEN = "0A"
+LOOPBACK: Final = "127.0.0.1"
+_LOWEST: Final = 10_240
+_LISTEN: Final = "0A"
+_IPV6_DIGITS: Final = 32
+_NAME_SERVER: Final = "0B00007F"
 # A service takes a while to listen on the port it was told; until then the port looks free.
 _given: deque[int] = deque(maxlen=256)
 
@@ -66,20 +71,63 @@ def listening_ports(pids: Iterable[int]) -> frozenset[int]:
 def accepts(port: int) -> bool:
     """Whether a connection to `port` on this machine is taken at once."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+        with socket.create_connection((LOOPBACK, port), timeout=0.2):
             return True
     except OSError:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The TCP ports on which anybody listens, and those of them on loopback addresses only."""
+
+    ports: frozenset[int] = frozenset()
+    loopback_only: frozenset[int] = frozenset()
+
+
+def listening_in_network_of(pid: int) -> Listening:
+    """What listens in the network that a process lives in, whichever process it is.
+
+    Nothing when the process is gone.
+    """
+    outside: set[int] = set()
+    inside: set[int] = set()
+    for listener in _listening(f"/proc/{pid}/net"):
+        # An engine's own name server listens in there too, on 127.0.0.11.
+        if listener.address != _NAME_SERVER:
+            (inside if listener.is_loopback else outside).add(listener.port)
+    return Listening(frozenset(outside | inside), frozenset(inside - outside))
+
+
 def _listeners() -> dict[str, set[int]]:
-    """Ports by socket as `/proc/PID/fd` names it; the columns are described in proc(5)."""
+    """Ports by socket as `/proc/PID/fd` names it."""
     found: dict[str, set[int]] = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for listener in _listening("/proc/net"):
+        found.setdefault(f"socket:[{listener.inode}]", set()).add(listener.port)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    address: str
+    port: int
+    inode: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """By the address as the kernel prints it: words of four bytes in the machine's order."""
+        if len(self.address) == _IPV6_DIGITS:
+            mapped = self.address.startswith("0" * 16 + "FFFF0000") and self.address.endswith("7F")
+            return mapped or self.address == "0" * 24 + "01000000"
+        return self.address.endswith("7F")
+
+
+def _listening(folder: str) -> Iterator[_Listener]:
+    """The listeners of a network; the columns are described in proc(5)."""
+    for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
-            for line in Path(table).read_text("ascii").splitlines()[1:]:
+            for line in Path(f"{folder}/{table}").read_text("ascii").splitlines()[1:]:
                 columns = line.split()
                 if columns[3] == _LISTEN:
-                    port = int(columns[1].rpartition(":")[2], 16)
-                    found.setdefault(f"socket:[{columns[9]}]", set()).add(port)
-    return found
+                    address, _, port = columns[1].rpartition(":")
+                    yield _Listener(address, int(port, 16), columns[9])

@@ -38,7 +38,11 @@ def status(fields: Fields, of: Revision) -> Starting | Ready | Dead:
     """How far a revision is. The host forgets no live one, so one it does not know is dead."""
     match fields.text("state"):
         case "starting":
-            return Starting(fields.whole("told"), tuple(fields.whole_list("listening")))
+            return Starting(
+                told=fields.whole("told"),
+                listening=tuple(fields.whole_list("listening")),
+                loopback_only=tuple(fields.whole_list("loopback_only", [])),
+            )
         case "ready":
             return Ready(fields.text("url"), fields.text("ws_url"))
         case "dead":
@@ -62,13 +66,28 @@ def gone(of: Revision) -> Dead:
 
 
 def _fault(fields: Fields, of: Revision) -> Fault:
-    code = fields.whole("code")
     stopped = " (loopctl stopped it)" if fields.flag("stopped") else ""
     quotes = fields.parts("quotes")
+    kind, value = _kind(fields)
     return Fault(
-        kind=FaultKind.EXIT_CODE if code >= 0 else FaultKind.SIGNAL,
+        kind=kind,
         summary=fields.text("summary") + stopped,
         service=of.service,
-        value=str(code) if code >= 0 else signal_name(-code),
+        value=value,
         quotes=tuple(Quote("log", each.text("source"), each.text("quote")) for each in quotes),
     )
+
+
+def _kind(fields: Fields) -> tuple[FaultKind, str | None]:
+    """What it died of, and the telling number or name.
+
+    A host that an older loopctl has started knows of processes only.
+    """
+    code = fields.whole("code")
+    if fields.flag("lost", default=False):
+        return FaultKind.UNSTABLE, None
+    if fields.flag("out_of_memory", default=False):
+        return FaultKind.OUT_OF_MEMORY, "137"
+    if code < 0:
+        return FaultKind.SIGNAL, signal_name(-code)
+    return FaultKind.EXIT_CODE, str(code)

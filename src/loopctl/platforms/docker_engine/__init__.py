@@ -1,0 +1,1 @@
+"""Services as containers of a Docker engine on this machine, owned by the environment's host."""

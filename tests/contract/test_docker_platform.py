@@ -1,0 +1,366 @@
+"""What the docker platform promises beyond the contract of all platforms, on a real engine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from docker_rig import DockerRig, docker_rig
+from platform_rig import SERVE, get, wait_for
+
+from loopctl.engine.connection import Engine
+from loopctl.model.artifact import ServiceState
+from loopctl.model.finding import FaultKind
+from loopctl.model.references import Endpoint
+from loopctl.platforms.docker_engine.platform import DockerPlatform
+from loopctl.ports.platform import Dead, PlatformError, Ready, Starting
+from loopctl.process import Stop
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def rig() -> Iterator[DockerRig]:
+    with docker_rig() as made:
+        yield made
+
+
+def stable_url(rig: DockerRig) -> str:
+    state = rig.platform.observe("chat", rig.stop)
+    assert isinstance(state, ServiceState)
+    return state.url
+
+
+def test_a_container_that_exits_with_0_is_as_dead_as_any(rig: DockerRig) -> None:
+    dead = rig.dead(rig.deploy("print('done')", rig.hold()))
+    assert (dead.fault.kind, dead.fault.value) == (FaultKind.EXIT_CODE, "0")
+    assert dead.fault.quotes[-1].quote == "done"
+
+
+def test_want_of_memory_is_told_as_such_with_the_limit(rig: DockerRig) -> None:
+    hungry = "hold = []\nwhile True: hold.append(bytearray(b'x' * 1_000_000))\n"
+    dead = rig.dead(rig.deploy(hungry, rig.hold(), memory=32 * MIB))
+    assert dead.fault.kind is FaultKind.OUT_OF_MEMORY
+    assert dead.fault.summary.startswith("chat ran out of its 32Mi of memory and was killed after")
+
+
+def test_a_service_on_its_own_loopback_is_not_ready_and_that_is_told(rig: DockerRig) -> None:
+    main = "import os\nfrom web import Server, Handler\n"
+    main += "Server(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()\n"
+    revision = rig.deploy(main, rig.hold())
+
+    def listens() -> bool:
+        status = rig.status(revision)
+        assert isinstance(status, Starting)
+        return bool(status.listening)
+
+    wait_for(listens)
+    time.sleep(0.3)  # the engine itself accepts connections to the port: nothing may come of it
+    assert rig.status(revision) == Starting(8080, (8080,), loopback_only=(8080,))
+
+
+def test_a_command_that_may_not_be_run_is_a_death_with_126(rig: DockerRig) -> None:
+    dead = rig.dead(rig.deploy("", rig.hold(), command=("./web.py",)))
+    assert dead.fault.value == "126"
+    assert dead.fault.quotes[-1].quote == "loopctl: cannot start ./web.py: Permission denied"
+
+
+def test_without_a_command_the_image_runs_its_own(rig: DockerRig) -> None:
+    artifact = rig.artifact(SERVE)
+    revision = rig.platform.deploy(
+        replace(rig.spec(), run=replace(rig.spec().run, command=None)),
+        artifact,
+        rig.key(artifact),
+        {},
+        "none",
+        rig.hold(),
+        rig.stop,
+    )
+    # The base image's own command is a shell, which ends where nobody types.
+    assert rig.dead(revision).fault.value == "0"
+
+
+def test_limits_labels_and_log_are_the_containers_own(rig: DockerRig) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), memory=64 * MIB, cpu="500m", port=9090)
+    rig.ready(revision)
+    (found,) = json.loads(rig.docker("inspect", rig.container(revision)))
+    host = found["HostConfig"]
+    assert host["Memory"] == host["MemorySwap"] == 64 * MIB
+    assert host["NanoCpus"] == 500_000_000
+    assert host["RestartPolicy"]["Name"] in ("", "no")
+    assert host["LogConfig"]["Type"] == "local"
+    assert int(host["LogConfig"]["Config"]["max-file"]) == 2
+    published = found["NetworkSettings"]["Ports"]["9090/tcp"]
+    assert [each["HostIp"] for each in published] == ["127.0.0.1"]
+    labels = found["Config"]["Labels"]
+    expected = {
+        "project": rig.place.key,
+        "loop": "a-loop",
+        "environment": "local",
+        "service": "chat",
+        "revision": revision.name,
+        "run": "run-1",
+        "deploy-key": revision.key,
+    }
+    assert {name: labels[f"dev.loopctl.{name}"] for name in expected} == expected
+
+
+def test_a_person_sees_the_log_by_the_engines_own_command(rig: DockerRig) -> None:
+    revision = rig.deploy("print('for a person')", rig.hold())
+    rig.dead(revision)
+    assert rig.docker("logs", rig.container(revision)) == "for a person\n"
+
+
+def test_a_container_that_closes_its_output_lives_on_and_its_end_is_seen(rig: DockerRig) -> None:
+    main = "import os, web\nos.close(1); os.close(2)\nweb.serve()\n"
+    revision = rig.deploy(main, rig.hold())
+    url = rig.ready(revision).url
+    assert get(url) == (200, revision.name)
+    get(url, "/exit?9")
+    assert rig.dead(revision).fault.value == "9"
+
+
+def test_a_container_that_somebody_removed_is_dead_and_goes_without_a_word(rig: DockerRig) -> None:
+    held = rig.hold()
+    revision = rig.deploy(SERVE, held, share="all")
+    rig.ready(revision)
+    rig.docker("rm", "--force", rig.container(revision))
+    # Seen in the moment of the removal, or after it.
+    summary = rig.dead(revision).fault.summary
+    assert "ended by SIGKILL" in summary or "somebody has removed its container" in summary
+    assert get(stable_url(rig))[0] == 503
+    again = rig.deploy(SERVE, held, share="all")
+    rig.ready(again)
+
+
+def test_containers_call_each_other_by_the_front_doors(rig: DockerRig) -> None:
+    held = rig.hold()
+    called = rig.deploy(SERVE, held, share="all")
+    own = rig.ready(called).url
+    inside = [rig.platform.from_within(Endpoint.of(url)) for url in (stable_url(rig), own)]
+    assert all(each.ws_url == each.url.replace("http", "ws", 1) for each in inside)
+    urls = [each.url for each in inside]
+    main = f"import urllib.request\nfor url in {urls}: "
+    main += "print(urllib.request.urlopen(url, timeout=5).read().decode())\n"
+    caller = rig.deploy(main, held)
+    rig.dead(caller)
+    printed = [entry.text for entry in rig.log(caller)[0] if entry.stream == "stdout"]
+    assert printed == [called.name, called.name]
+
+
+def test_only_loopback_addresses_are_others_from_within(rig: DockerRig) -> None:
+    elsewhere = Endpoint("https://example.com/api", "wss://example.com/api")
+    assert rig.platform.from_within(elsewhere) == elsewhere
+    local = Endpoint("http://localhost:81/a?b=c", "ws://localhost:81/a?b=c")
+    assert rig.platform.from_within(local).url == "http://host.docker.internal:81/a?b=c"
+
+
+def test_a_file_deleted_where_it_runs_is_told_and_another_image_too(rig: DockerRig) -> None:
+    artifact = rig.artifact(SERVE)
+    revision = rig.deploy_artifact(artifact, rig.hold())
+    rig.ready(revision)
+    rig.docker("exec", rig.container(revision), "sh", "-c", "mkdir new; echo 1 > new/file")
+    assert rig.platform.serves_content(revision, artifact, rig.stop) is None
+    rig.docker("exec", rig.container(revision), "python3", "-c", "import os; os.remove('main.py')")
+    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    assert told == "/app/main.py is deleted"
+    other = replace(artifact, digest="sha256:" + "0" * 64)
+    told = rig.platform.serves_content(revision, other, rig.stop)
+    assert told == f"its container runs {artifact.digest}, not {other.digest}"
+    pushed = replace(other, image_id=artifact.digest, roots=())
+    assert rig.platform.serves_content(revision, pushed, rig.stop) is None
+    rig.docker("rm", "--force", rig.container(revision))
+    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    assert told == f"there is no container of {revision.name} any more"
+
+
+FLOOD_S = 3.0
+
+
+def test_a_flood_costs_bounded_memory_and_disk_and_holds_up_nobody(rig: DockerRig) -> None:
+    held = rig.hold()
+    calm = rig.deploy(SERVE, held, share="all")
+    rig.ready(calm)
+    url = stable_url(rig)
+    flood = f"""
+        import os, time
+        data = (b"x" * 99 + b"\\n") * 1000
+        until = time.monotonic() + {FLOOD_S}
+        while time.monotonic() < until:
+            os.write(1, data)
+    """
+    host = rig.host_pid()
+    before = resident(host)
+    revision = rig.deploy(flood, held)
+    latencies: list[float] = []
+    largest = 0
+    while not isinstance(rig.status(revision), Dead):
+        began = time.monotonic()
+        assert get(url)[0] == 200
+        latencies.append(time.monotonic() - began)
+        largest = max(largest, resident(host))
+    assert statistics.median(latencies) < 0.1
+    assert largest - before < 40 * MIB
+    log = rig.place.state / "logs" / "chat" / f"{revision.name}.jsonl"
+    assert 10 * MIB < log.stat().st_size < 70 * MIB
+    (found,) = json.loads(rig.docker("inspect", rig.container(revision)))
+    kept = subprocess.run(
+        ["du", "-sb", Path(found["HostnamePath"]).parent / "local-logs"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if kept.returncode == 0:  # the folder is the engine's own, and root's
+        assert int(kept.stdout.split()[0]) < 40 * MIB
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+def test_five_revisions_are_kept_and_the_containers_of_the_others_go(rig: DockerRig) -> None:
+    held = rig.hold()
+    names = []
+    for number in range(7):
+        revision = rig.deploy(SERVE, held, share="all" if number == 0 else "none")
+        rig.ready(revision)
+        rig.platform.route("chat", {revision.name: 100}, held, rig.stop)
+        names.append(rig.container(revision))
+    wait_for(lambda: len(rig.containers()) == 5)
+    assert {each.name for each in rig.containers()} == set(names[2:])
+
+
+def test_a_killed_host_and_guardian_leave_containers_that_the_next_run_removes(
+    rig: DockerRig,
+) -> None:
+    held = rig.hold()
+    rig.ready(rig.deploy(SERVE, held, share="all"))
+    kill_both(rig)
+    assert len(rig.containers()) == 1
+    again = rig.deploy(SERVE, held, share="all")
+    rig.ready(again)
+    assert [each.name for each in rig.containers()] == [rig.container(again)]
+
+
+def test_down_alone_removes_what_a_killed_host_and_guardian_have_left(rig: DockerRig) -> None:
+    held = rig.hold()
+    rig.ready(rig.deploy(SERVE, held, share="all"))
+    kill_both(rig)
+    rig.platform.down("chat", held, rig.stop)
+    assert rig.containers() == ()
+
+
+def test_a_host_of_another_project_keeps_its_containers(rig: DockerRig) -> None:
+    rig.ready(rig.deploy(SERVE, rig.hold(), share="all"))
+    with docker_rig() as other:
+        other.ready(other.deploy(SERVE, other.hold(), share="all"))
+        assert len(rig.containers()) == len(other.containers()) == 1
+    assert len(rig.containers()) == 1
+
+
+def kill_both(rig: DockerRig) -> None:
+    host = rig.host_pid()
+    guardian = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and parent(entry) == host
+    ]
+    for pid in (*guardian, host):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(rig.host_has_ended)
+
+
+def parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def test_a_run_on_an_environment_that_is_up_replaces_it_without_a_gap(rig: DockerRig) -> None:
+    first = rig.hold()
+    old = rig.deploy(SERVE, first, share="all")
+    rig.ready(old)
+    rig.platform.close(keep=True, stop=rig.stop)
+    rig.leases.release(first)
+    where = urlsplit(stable_url(rig))
+    done = threading.Event()
+    failed: list[object] = []
+    seen: set[str] = set()
+
+    def load(keep: bool) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=5)
+        while not done.is_set():
+            try:
+                connection.request("GET", "/", headers={} if keep else {"Connection": "close"})
+                answer = connection.getresponse()
+                seen.add(answer.read().decode())
+                if answer.status != 200:
+                    failed.append(answer.status)
+            except OSError as error:
+                failed.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=load, args=(keep,)) for keep in (True, True, False, False)]
+    for thread in threads:
+        thread.start()
+    held = rig.hold("run-2")
+    new = rig.deploy(SERVE, held)
+    rig.ready(new)
+    rig.platform.route("chat", {new.name: 100}, held, rig.stop)
+    newest = rig.deploy(SERVE, held)
+    rig.ready(newest)
+    rig.platform.route("chat", {newest.name: 100}, held, rig.stop)
+    wait_for(lambda: isinstance(rig.status(old), Dead))
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert seen == {old.name, new.name, newest.name}
+
+
+def test_what_is_missing_is_told_before_anything_is_done(rig: DockerRig) -> None:
+    assert rig.platform.check([rig.spec(memory=64 * MIB, cpu="1")], rig.stop) == []
+    greedy = rig.spec(memory=1024**5, cpu="1000")
+    told = [problem.message for problem in rig.platform.check([greedy], rig.stop)]
+    assert told[0].startswith("run.memory is 1048576Gi, the engine has ")
+    assert told[1].startswith("run.cpu is 1000, the engine has ")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("unix:///nowhere/docker.sock", "no Docker engine answers at unix:///nowhere/docker.sock"),
+        ("tcp://192.0.2.1:2375", "no Docker engine answers at tcp://192.0.2.1:2375"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_told(rig: DockerRig, address: str, told: str) -> None:
+    platform = DockerPlatform(rig.place, Engine({"DOCKER_HOST": address}))
+    (problem,) = platform.check([rig.spec()], Stop(1))
+    assert problem.message.startswith(told)
+    artifact = rig.artifact(SERVE)
+    with pytest.raises(PlatformError, match="no Docker engine answers"):
+        platform.deploy(rig.spec(), artifact, rig.key(artifact), {}, "all", rig.hold(), Stop(40))
+
+
+def test_the_engine_is_the_deployments_and_never_the_hosts_own(
+    rig: DockerRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    revision = rig.deploy(SERVE, rig.hold())
+    assert isinstance(rig.ready(revision), Ready)
+    assert b"DOCKER_HOST" not in Path(f"/proc/{rig.host_pid()}/environ").read_bytes()
