@@ -91,7 +91,14 @@ class LocalBuilder(Builder):
             inside = {file.path: file for file in read_tree(Path(artifact.location))}
         except OSError as error:
             raise _unwritable(Path(artifact.location), error) from error
-        return compare(spec.name, source, inside, steps=len(spec.build.steps), beyond=_BEYOND)
+        return compare(
+            spec.name,
+            source,
+            inside,
+            steps=len(spec.build.steps),
+            alters=spec.build.alters,
+            beyond=_BEYOND,
+        )
 
     def _made(
         self,

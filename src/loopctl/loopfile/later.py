@@ -34,7 +34,6 @@ LATER = (
     Later("environment.after_green", ("pin",)),
     Later("services.*.image"),
     Later("services.*.migrations"),
-    Later("services.*.build.alters"),
     Later("services.*.auth", ("none",)),
     Later("services.*.auth.kind", ("none",)),
     Later("services.*.public_url"),
