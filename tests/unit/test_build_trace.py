@@ -174,6 +174,18 @@ def test_a_client_that_puts_the_end_of_a_step_behind_its_last_output_is_understo
     assert heard.steps == [BuildStepEnded("[2/3] RUN a", 0.2, cached=False)]
 
 
+def test_a_client_that_tells_of_cached_steps_in_any_order_is_understood() -> None:
+    heard = Heard()
+    progress = CliProgress(heard.steps.append, heard.on_output)
+    progress.heard_stderr(b"#9 [5/5] WORKDIR /b\n#9 CACHED\n\n#7 [3/5] COPY a a\n#7 CACHED\n\n")
+    progress.heard_stderr(b"#6 [2/5] WORKDIR /a\n#6 CACHED\n")
+    progress.finish()
+    assert {step.name for step in heard.steps if step.cached} == {
+        "[5/5] WORKDIR /b",
+        "[3/5] COPY a a",
+    }
+
+
 def test_the_failure_of_a_later_client_is_read_too() -> None:
     heard = Heard()
     progress = CliProgress(heard.steps.append, heard.on_output)

@@ -1,0 +1,242 @@
+"""Reading files out of an image: by a container that is made, never started, and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from loopctl.engine.connection import Engine
+from loopctl.engine.errors import (
+    EngineGoneError,
+    EngineRefusedError,
+    NotInEngineError,
+    translated,
+)
+from loopctl.engine.streams import cut_when_stopped
+from loopctl.inert import one_line
+from loopctl.process import Stop
+
+if TYPE_CHECKING:
+    import requests
+    from docker import APIClient
+
+#: Marks the containers that content is read through, should a killed loopctl leave one behind.
+LABEL: Final = "dev.loopctl.reading"
+_REQUEST_S: Final = 60.0
+_REMOVE_S: Final = 15.0
+_CHUNK: Final = 1 << 20
+#: A tar stream copies what is left of its buffer at every read.
+_BUFFER: Final = 32 * 1024
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an image's configuration says. `layers` are digests, the lowest first.
+
+    `platform` is like `linux/amd64`; `digests` are the registry's, `repository@sha256:…`;
+    `times` are those of the history's lines, in seconds since 1970, the oldest line first.
+    """
+
+    id: str
+    env: Mapping[str, str]
+    workdir: str
+    labels: Mapping[str, str]
+    onbuild: tuple[str, ...]
+    layers: tuple[str, ...]
+    digests: tuple[str, ...]
+    platform: str
+    times: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is at a path. `kind` is `file`, `link`, `folder` or `other`; `mode` permission bits.
+
+    `mtime` is in seconds since 1970. `blob` is git's hash of a file or of where a link points;
+    empty for what was not hashed.
+    """
+
+    kind: str
+    mode: int
+    blob: str = ""
+    mtime: float = 0.0
+
+
+def image_facts(engine: Engine, name: str, stop: Stop) -> Facts | None:
+    """What the engine knows of an image, None when it has none. Raises `EngineError`."""
+    try:
+        with engine.api(stop) as api:
+            found = api.inspect_image(name)
+            lines = api.history(str(found["Id"]))
+    except NotInEngineError:
+        return None
+    config: Mapping[str, Any] = found.get("Config") or {}
+    pairs = (each.partition("=") for each in config.get("Env") or ())
+    return Facts(
+        id=str(found["Id"]),
+        env={key: value for key, _, value in pairs},
+        workdir=str(config.get("WorkingDir") or ""),
+        labels=dict(config.get("Labels") or {}),
+        onbuild=tuple(config.get("OnBuild") or ()),
+        layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+        digests=tuple(found.get("RepoDigests") or ()),
+        platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}",
+        times=tuple(int(line.get("Created") or 0) for line in reversed(lines)),
+    )
+
+
+class Contents:
+    """The files of one image, while its container is there: see `contents_of`."""
+
+    def __init__(self, api: APIClient, address: str, container: str, stop: Stop) -> None:
+        self._api = api
+        self._address = address
+        self._container = container
+        self._stop = stop
+
+    def read(self, path: str, wanted: Callable[[str], bool]) -> Mapping[str, Entry]:
+        """All that is at and below an absolute path, by absolute path; empty when nothing is.
+
+        The path itself is followed where it is a link; what lies below it is not. Only files for
+        which `wanted` is true are hashed. Raises `EngineError`, `Stopped`.
+        """
+        # With the dot a link is followed to its folder; for a file the engine then says no.
+        with self._archive(path.rstrip("/") + "/.") as archive:
+            if archive is not None:
+                return dict(_below(archive, path.rstrip("/"), wanted))
+        with self._archive(path, may_refuse=False) as archive:
+            member = None if archive is None else next(members(archive), None)
+            if archive is None or member is None:
+                return {}
+            return {path: entry_of(archive, member, wanted(path))}
+
+    @contextlib.contextmanager
+    def _archive(self, path: str, *, may_refuse: bool = True) -> Iterator[tarfile.TarFile | None]:
+        """None where nothing of that name is there, or where the engine refuses and may."""
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{self._container}/archive"
+        with translated(self._address):
+            response = self._api.get(
+                url,
+                params={"path": path},
+                # Otherwise the engine packs what is unpacked here at once: half of the time.
+                headers={"Accept-Encoding": "identity"},
+                stream=True,
+                timeout=self._stop.remaining(_REQUEST_S),
+            )
+            with contextlib.closing(response):
+                if response.status_code == _NOT_FOUND or (may_refuse and not response.ok):
+                    yield None
+                    return
+                if not response.ok:
+                    raise EngineRefusedError(
+                        one_line(response.text, limit=600), response.status_code, where=path
+                    )
+                with cut_when_stopped(response, self._stop), opened(response) as archive:
+                    yield archive
+
+
+@contextlib.contextmanager
+def contents_of(engine: Engine, image: str, stop: Stop) -> Iterator[Contents]:
+    """Makes a container of the image, never starts it, and removes it, whatever happens.
+
+    Its anonymous volumes go with it. Raises `EngineError`, `Stopped`.
+    """
+    with engine.api(stop, _REQUEST_S) as api:
+        made = api.create_container(
+            image, command=["never-started"], labels={LABEL: "content"}, network_disabled=True
+        )
+        container = str(made["Id"])
+        try:
+            yield Contents(api, engine.address, container, stop)
+        finally:
+            _remove(engine, container)
+
+
+def _remove(engine: Engine, container: str) -> None:
+    """In time of its own: a run that was stopped leaves nothing behind either."""
+    own = Stop(_REMOVE_S)
+    with contextlib.suppress(NotInEngineError), engine.api(own, _REMOVE_S) as api:
+        api.remove_container(container, v=True, force=True)
+
+
+@contextlib.contextmanager
+def opened(response: requests.Response) -> Iterator[tarfile.TarFile]:
+    """The tar that an answer brings, read as it comes; one that breaks off is an `EngineError`."""
+    reader = io.BufferedReader(_Raw(response), _CHUNK)
+    try:
+        with tarfile.open(
+            fileobj=reader, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_BUFFER
+        ) as archive:
+            yield archive
+    except tarfile.TarError as error:
+        raise EngineGoneError(f"the engine's archive breaks off: {error}") from None
+
+
+class _Raw(io.RawIOBase):
+    """The body of an answer as a file."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__()
+        self._pieces = response.iter_content(_CHUNK)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def _below(
+    archive: tarfile.TarFile, base: str, wanted: Callable[[str], bool]
+) -> Iterator[tuple[str, Entry]]:
+    """The tar names what is below `/a/b/.` as `./x`; a hard link names the file that it is."""
+    seen: dict[str, Entry] = {}
+    for member in members(archive):
+        where = base + "/" + member.name.removeprefix(".").strip("/")
+        entry = entry_of(archive, member, wanted(where))
+        if member.islnk():
+            entry = seen.get(base + "/" + member.linkname.removeprefix(".").strip("/"), entry)
+        seen[where] = entry
+        yield where, entry
+
+
+def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar that comes as a stream."""
+    while (member := archive.next()) is not None:
+        yield member
+        # Otherwise it keeps every header: an image has a hundred thousand of them.
+        archive.members = []  # type: ignore[attr-defined]
+
+
+def entry_of(archive: tarfile.TarFile, member: tarfile.TarInfo, is_wanted: bool) -> Entry:
+    """What a member is; hashed where it is wanted."""
+    mode = member.mode & 0o7777
+    if member.issym():
+        target = member.linkname.encode("utf-8", "surrogateescape")
+        return Entry("link", mode, _hash(len(target), io.BytesIO(target)), member.mtime)
+    if member.isdir():
+        return Entry("folder", mode, mtime=member.mtime)
+    if not member.isreg():
+        return Entry("other", mode, mtime=member.mtime)
+    content = archive.extractfile(member) if is_wanted else None
+    blob = "" if content is None else _hash(member.size, content)
+    return Entry("file", mode, blob, member.mtime)
+
+
+def _hash(size: int, content: IO[bytes]) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    while piece := content.read(_CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()
