@@ -173,7 +173,7 @@ def test_an_engine_that_dies_meanwhile_is_gone_and_no_failed_build(
             if b"begun\n" in output:
                 proxy.die()
 
-        with pytest.raises(EngineGoneError, match="in the middle of a build") as gone:
+        with pytest.raises(EngineGoneError, match="in the middle of its answer") as gone:
             rig.build(
                 builder,
                 f"FROM {BASE}\nRUN echo begun; sleep {mark}\n",

@@ -27,6 +27,7 @@ from loopctl.errors import Problem, StorageError
 from loopctl.files import ensure_private_dir
 from loopctl.inert import decode, one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceTree
+from loopctl.model.finding import Quote
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.builder import (
     Builder,
@@ -76,8 +77,8 @@ class DockerImageBuilder(Builder):
         stop: Stop,
     ) -> Artifact:
         """Renew the base images, send the context, build without cache."""
-        dockerfile = _dockerfile(spec)
         context = context_of(source, spec.build.dockerfile)
+        dockerfile = context.text
         try:
             ensure_private_dir(log.parent)
             with BuildLog(log, self._redactor) as output, _only_port_errors(output):
@@ -108,7 +109,7 @@ class DockerImageBuilder(Builder):
         context = context_of(source, spec.build.dockerfile)
         with _only_port_errors(None):
             return prove_image(
-                self._engine, artifact.digest, source, context, _dockerfile(spec), spec, stop
+                self._engine, artifact.digest, source, context, context.text, spec, stop
             )
 
     def _roots(
@@ -210,7 +211,7 @@ def _only_port_errors(log: BuildLog | None) -> Iterator[None]:
 
 
 def _failed(error: BuildFailedError, log: BuildLog | None) -> BuildError:
-    quotes = () if log is None else log.quotes(_QUOTED_LINES, error.mark)
+    quotes = () if log is None else _last_words(log, error)
     hint = error.hint or (None if log is None else f"its whole output is in {log.path}")
     return BuildError(
         error.what,
@@ -219,6 +220,16 @@ def _failed(error: BuildFailedError, log: BuildLog | None) -> BuildError:
         quotes=quotes,
         hint=hint,
     )
+
+
+def _last_words(log: BuildLog, error: BuildFailedError) -> tuple[Quote, ...]:
+    """What the failed step printed last; nothing where no step had begun."""
+    if error.line is not None:
+        return ()
+    told = log.quotes(_QUOTED_LINES + 1, error.mark)
+    # The builder's own word of the failure, which the error has already.
+    own = tuple(quote for quote in told if not quote.quote.startswith(f"{error.mark}ERROR: "))
+    return own[-_QUOTED_LINES:]
 
 
 def _as_problem(error: EngineError | BuildError) -> Problem:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import docker.auth
-
-from loopctl.engine.build_call import posted, went_away
 from loopctl.engine.build_failure import concerns_dockerfile, failure
 from loopctl.engine.build_progress import BuildProgress
 from loopctl.engine.build_request import BuildRequest, Context, OnOutput, OnStep
 from loopctl.engine.build_trace import TRACE, decoded
 from loopctl.engine.connection import Engine
-from loopctl.engine.errors import EngineGoneError, EngineRefusedError, translated
+from loopctl.engine.errors import EngineGoneError, EngineRefusedError
+from loopctl.engine.logins import all_logins
+from loopctl.engine.posting import posted, went_away
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
@@ -55,12 +53,10 @@ def answers(
 
     `version`: `1` for the old builder, `2` for BuildKit.
     """
-    with engine.api(stop) as api:
-        path = f"/v{api.api_version}/build"
-    headers = {"Content-Type": "application/x-tar", **_credentials(engine)}
+    headers = {"Content-Type": "application/x-tar", **all_logins(engine)}
     query = {**_query(request), "version": version}
     try:
-        with posted(engine, path, query, headers, context, stop) as objects:
+        with posted(engine, "/build", query, headers, context, stop) as objects:
             yield from objects
     except EngineRefusedError as error:
         if concerns_dockerfile(error.what):
@@ -103,19 +99,3 @@ def _query(request: BuildRequest) -> Mapping[str, str]:
     if request.target is not None:
         query["target"] = request.target
     return query
-
-
-def _credentials(engine: Engine) -> Mapping[str, str]:
-    """What the engine may show to registries: all that the user is logged in to, as the SDK does.
-
-    Docker Hub goes by two names (github.com/docker/docker-py/issues/1683).
-    """
-    folder = engine.environ.get("DOCKER_CONFIG")
-    with translated(engine.address):
-        known = docker.auth.load_config(str(Path(folder, "config.json")) if folder else None)
-        every = known.get_all_credentials()
-        if docker.auth.INDEX_NAME in every:
-            every.setdefault(docker.auth.INDEX_URL, every[docker.auth.INDEX_NAME])
-        if not every:
-            return {}
-        return {"X-Registry-Config": docker.auth.encode_header(every).decode("ascii")}

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from loopctl.engine.build_call import went_away
 from loopctl.engine.build_request import (
     BuildClientAbsentError,
     BuildRequest,
@@ -31,6 +30,7 @@ from loopctl.engine.cli_progress import CliProgress
 from loopctl.engine.connection import Engine
 from loopctl.engine.dockerfile_mounts import SessionMounts, needs_cli
 from loopctl.engine.errors import EngineGoneError
+from loopctl.engine.posting import went_away
 from loopctl.errors import Stopped
 from loopctl.process import Child, Stop, TaskScope, capture
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from loopctl.engine.connection import Engine
+from loopctl.engine.cutting import answer_cut_when_stopped
 from loopctl.engine.errors import (
     EngineGoneError,
     EngineRefusedError,
     NotInEngineError,
     translated,
 )
-from loopctl.engine.streams import cut_when_stopped
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
@@ -137,7 +137,7 @@ class Contents:
                     raise EngineRefusedError(
                         one_line(response.text, limit=600), response.status_code, where=path
                     )
-                with cut_when_stopped(response, self._stop), opened(response) as archive:
+                with answer_cut_when_stopped(response, self._stop), opened(response) as archive:
                     yield archive
 
 

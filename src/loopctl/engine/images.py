@@ -10,7 +10,7 @@ from typing import Any, Final
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineRefusedError, NotInEngineError
 from loopctl.engine.logins import login_for
-from loopctl.engine.streams import cut_when_stopped, posted, refuse_told, told_by
+from loopctl.engine.posting import nothing, posted, refuse_told
 from loopctl.process import Stop
 
 _REMOVE_LIMIT_S: Final = 60.0
@@ -53,13 +53,10 @@ def labelled_images(engine: Engine, labels: Mapping[str, str], stop: Stop) -> tu
 def pull_image(engine: Engine, name: str, stop: Stop) -> None:
     """Fetch the newest image of that name. Raises `EngineError` where the registry has none."""
     repository, tag = _parted(name)
-    with engine.api(stop) as api:
-        login = {"X-Registry-Auth": login_for(api, repository)}
-        asked = {"fromImage": repository, "tag": tag}
-        answer = posted(api, "/images/create", asked, login, stop)
-        with cut_when_stopped(answer, stop):
-            for told in told_by(answer):
-                refuse_told(told, name)
+    asked, login = {"fromImage": repository, "tag": tag}, login_for(engine, repository)
+    with posted(engine, "/images/create", asked, login, nothing, stop) as answers:
+        for told in answers:
+            refuse_told(told, name)
 
 
 def tag_image(engine: Engine, image: str, repository: str, tag: str, stop: Stop) -> None:

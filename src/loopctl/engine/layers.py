@@ -13,8 +13,8 @@ from typing import IO, Any, Final, cast
 
 from loopctl.engine.connection import Engine
 from loopctl.engine.contents import Entry, entry_of, members, opened
+from loopctl.engine.cutting import answer_cut_when_stopped
 from loopctl.engine.errors import EngineGoneError, translated
-from loopctl.engine.streams import cut_when_stopped
 from loopctl.process import Stop
 
 _REQUEST_S: Final = 120.0
@@ -71,7 +71,7 @@ def layers_of(engine: Engine, image: str, names: frozenset[str], stop: Stop) -> 
         )
         with contextlib.closing(response):
             response.raise_for_status()
-            with cut_when_stopped(response, stop), opened(response) as archive:
+            with answer_cut_when_stopped(response, stop), opened(response) as archive:
                 read, texts, same = _members(archive, names)
     return _joined(read, texts, same)
 

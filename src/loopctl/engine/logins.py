@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 import docker.auth
 
-if TYPE_CHECKING:
-    from docker import APIClient
+from loopctl.engine.connection import Engine
+from loopctl.engine.errors import translated
 
 
-def login_for(api: APIClient, repository: str) -> bytes:
-    """What the user's docker configuration knows of the registry; an empty login where nothing."""
-    registry, _ = docker.auth.resolve_repository_name(repository)
-    found = docker.auth.load_config(credstore_env=api.credstore_env).resolve_authconfig(registry)
-    return bytes(docker.auth.encode_header(found or {}))
+def login_for(engine: Engine, repository: str) -> Mapping[str, str]:
+    """The header that shows one registry the user's login there; an empty login where none is."""
+    with translated(engine.address):
+        registry, _ = docker.auth.resolve_repository_name(repository)
+        found = _known(engine).resolve_authconfig(registry)
+        return {"X-Registry-Auth": docker.auth.encode_header(found or {}).decode("ascii")}
+
+
+def all_logins(engine: Engine) -> Mapping[str, str]:
+    """The header with all that the user is logged in to, which a build may show to registries.
+
+    Docker Hub goes by two names (github.com/docker/docker-py/issues/1683).
+    """
+    with translated(engine.address):
+        every = _known(engine).get_all_credentials()
+        if docker.auth.INDEX_NAME in every:
+            every.setdefault(docker.auth.INDEX_URL, every[docker.auth.INDEX_NAME])
+        if not every:
+            return {}
+        return {"X-Registry-Config": docker.auth.encode_header(every).decode("ascii")}
+
+
+def _known(engine: Engine) -> docker.auth.AuthConfig:
+    folder = engine.environ.get("DOCKER_CONFIG")
+    return docker.auth.load_config(str(Path(folder, "config.json")) if folder else None)

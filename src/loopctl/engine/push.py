@@ -6,7 +6,7 @@ from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineError
 from loopctl.engine.images import tag_image
 from loopctl.engine.logins import login_for
-from loopctl.engine.streams import cut_when_stopped, posted, refuse_told, told_by
+from loopctl.engine.posting import nothing, posted, refuse_told
 from loopctl.process import Stop
 
 
@@ -18,13 +18,12 @@ def push_image(engine: Engine, image: str, repository: str, tag: str, stop: Stop
     """
     tag_image(engine, image, repository, tag, stop)
     digest = None
-    with engine.api(stop) as api:
-        login = {"X-Registry-Auth": login_for(api, repository)}
-        answer = posted(api, f"/images/{repository}/push", {"tag": tag}, login, stop)
-        with cut_when_stopped(answer, stop):
-            for told in told_by(answer):
-                refuse_told(told, f"{repository}:{tag}")
-                digest = (told.get("aux") or {}).get("Digest") or digest
+    login, path = login_for(engine, repository), f"/images/{repository}/push"
+    with posted(engine, path, {"tag": tag}, login, nothing, stop) as answers:
+        for told in answers:
+            refuse_told(told, f"{repository}:{tag}")
+            aux = told.get("aux")
+            digest = aux.get("Digest") or digest if isinstance(aux, dict) else digest
     if digest is None:
         raise EngineError("the engine pushed and told no digest", where=f"{repository}:{tag}")
     return str(digest)

@@ -43,13 +43,19 @@ class Evidence:
         """Add the first hits of every clause, then the second ones, up to eight quotes."""
         for rank in range(max(map(len, hits), default=0)):
             for clause in hits:
-                for quote in clause[rank].quotes if rank < len(clause) else ():
+                for quote in _shown(clause[rank].quotes) if rank < len(clause) else ():
                     if len(self._quotes) >= _MOST_EVIDENCE:
                         return
                     self.index(quote)
 
     def __iter__(self) -> Iterator[Quote]:
         return iter(self._quotes)
+
+
+def _shown(quotes: Sequence[Quote]) -> Sequence[Quote]:
+    """Of a tail that was kept whole the end: what ended it stands last."""
+    is_tail = all(quote.kind in ("log", "build") for quote in quotes)
+    return quotes[-_MOST_EVIDENCE:] if is_tail else quotes
 
 
 def named_values(seen: Seen, names: Sequence[str], cases: int) -> dict[str, Named]:

@@ -1,8 +1,8 @@
 """One POST to the engine: a body made while it is sent, an answer read while it comes.
 
-A build may be silent for minutes, and must end within a second of being told to; closing the
-connection is what cancels it in the engine. The SDK's session does not give its socket away, least
-of all while it sends. So this speaks HTTP over a socket of its own, which a watcher can cut.
+A build or a push may be silent for minutes, and must end within a second of being told to; closing
+the connection is what cancels it in the engine. The SDK's session does not give its socket away,
+least of all while it sends. So this speaks HTTP over a socket of its own, which can be cut.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 from docker.utils import parse_host
 
 from loopctl.engine.connection import Engine
+from loopctl.engine.cutting import cut_when_stopped
 from loopctl.engine.errors import EngineGoneError, EngineRefusedError, gone, translated
-from loopctl.errors import Stopped
 from loopctl.inert import decode, one_line
-from loopctl.process import Stop, TaskScope
+from loopctl.process import Stop
 
 _CONNECTS_WITHIN_S: Final = 10.0
-_LOOKS_EVERY_S: Final = 0.05
 _PIECE: Final = 256 * 1024
 _LONGEST: Final = 600
 
@@ -39,13 +38,15 @@ def posted(
     body: Callable[[], Iterator[bytes]],
     stop: Stop,
 ) -> Iterator[Iterator[Mapping[str, Any]]]:
-    """POST `body`, and give the objects of the answer as they come.
+    """POST `body` to a path of the API (`/build`), and give the objects of the answer as they come.
 
     Leaving before its end cancels what the engine does. Raises `EngineGoneError`, also while the
     answer is read; `EngineRefusedError`; `Stopped`; and what `body` raises.
     """
+    with engine.api(stop) as api:
+        path = f"/v{api.api_version}{path}"
     line = _connected(engine, stop)
-    with contextlib.closing(line), _cut_when_stopped(line.sock, stop):
+    with contextlib.closing(line), cut_when_stopped(line.sock, stop):
         with _broken_is_gone(engine.address, stop):
             line.putrequest("POST", f"{path}?{urlencode(query)}", skip_accept_encoding=True)
             for name, value in {**headers, "Transfer-Encoding": "chunked"}.items():
@@ -122,10 +123,25 @@ def _refused(answer: http.client.HTTPResponse, address: str) -> EngineRefusedErr
     return EngineRefusedError(what, answer.status, where=address)
 
 
+def nothing() -> Iterator[bytes]:
+    """The body of a POST that has none."""
+    return iter(())
+
+
+def refuse_told(answer: Mapping[str, Any], where: str) -> None:
+    """Raise what a stream of progress tells as an error: the HTTP status was 200 by then."""
+    if answer.get("error"):
+        detail = answer.get("errorDetail")
+        detail = detail if isinstance(detail, dict) else {}
+        said = one_line(str(detail.get("message") or answer["error"]), limit=_LONGEST)
+        code = detail.get("code")
+        raise EngineRefusedError(said, code if isinstance(code, int) else 500, where=where)
+
+
 def went_away(address: str, why: str) -> EngineGoneError:
-    """The engine had begun to build, and nobody will ever know what came of it."""
+    """The engine had begun to answer, and nobody will ever know what came of it."""
     return EngineGoneError(
-        f"the Docker engine went away in the middle of a build: {why}",
+        f"the Docker engine went away in the middle of its answer: {why}",
         where=address,
         hint="its own log says why; run again once it is up",
     )
@@ -143,25 +159,6 @@ def _broken_is_gone(address: str, stop: Stop) -> Iterator[None]:
         raise went_away(address, why) from None
 
 
-@contextlib.contextmanager
-def _cut_when_stopped(connection: socket.socket, stop: Stop) -> Iterator[None]:
-    over = Stop()
-
-    def watch(_: Stop) -> None:
-        with contextlib.suppress(Stopped):
-            while stop.reason is None:
-                over.wait(_LOOKS_EVERY_S)
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    with TaskScope(Stop()) as scope:
-        scope.start("build call", watch)
-        try:
-            yield
-        finally:
-            over.stop("the call has ended")
-
-
 def _connected(engine: Engine, stop: Stop) -> http.client.HTTPConnection:
     """A connection that is open, and waits without a limit of its own from now on."""
     limit = stop.remaining(_CONNECTS_WITHIN_S)
@@ -174,7 +171,6 @@ def _connected(engine: Engine, stop: Stop) -> http.client.HTTPConnection:
     except OSError as error:
         stop.remaining(0)
         raise gone(engine.address, error.strerror or str(error)) from None
-    line.sock.settimeout(None)
     return line
 
 
