@@ -103,6 +103,14 @@ def test_the_tree_is_as_it_is_now_not_as_it_was_committed(repository: Path) -> N
     assert after.digest != before.digest
 
 
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_tree_that_git_was_told_not_to_look_at_is_no_commits(repository: Path, flag: str) -> None:
+    git(repository, "update-index", flag, "app/main.py")
+    (repository / "app" / "main.py").write_text("print('changed')\n")
+    assert git(repository, "status", "--porcelain") == ""
+    assert read(repository).dirty
+
+
 def test_an_executable_bit_alone_changes_the_tree(repository: Path) -> None:
     before = read(repository)
     (repository / "app" / "main.py").chmod(0o755)

@@ -33,6 +33,7 @@ class GitSources(Sources):
         if not folder.is_dir():
             raise SourceError(f"the source folder {folder} does not exist", where=str(folder))
         inside = self._is_repository(folder, stop)
+        commit = self._head(folder, stop) if inside else None
         paths = self._listed(folder, stop) if inside else _plain(folder)
         files = tuple(_hashed(folder, path) for path in paths if _exists(folder, path))
         if not files:
@@ -45,8 +46,9 @@ class GitSources(Sources):
             root=folder,
             files=files,
             digest=tree_digest(files),
-            commit=self._head(folder, stop) if inside else None,
-            dirty=inside and self._is_dirty(folder, stop),
+            commit=commit,
+            # A commit made meanwhile is not the one that the files were read at.
+            dirty=inside and (self._is_dirty(folder, stop) or self._head(folder, stop) != commit),
         )
 
     def commits_between(
@@ -88,7 +90,18 @@ class GitSources(Sources):
 
     def _is_dirty(self, folder: Path, stop: Stop) -> bool:
         arguments = ["status", "--porcelain", "-z", "--untracked-files=all", "--", "."]
-        return bool(self._git(folder, arguments, stop))
+        return bool(self._git(folder, arguments, stop)) or self._is_told_not_to_look(folder, stop)
+
+    def _is_told_not_to_look(self, folder: Path, stop: Stop) -> bool:
+        """Whether git was told to take a file that is there for unchanged, whatever is in it.
+
+        `git ls-files -v` has a small letter for --assume-unchanged and S for --skip-worktree.
+        """
+        listed = self._git(folder, ["ls-files", "-z", "-v", "--cached", "--", "."], stop)
+        flagged = (line.split(" ", 1) for line in os.fsdecode(listed).split("\0") if line)
+        return any(
+            (flag.islower() or flag == "S") and (folder / path).exists() for flag, path in flagged
+        )
 
     def _git(self, folder: Path, arguments: Sequence[str], stop: Stop) -> bytes:
         # A hook or an alias of the user's must not run because loopctl looks at files.

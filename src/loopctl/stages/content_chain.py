@@ -29,21 +29,26 @@ def broken_link(spec: ServiceSpec, proof: ContentProof, cached: Sequence[str]) -
             return None
 
 
-def _fault(proof: ContentProof, broken: str) -> Fault:
+def _fault(proof: ContentProof, broken: str, hint: str | None = None) -> Fault:
     quote = Quote("condition", f"image of {proof.service}", broken)
     summary = f"{proof.service}: {broken}"
-    return Fault(FaultKind.PROVENANCE, summary, proof.service, proof.image_tree, (quote,))
+    return Fault(FaultKind.PROVENANCE, summary, proof.service, proof.image_tree, (quote,), hint)
 
 
 def provenance_fault(proof: ContentProof) -> Fault:
     """The broken link between source and image, with the files that show it."""
     if proof.compared == 0:
-        return _fault(proof, "no file of the source is to be found in the image")
+        return _fault(
+            proof,
+            "no file of the source is to be found in the image",
+            "where it holds nothing but what a step has compiled, `provenance: label` is as much "
+            "as can be asked for",
+        )
     differences: Mapping[str, tuple[str, ...]] = {
         "stale": proof.stale,
         "missing": proof.missing,
         "of another mode": proof.mode_differs,
-        "changed by a build step that build.alters does not allow": proof.undeclared,
+        "changed by a build step, which build.alters does not allow": proof.undeclared,
     }
     named = [
         f"{len(files)} {what} ({', '.join(files[:3])}{', …' if len(files) > 3 else ''})"
@@ -52,7 +57,11 @@ def provenance_fault(proof: ContentProof) -> Fault:
     ]
     summary = f"{proof.service}: the image is not the source's: {'; '.join(named)}"
     quotes = tuple(
-        Quote("condition", f"image of {proof.service}", f"{path} is {what}")
+        Quote(
+            "condition",
+            f"image of {proof.service}",
+            path if files is proof.undeclared else f"{path} is {what}",
+        )
         for what, files in differences.items()
         for path in files[:5]
     )

@@ -26,15 +26,17 @@ _NOT_NEEDED = "what was to be tested has failed"
 
 
 def collected_in(waves: Sequence[Sequence[ServiceSpec]]) -> State:
-    """The stage with the longer wait: collecting takes seconds, and few services take that to copy.
+    """The stage with more time to spare: collecting takes seconds of all processors.
 
-    BUILD, before anything is deployed, unless nothing is built there and the first candidates must
-    stay healthy for long. A candidate with little time to answer is left alone while it is watched.
+    BUILD, before anything is deployed, unless the first candidates must stay healthy for long,
+    while nothing else is to do. The loop file's own build steps are taken to last longer still; an
+    engine builds an image in less time than the suites beside it would take from it. A candidate
+    with little time to answer is left alone while it is watched.
     """
     first = waves[0] if waves else ()
     builds = [spec.build for wave in waves for spec in wave]
     limits = [spec.health.max_latency_s for spec in first]
-    is_built = any(build.steps or build.builder != "local" for build in builds)
+    is_built = any(build.steps for build in builds)
     is_watched = any(spec.health.stable_for_s >= LONG_WAIT_S for spec in first)
     is_hurried = any(limit is not None and limit < LONG_WAIT_S for limit in limits)
     return State.HEALTH if is_watched and not (is_built or is_hurried) else State.BUILD
