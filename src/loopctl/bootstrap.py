@@ -126,7 +126,7 @@ def _docker(plan: Plan, runs_dir: Path) -> World:
     from loopctl.platforms.host.rendezvous import Rendezvous
 
     engine = Engine(os.environ)
-    place = Rendezvous.of(plan.root, plan.environment.name, runs_dir, "docker")
+    place = Rendezvous.of(plan.root, plan.environment.name, runs_dir)
     builder = DockerImageBuilder(engine, place.key, redactor_of(plan))
     registry = plan.environment.registry
     publisher = RegistryPublisher(engine, registry, registry_answers) if registry else None

@@ -37,7 +37,6 @@ class DockerRig(PlatformRig):
     ) -> DockerPlatform:
         self.engine = real_engine()
         self._made: dict[str, str] = {}
-        self.place = self.place.on("docker")
         return DockerPlatform(self.place, self.engine, secrets, patterns, "a-loop")
 
     def make_artifact(self, folder: Path) -> Artifact:

@@ -22,6 +22,7 @@ from loopctl.ports.builder import BuilderGoneError, Noticed
 from loopctl.process import Stop
 
 PROJECT = f"test-{os.getpid()}"
+SOURCE = SourceTree(Path("unused"), (SourceFile("a", "b", "100644"),), "sha256:" + "cd" * 32)
 _numbers = itertools.count()
 
 
@@ -30,7 +31,7 @@ def engine() -> Iterator[Engine]:
     engine = real_engine()
     yield engine
     for image in labelled_images(engine, {"dev.loopctl.project": PROJECT}, Stop(30)):
-        assert remove_image(engine, image, Stop(30))
+        assert remove_image(engine, image, image.tags, Stop(30))
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def an_image(engine: Engine, **labels: str) -> str:
     with engine.api(Stop(30)) as api:
         made = api.create_container(BASE, ["true"])["Id"]
         changes = [f"LABEL {name}={value}" for name, value in marked.items()]
-        image = api.commit(made, "lc-test-base", f"{PROJECT}-{marked['number']}", changes=changes)
+        service = labels.get("dev.loopctl.service", "base")
+        name = (f"loopctl-{PROJECT}/{service}", marked["number"])
+        image = api.commit(made, *name, changes=changes)
         api.remove_container(made)
         return str(image["Id"])
 
@@ -131,10 +134,9 @@ def test_only_the_newest_images_of_a_service_are_kept_and_nobody_elses_are_touch
     engine: Engine,
 ) -> None:
     shelf = ImageShelf(engine, PROJECT)
-    source = SourceTree(Path("unused"), (SourceFile("a", "b", "100644"),), "sha256:" + "cd" * 32)
-    labels = shelf.labels("chat", source)
+    labels = shelf.labels("chat", SOURCE)
     ours = [an_image(engine, **labels) for _ in range(KEPT_IMAGES + 2)]
-    theirs = an_image(engine, **shelf.labels("auth", source))
+    theirs = an_image(engine, **shelf.labels("auth", SOURCE))
     shelf.prune("chat", Stop(60))
     assert [image for image in ours if find_image(engine, image, Stop(10))] == ours[2:]
     assert find_image(engine, theirs, Stop(10)) is not None
@@ -142,8 +144,7 @@ def test_only_the_newest_images_of_a_service_are_kept_and_nobody_elses_are_touch
 
 def test_an_image_that_a_container_uses_is_kept(engine: Engine) -> None:
     shelf = ImageShelf(engine, PROJECT)
-    source = SourceTree(Path("unused"), (SourceFile("a", "b", "100644"),), "sha256:" + "cd" * 32)
-    labels = shelf.labels("chat", source)
+    labels = shelf.labels("chat", SOURCE)
     used = an_image(engine, **labels)
     with engine.api(Stop(30)) as api:
         container = api.create_container(used, ["true"])["Id"]
@@ -152,6 +153,44 @@ def test_an_image_that_a_container_uses_is_kept(engine: Engine) -> None:
         shelf.prune("chat", Stop(60))
         assert find_image(engine, used, Stop(10)) is not None
         assert all(find_image(engine, image, Stop(10)) for image in newer)
+    finally:
+        with engine.api(Stop(30)) as api:
+            api.remove_container(container)
+
+
+def test_an_image_with_a_name_that_somebody_else_gave_it_is_kept_with_all_of_its_names(
+    engine: Engine,
+) -> None:
+    shelf = ImageShelf(engine, PROJECT)
+    labels = shelf.labels("chat", SOURCE)
+    released = an_image(engine, **labels)
+    with engine.api(Stop(10)) as api:
+        api.tag(released, "lc-test-release", "1.0")
+    for _ in range(KEPT_IMAGES):
+        an_image(engine, **labels)
+    shelf.prune("chat", Stop(60))
+    held = find_image(engine, "lc-test-release:1.0", Stop(10))
+    assert held is not None
+    assert held.id == released
+
+
+def test_a_pushed_image_that_a_container_uses_can_still_be_started_by_its_digest(
+    engine: Engine, registry: Registry
+) -> None:
+    shelf = ImageShelf(engine, PROJECT)
+    labels = shelf.labels("chat", SOURCE)
+    image = an_image(engine, **labels)
+    repository = f"{registry.address}/apps/chat"
+    digest = push_image(engine, image, repository, "tree-0123456789ab", Stop(60))
+    with engine.api(Stop(30)) as api:
+        container = api.create_container(f"{repository}@{digest}", ["true"])["Id"]
+    try:
+        for _ in range(KEPT_IMAGES):
+            an_image(engine, **labels)
+        shelf.prune("chat", Stop(60))
+        held = find_image(engine, f"{repository}@{digest}", Stop(10))
+        assert held is not None
+        assert held.id == image
     finally:
         with engine.api(Stop(30)) as api:
             api.remove_container(container)

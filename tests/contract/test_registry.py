@@ -42,7 +42,7 @@ def artifact(engine: Engine) -> Iterator[Artifact]:
     yield Artifact("chat", ArtifactKind.IMAGE, image, image, "sha256:" + "ab" * 32, MADE)
     found = find_image(engine, image, Stop(30))
     if found is not None:
-        assert remove_image(engine, found, Stop(30))
+        assert remove_image(engine, found, found.tags, Stop(30))
 
 
 def publisher(engine: Engine, address: str) -> RegistryPublisher:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docker_project import DockerProject, Standing, docker_opened
 from rig import Project, Ran, opened
 from word_loop import as_it_was, green_before
 
@@ -31,6 +32,31 @@ def served(green: tuple[Project, Ran]) -> Iterator[tuple[Project, Ran]]:
     project, before = green
     yield project, before
     as_it_was(project)
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[DockerProject]:
+    """An empty project on the real engine."""
+    with docker_opened(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerProject]:
+    """A project on the real engine with a green run, shared by the tests of a module."""
+    with docker_opened(tmp_path_factory.mktemp("docker")) as made:
+        made.green()
+        yield made
+
+
+@pytest.fixture
+def standing(serving: DockerProject) -> Standing:
+    """What the shared project has standing, for a test that must leave it so."""
+    serving.project.git("clean", "-fdqx", "-e", ".loopctl")
+    serving.project.git("reset", "-q", "--hard")
+    if not serving.stands():
+        serving.green()
+    return Standing.of(serving)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ class Load:
 
     url: str
     keep_alive: bool
+    path: str = "/hello"
     answers: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -36,7 +37,7 @@ class Load:
         while not self.over.wait(0.005):
             try:
                 headers = {} if self.keep_alive else {"Connection": "close"}
-                connection.request("GET", "/hello", headers=headers)
+                connection.request("GET", self.path, headers=headers)
                 answer = connection.getresponse()
                 body = json.loads(answer.read())
                 if answer.status != 200:

@@ -207,6 +207,10 @@ class Project:
             **keys,
         }
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+        return self.loop_file(name, text)
+
+    def loop_file(self, name: str, text: str) -> Path:
+        """Write `loops/NAME.yaml` as it is; it too is taken down by `close`."""
         self._loops[name] = text
         return self.write(f"loops/{name}.yaml", text)
 
@@ -235,6 +239,10 @@ class Project:
         """Who serves what share of each service, as `plan` reads it from the platform."""
         outlook = self.loopctl("plan", loop, "--json", env=env).document()
         return {service["name"]: dict(service["serving"]) for service in outlook["services"]}
+
+    def forget_environments(self) -> None:
+        """Let `down` of `close` have the project's environment, not that of the last run."""
+        self._used.clear()
 
     def processes(self) -> list[int]:
         """Every process that has this project's mark, or works in its folder."""

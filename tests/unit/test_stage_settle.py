@@ -56,9 +56,9 @@ class Aftermath:
             self.journal.append(Routed(state, "promote"), service=service)
         return self
 
-    def settle(self, *, keep: bool = False) -> Outcome:
+    def settle(self, *, keep: bool = False, within: float = 5.0) -> Outcome:
         stage = Settle(self.services, self.platform, held, keep)
-        return stage(self.journal.fold.cycle(), self.journal, Stop(5.0))
+        return stage(self.journal.fold.cycle(), self.journal, Stop(within))
 
     @property
     def effects(self) -> list[str]:
@@ -108,6 +108,20 @@ def test_a_revision_of_another_run_is_never_discarded(tmp_path: Path) -> None:
     )
     assert after.settle().kind is OutcomeKind.OK
     assert after.effects == []
+
+
+def test_traffic_goes_back_before_a_deployment_that_is_still_going_on_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    after = Aftermath(tmp_path, "auth", "chat").observed("auth").observed("chat")
+    after.deployed("auth").promoted("auth", recorded=False)
+    key = f"{RUN_ID}/{after.journal.cycle}/chat/sha256:x"
+    after.journal.append(Intent("deploy", key, {"share": "all"}), service="chat")
+    after.platform.unsure = 1_000
+    outcome = after.settle(within=0.3)
+    assert outcome.kind is OutcomeKind.OK
+    assert after.effects == ["route auth auth-old=100", "discard auth auth-new"]
+    assert "is ending" in outcome.detail
 
 
 def test_split_traffic_goes_back_as_it_was_split(tmp_path: Path) -> None:

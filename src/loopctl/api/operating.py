@@ -45,7 +45,6 @@ def down(
     """
     from loopctl.bootstrap import world_of
     from loopctl.machine.lease import holding
-    from loopctl.ports.platform import Absent
 
     if confirm is not None or plan.environment.platform is PlatformKind.CLOUD_RUN:
         plan = replace(plan, environment=replace(plan.environment, protected=True))
@@ -58,13 +57,16 @@ def down(
         stepwise(Commands.of_plan(plan, place).down(), stop, LIMIT_S) as steps,
         holding(world.leases, targets, f"down-{os.getpid()}", steps.stop) as lease,
     ):
-        up = [n for n in names if not isinstance(platform.observe(n, steps.stop), Absent)]
-        steps.take([Step(n, functools.partial(_take_down, n, platform, lease)) for n in up])
+        # Of a service that nobody knows any more something may be left all the same.
+        up: list[str] = []
+        down = functools.partial(_take_down, up, platform, lease)
+        steps.take([Step(name, functools.partial(down, name)) for name in names])
     return up
 
 
-def _take_down(service: str, platform: Platform, lease: Lease, stop: Stop) -> None:
-    platform.down(service, lease.held(), stop)
+def _take_down(up: list[str], platform: Platform, lease: Lease, service: str, stop: Stop) -> None:
+    if platform.down(service, lease.held(), stop):
+        up.append(service)
 
 
 def rollback(

@@ -12,7 +12,7 @@ from loopctl.builders.build_log import BuildLog
 from loopctl.builders.context import Context, context_of
 from loopctl.builders.dockerfile import external_images
 from loopctl.builders.image_shelf import ImageShelf
-from loopctl.builders.provenance import prove_image, roots_of, told_by_bases
+from loopctl.builders.provenance import prove_image, roots_of
 from loopctl.engine.build import build as build_image
 from loopctl.engine.build_request import (
     BuildClientAbsentError,
@@ -23,7 +23,7 @@ from loopctl.engine.build_request import (
 from loopctl.engine.cli_build import find_cli, needs_cli
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineError, EngineRefusedError
-from loopctl.errors import Problem, StorageError
+from loopctl.errors import Problem, Stopped, StorageError
 from loopctl.files import ensure_private_dir
 from loopctl.inert import decode, one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceTree
@@ -85,11 +85,12 @@ class DockerImageBuilder(Builder):
                 renew_bases(self._engine, _bases(dockerfile, spec), on, stop)
                 _warn_if_large(context, on)
                 request = self._request(dockerfile, spec, source)
-                image = build_image(
-                    self._engine, request, context.chunks, _told_to(on), output.feed, stop
-                )
-                self._shelf.prune(spec.name, stop)
-                roots = self._roots(context, dockerfile, spec, stop)
+                with _late_is_told(spec, output):
+                    image = build_image(
+                        self._engine, request, context.chunks, _told_to(on), output.feed, stop
+                    )
+                self._shelf.prune(spec.name, stop, but=image)
+                roots = roots_of(self._engine, image, context, dockerfile, spec, stop)
         except (OSError, StorageError) as error:
             raise _unwritable(log, error) from error
         return Artifact(
@@ -108,15 +109,12 @@ class DockerImageBuilder(Builder):
         """Read the image's files and compare them with what the Dockerfile copies there."""
         context = context_of(source, spec.build.dockerfile)
         with _only_port_errors(None):
-            return prove_image(
+            proof = prove_image(
                 self._engine, artifact.digest, source, context, context.text, spec, stop
             )
-
-    def _roots(
-        self, context: Context, dockerfile: str, spec: ServiceSpec, stop: Stop
-    ) -> tuple[str, ...]:
-        bases = told_by_bases(self._engine, dockerfile, spec, stop)
-        return roots_of(context, dockerfile, spec, bases)
+            if proof.holds or spec.provenance != "content":
+                self._shelf.name(artifact.digest, spec.name, source, stop)
+        return proof
 
     def _request(self, dockerfile: str, spec: ServiceSpec, source: SourceTree) -> BuildRequest:
         mounts = needs_cli(dockerfile)
@@ -126,7 +124,6 @@ class DockerImageBuilder(Builder):
             target=spec.build.target,
             args=spec.build.args or {},
             labels=self._shelf.labels(spec.name, source),
-            tag=self._shelf.tag(spec.name, source),
             secrets={name: values[name] for name in mounts.secrets if name in values},
             ssh=mounts.ssh,
             session=bool(mounts),
@@ -208,6 +205,21 @@ def _only_port_errors(log: BuildLog | None) -> Iterator[None]:
         raise BuildError(error.what, hint=error.hint) from None
     except EngineError as error:
         raise BuilderGoneError(error.what, hint=error.hint) from None
+
+
+@contextlib.contextmanager
+def _late_is_told(spec: ServiceSpec, log: BuildLog) -> Iterator[None]:
+    """A build whose time is up has failed where it stood: what it printed last says where."""
+    try:
+        yield
+    except Stopped as stopped:
+        if stopped.reason != "deadline":
+            raise
+        raise BuildError(
+            f"the build was not finished within {spec.build.timeout_s:g} s",
+            quotes=log.quotes(_QUOTED_LINES),
+            hint=f"raise build.timeout, if it needs longer; its whole output is in {log.path}",
+        ) from None
 
 
 def _failed(error: BuildFailedError, log: BuildLog | None) -> BuildError:

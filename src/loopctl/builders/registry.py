@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from loopctl.builders.image_shelf import PUSHED_TAG
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineError, EngineGoneError
 from loopctl.engine.images import find_image, untag_image
@@ -44,7 +45,7 @@ class RegistryPublisher(Publisher):
     def publish(self, artifact: Artifact, stop: Stop) -> Artifact:
         """Push under a tag that names the source, and read the digest back from the engine."""
         repository = f"{self._prefix}/{artifact.service}"
-        tag = f"tree-{artifact.source_tree.partition(':')[2][:_TAG_DIGITS]}"
+        tag = f"{PUSHED_TAG}{artifact.source_tree.partition(':')[2][:_TAG_DIGITS]}"
         try:
             digest = push_image(self._engine, artifact.digest, repository, tag, stop)
             pinned = f"{repository}@{digest}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -71,20 +72,34 @@ def untag_image(engine: Engine, name: str, stop: Stop) -> None:
         api.remove_image(name)
 
 
-def remove_image(engine: Engine, image: Image, stop: Stop) -> bool:
-    """Take all names of an image away, and with the last of them it; False while it is in use.
+def is_used(engine: Engine, image: Image, stop: Stop) -> bool:
+    """Whether any container was made of it, running or not. Raises `EngineError`."""
+    with engine.api(stop) as api:
+        return bool(api.containers(all=True, filters={"ancestor": image.id}))
 
-    Raises `EngineError`.
+
+def remove_image(engine: Engine, image: Image, names: Collection[str], stop: Stop) -> bool:
+    """Take those of its tags away, and then the image itself if none is left; whether it went.
+
+    One that a container uses keeps all of its names: with the last tag of a repository goes the
+    digest that a revision is started from. Raises `EngineError`.
     """
-    for name in (*image.tags, *image.digests, image.id):
-        try:
-            untag_image(engine, name, stop)
-        except NotInEngineError:
-            continue
-        except EngineRefusedError as error:
-            if error.status == _IN_USE:
-                return False
-            raise
+    if is_used(engine, image, stop):
+        return False
+    for name in image.tags:
+        if name in names:
+            with contextlib.suppress(NotInEngineError):
+                untag_image(engine, name, stop)
+    if not set(image.tags) <= set(names):
+        return False
+    try:
+        untag_image(engine, image.id, stop)
+    except NotInEngineError:
+        return True
+    except EngineRefusedError as error:
+        if error.status == _IN_USE:
+            return False
+        raise
     return True
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import docker.auth
+import docker.credentials.errors
 
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import translated
@@ -15,7 +17,11 @@ def login_for(engine: Engine, repository: str) -> Mapping[str, str]:
     """The header that shows one registry the user's login there; an empty login where none is."""
     with translated(engine.address):
         registry, _ = docker.auth.resolve_repository_name(repository)
-        found = _known(engine).resolve_authconfig(registry)
+        found = None
+        # A program that should keep logins and is not there, or fails, keeps none: the registry
+        # is asked without one, and its refusal says what is missing.
+        with contextlib.suppress(docker.credentials.errors.StoreError):
+            found = _known(engine).resolve_authconfig(registry)
         return {"X-Registry-Auth": docker.auth.encode_header(found or {}).decode("ascii")}
 
 
@@ -25,7 +31,9 @@ def all_logins(engine: Engine) -> Mapping[str, str]:
     Docker Hub goes by two names (github.com/docker/docker-py/issues/1683).
     """
     with translated(engine.address):
-        every = _known(engine).get_all_credentials()
+        every: dict[str, object] = {}
+        with contextlib.suppress(docker.credentials.errors.StoreError):
+            every = _known(engine).get_all_credentials()
         if docker.auth.INDEX_NAME in every:
             every.setdefault(docker.auth.INDEX_URL, every[docker.auth.INDEX_NAME])
         if not every:

@@ -156,8 +156,8 @@ class Platform(Protocol):
         """Remove a revision that has no traffic; nothing if it is gone already."""
         ...
 
-    def down(self, service: str, held: Held, stop: Stop) -> None:
-        """Stop the service and all its revisions."""
+    def down(self, service: str, held: Held, stop: Stop) -> bool:
+        """Stop the service and all its revisions; whether anything of it was there."""
         ...
 
     def close(self, keep: bool, stop: Stop) -> None:

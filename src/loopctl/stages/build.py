@@ -107,6 +107,9 @@ class Build:
             fault = Fault(FaultKind.STORAGE, summary, spec.name, hint=error.hint)
             return Outcome(OutcomeKind.ERRORED, summary, (fault,))
         except BuildError as error:
+            if stop.reason == "deadline":
+                # It failed for want of the run's time, not of its own.
+                stop.remaining(0)
             return _failed(spec, error)
         except Stopped:
             # Either the whole run was stopped, or only the time for this build is up.

@@ -87,20 +87,20 @@ class Settle:
                 faults.append(as_fault(spec.name, error))
                 continue
             if isinstance(state, ServiceState):
-                candidate = self._candidate(record, state, stop)
-                found.append(_Found(spec.name, record, state, candidate))
+                found.append(_Found(spec.name, record, state, _seen(record, state)))
             elif _served(record):
                 faults.append(_gone(record))
         return found
 
-    def _candidate(self, record: ServiceRecord, state: ServiceState, stop: Stop) -> Revision | None:
-        """What this cycle deployed, also where the run was stopped before it could note that."""
-        recorded = record.revision
-        if recorded is not None and state.revision(recorded.name) is not None:
-            return recorded
-        if record.deploy_key is None:
-            return recorded
-        return made_by(DeployKey.of(record.deploy_key), self._platform, stop)
+    def _candidate(self, service: _Found, stop: Stop) -> Revision | None:
+        """What this cycle deployed, also where the run was stopped before it could note that.
+
+        The platform may still be at it: it is waited for once all traffic is back.
+        """
+        key = service.record.deploy_key
+        if service.candidate is not None or key is None:
+            return service.candidate
+        return made_by(DeployKey.of(key), self._platform, stop)
 
     def _restore(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
         want = _served(service.record)
@@ -130,7 +130,7 @@ class Settle:
         return [f"traffic of {service.name} back to {said(after.traffic)}"]
 
     def _discard(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
-        candidate = service.candidate
+        candidate = self._candidate(service, stop)
         if candidate is None:
             return []
         if not _served(service.record):
@@ -152,7 +152,10 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A service as SETTLE finds it: what the run wrote down, and what is there now."""
+    """A service as SETTLE finds it: what the run wrote down, and what is there now.
+
+    `candidate` is what this cycle has deployed, as far as it can be seen there.
+    """
 
     name: str
     record: ServiceRecord
@@ -179,6 +182,15 @@ def _still_ending(service: _Found, journal: Journal) -> str:
     name = service.candidate.name if service.candidate else service.name
     journal.append(Note(f"{name} was still ending when this run had no more time to wait for it"))
     return f"{name} is ending"
+
+
+def _seen(record: ServiceRecord, state: ServiceState) -> Revision | None:
+    """The revision that the cycle's deployment made, by what was noted of it, else by its key."""
+    recorded = record.revision
+    if recorded is not None and state.revision(recorded.name) is not None:
+        return recorded
+    made = (each for each in state.revisions if each.key and each.key == record.deploy_key)
+    return next(made, recorded if record.deploy_key is None else None)
 
 
 def _served(record: ServiceRecord) -> dict[str, int]:

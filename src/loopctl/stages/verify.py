@@ -96,29 +96,27 @@ class Verify:
     def _after(self, cycle: CycleRecord, where: UnderTest, journal: Journal, stop: Stop) -> Outcome:
         """The services and the chain after the tests; what the tests showed stands beside it."""
         try:
-            return worst([self._alive(where, stop), self._chain(cycle, where, journal, stop)])
+            return self._chain(cycle, where, journal, stop)
         except PlatformError as error:
             return _not_shown(error)
 
-    def _alive(self, where: UnderTest, stop: Stop) -> Outcome:
-        """A service that died under the tests is at fault, whatever the tests say."""
-        outcomes = []
-        for revision in where.revisions.values():
-            status = self._platform.status(revision, stop)
-            if isinstance(status, Dead):
-                fault = status.fault
-                outcomes.append(Outcome(OutcomeKind.FAILED, fault.summary, (fault,)))
-        return worst(outcomes)
-
     def _chain(self, cycle: CycleRecord, where: UnderTest, journal: Journal, stop: Stop) -> Outcome:
+        """A service that died under the tests is at fault, whatever the tests say: the dead have
+        no content to be compared.
+        """
         outcomes = []
         for name, revision in where.revisions.items():
             record = cycle.services[name]
             state = self._platform.observe(name, stop)
-            broken, kind = self._broken(record, revision, state, stop)
+            status = self._platform.status(revision, stop)
+            if isinstance(status, Dead):
+                fault = status.fault
+                outcomes.append(Outcome(OutcomeKind.FAILED, fault.summary, (fault,)))
+            died = isinstance(status, Dead)
+            broken, kind = self._broken(record, revision, state, stop, died=died)
             share = 0 if isinstance(state, Absent) else state.traffic.get(revision.name, 0)
             journal.append(ChainChecked(revision.name, share, broken), service=name)
-            if broken is not None:
+            if broken is not None and kind is not OutcomeKind.FAILED:
                 quote = Quote("condition", f"chain of {name} after the tests", broken)
                 fault = Fault(FaultKind.PROVENANCE, f"{name}: {broken}", name, None, (quote,))
                 outcomes.append(Outcome(kind, fault.summary, (fault,)))
@@ -130,12 +128,18 @@ class Verify:
         revision: Revision,
         state: ServiceState | Absent,
         stop: Stop,
+        *,
+        died: bool,
     ) -> tuple[str | None, OutcomeKind]:
-        """The broken link, in words, and what it means for the run."""
+        """The broken link, in words, and what it means for the run; FAILED: it has died, which
+        its own fault tells.
+        """
         if isinstance(state, Absent) or state.revision(revision.name) is None:
             return f"{revision.name} is gone: {GONE}", OutcomeKind.MOVED
         if record.observed_before and (moved := traffic_moved(record, state)) is not None:
             return moved, OutcomeKind.MOVED
+        if died:
+            return f"{revision.name} has died", OutcomeKind.FAILED
         if record.artifact is None:
             return None, OutcomeKind.OK
         if revision.digest != record.artifact.digest:

@@ -17,7 +17,7 @@ from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.lease_record import lease_file, read_lease
 from loopctl.platforms.host.names import checked_service
 from loopctl.platforms.host.registry import Registry
-from loopctl.platforms.host.rendezvous import PLATFORMS, Rendezvous
+from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.host.request_file import RequestFile
 from loopctl.platforms.host.runnable import Surroundings
 from loopctl.platforms.host.service import Service
@@ -202,14 +202,11 @@ class Host:
 
     def _check_lease(self, service: str, args: Fields) -> None:
         """Raises `LeaseLost` unless the service's lease still has the client's fence."""
-        # A host serves whatever its environment's loop file names, processes or containers.
-        targets = [self._place.on(platform).target(service) for platform in PLATFORMS]
-        files = [lease_file(self._place.leases, target) for target in targets]
-        records = [record for file in files if (record := read_lease(file)) is not None]
-        if any(record.fence == args.text("fence") for record in records):
+        record = read_lease(lease_file(self._place.leases, self._place.target(service)))
+        if record is not None and record.fence == args.text("fence"):
             return
-        whose = " and ".join(f"run {each.run_id} ({each.holder})" for each in records)
+        whose = "nobody" if record is None else f"run {record.run_id} ({record.holder})"
         raise LeaseLost(
-            f"the lease on {service} is not this run's any more: {whose or 'nobody'} holds it",
+            f"the lease on {service} is not this run's any more: {whose} holds it",
             hint="nothing was changed; see what that run did, then run again",
         )

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from loopctl.model.artifact import Target
 from loopctl.ports.platform import PlatformError
 
-#: The platforms whose services a host owns.
-PLATFORMS: Final = ("local", "docker")
+#: One host serves an environment, whatever its services are; so whoever writes to it, from a loop
+#: file that says `local` or one that says `docker`, has to hold the same lease.
+_PLATFORM: Final = "local"
 # A unix socket's path has room for 108 bytes; some tools stop earlier.
 _LONGEST_SOCKET_PATH = 100
 
@@ -27,8 +28,7 @@ class Rendezvous:
     """The paths that clients and host of one environment share.
 
     `key` is 16 hex digits of SHA-256 over real root and environment; `runtime` is 0700 and ours;
-    `state` keeps `logs/`, `requests/`, `revisions/`, `registry.json` and `host.log`. One host
-    serves an environment on any `platform`; only what is locked is named by it.
+    `state` keeps `logs/`, `requests/`, `revisions/`, `registry.json` and `host.log`.
     """
 
     root: Path
@@ -36,19 +36,14 @@ class Rendezvous:
     key: str
     runtime: Path
     state: Path
-    platform: str = "local"
 
     @staticmethod
-    def of(root: Path, environment: str, runs_dir: Path, platform: str = "local") -> Rendezvous:
+    def of(root: Path, environment: str, runs_dir: Path) -> Rendezvous:
         """The rendezvous of an environment; touches nothing but links on the way to `root`."""
         real = root.resolve()
         key = hashlib.sha256(f"{real}\0{environment}".encode()).hexdigest()[:16]
         state = runs_dir.absolute() / "hosts" / environment
-        return Rendezvous(real, environment, key, _runtime_base() / key, state, platform)
-
-    def on(self, platform: str) -> Rendezvous:
-        """The same place as the client of another platform knows it."""
-        return replace(self, platform=platform)
+        return Rendezvous(real, environment, key, _runtime_base() / key, state)
 
     @property
     def socket(self) -> Path:
@@ -72,7 +67,7 @@ class Rendezvous:
 
     def target(self, service: str) -> Target:
         """What is locked for a service."""
-        return Target(self.platform, f"{self.root}#{self.environment}", service)
+        return Target(_PLATFORM, f"{self.root}#{self.environment}", service)
 
     def prepare(self) -> None:
         """Make the runtime folder. Raises `PlatformError` when it cannot be trusted."""

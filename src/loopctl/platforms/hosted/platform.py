@@ -104,10 +104,12 @@ class HostedPlatform:
         with contextlib.suppress(HostAbsentError):
             self._call("discard", args, stop, _STOP_S)
 
-    def down(self, service: str, held: Held, stop: Stop) -> None:
+    def down(self, service: str, held: Held, stop: Stop) -> bool:
         """Stop the service and all its revisions; the host ends with its last service."""
+        was_up = not isinstance(self.observe(service, stop), Absent)
         with contextlib.suppress(HostAbsentError):
             self._call("down", {"service": service, "fence": held.fence}, stop, _STOP_S)
+        return was_up
 
     def close(self, keep: bool, stop: Stop) -> None:
         """The run is over. Without `keep` the services live on until no run has held a lease on
