@@ -142,6 +142,18 @@ def test_a_secret_reaches_its_step_and_nothing_else_and_dockerignore_is_respecte
     assert commands_with(SECRET) == []
 
 
+def test_a_secret_as_a_build_argument_is_refused_because_the_image_keeps_it(
+    serving: DockerProject, standing: Standing
+) -> None:
+    serving.project.env["BUILD_TOKEN"] = SECRET
+    build = {"secrets": {"TOKEN": {"value": "${BUILD_TOKEN}"}}, "args": {"T": "${BUILD_TOKEN}"}}
+    ran = failed(serving, DOCKERFILE, build=build)
+    assert ended(ran) == (4, "preflight", 1), str(ran)
+    assert "build.args.T holds a secret, which the image keeps" in ran.out
+    assert SECRET not in str(ran)
+    standing.told(ran)
+
+
 def test_a_secret_without_a_value_is_told_before_the_build(
     serving: DockerProject, standing: Standing
 ) -> None:

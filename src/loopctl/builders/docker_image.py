@@ -46,6 +46,8 @@ _QUOTED_LINES: Final = 40
 _NAMED_FOLDERS: Final = 5
 _STEP_SHOWN: Final = 120
 
+On = Callable[[Progress | Noticed], None]
+
 
 class DockerImageBuilder(Builder):
     """Builds images with the engine's BuildKit, from nothing but the source and its bases.
@@ -73,7 +75,7 @@ class DockerImageBuilder(Builder):
         spec: ServiceSpec,
         source: SourceTree,
         log: Path,
-        on: Callable[[Progress | Noticed], None],
+        on: On,
         stop: Stop,
     ) -> Artifact:
         """Renew the base images, send the context, build without cache."""
@@ -87,7 +89,7 @@ class DockerImageBuilder(Builder):
                 request = self._request(dockerfile, spec, source)
                 with _late_is_told(spec, output):
                     image = build_image(
-                        self._engine, request, context.chunks, _told_to(on), output.feed, stop
+                        self._engine, request, context.chunks, self._told_to(on), output.feed, stop
                     )
                 self._shelf.prune(spec.name, stop, but=image)
                 roots = roots_of(self._engine, image, context, dockerfile, spec, stop)
@@ -116,6 +118,14 @@ class DockerImageBuilder(Builder):
                 self._shelf.name(artifact.digest, spec.name, source, stop)
         return proof
 
+    def _told_to(self, on: On) -> Callable[[BuildStepEnded], None]:
+        def tell(step: BuildStepEnded) -> None:
+            # Hidden before it is cut: the beginning of a secret is not known for one.
+            name = one_line(self._redactor.text(step.name), limit=_STEP_SHOWN)
+            on(Progress(name, step.seconds, step.cached))
+
+        return tell
+
     def _request(self, dockerfile: str, spec: ServiceSpec, source: SourceTree) -> BuildRequest:
         mounts = needs_cli(dockerfile)
         values = _secret_values(spec)
@@ -135,6 +145,11 @@ class DockerImageBuilder(Builder):
         except BuildError as error:
             yield _as_problem(error)
             return
+        for name, value in (spec.build.args or {}).items():
+            if self._redactor.text(value) != value:
+                what = f"build.args.{one_line(name, limit=80)} holds a secret"
+                hint = "mount it instead: build.secrets and RUN --mount=type=secret"
+                yield Problem(f"{what}, which the image keeps", where=spec.name, hint=hint)
         values = _secret_values(spec)
         for name in mounts.secrets:
             if name not in values:
@@ -168,14 +183,7 @@ def _secret_values(spec: ServiceSpec) -> Mapping[str, str]:
     return {s.name: s.value.reveal() for s in spec.build.secrets if s.value is not None}
 
 
-def _told_to(on: Callable[[Progress | Noticed], None]) -> Callable[[BuildStepEnded], None]:
-    def tell(step: BuildStepEnded) -> None:
-        on(Progress(one_line(step.name, limit=_STEP_SHOWN), step.seconds, step.cached))
-
-    return tell
-
-
-def _warn_if_large(context: Context, on: Callable[[Progress | Noticed], None]) -> None:
+def _warn_if_large(context: Context, on: On) -> None:
     if context.size < LARGE_CONTEXT:
         return
     folders = ", ".join(
