@@ -8,6 +8,9 @@ from types import ModuleType
 
 from bench import (
     command_line,
+    docker_build,
+    docker_golden_path,
+    docker_promotion,
     front_door,
     golden_path,
     health,
@@ -26,6 +29,9 @@ _PARTS: tuple[ModuleType, ...] = (
     front_door,
     plugin,
     memory,
+    docker_build,
+    docker_golden_path,
+    docker_promotion,
 )
 
 

@@ -24,7 +24,13 @@ _ROUNDS = 3
 _FACTOR = 1.05
 _SLACK_S = 0.5
 
-_SCRIPT = """
+SUITES = """
+for suite in auth events message_flow first_time_journey concurrency; do
+  python -m pytest -q -p no:cacheprovider "tests/test_$suite.py"
+done
+"""
+
+_SCRIPT = f"""
 set -eu
 cp -r "$SOURCE/examples/chat" copy
 cd copy
@@ -32,12 +38,10 @@ python -m chat >../service.log 2>&1 &
 service=$!
 trap 'kill $service' EXIT
 python -c "$HEALTHY"
-for suite in auth events message_flow first_time_journey concurrency; do
-  python -m pytest -q -p no:cacheprovider "tests/test_$suite.py"
-done
+{SUITES}
 """
 
-_HEALTHY = """
+HEALTHY = """
 import os, time, urllib.request
 def healthy():
     try:
@@ -80,7 +84,7 @@ def _script(made: Project) -> None:
         port = str(found.getsockname()[1])
     told = {
         "SOURCE": str(made.folder),
-        "HEALTHY": _HEALTHY,
+        "HEALTHY": HEALTHY,
         "PORT": port,
         "BASE_URL": f"http://127.0.0.1:{port}",
         "WS_URL": f"ws://127.0.0.1:{port}",

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -32,11 +33,12 @@ def environ(**more: str) -> dict[str, str]:
 
 
 class Project:
-    """A folder with one loop; nothing of yours is touched."""
+    """A folder with one loop and one environment, `local` or `docker`; yours are not touched."""
 
-    def __init__(self, folder: Path, loop: str) -> None:
+    def __init__(self, folder: Path, loop: str, environment: str = "local") -> None:
         self.folder = folder
         self.loop = loop
+        self.environment = environment
         self.runtime = folder / "runtime"
         self.runtime.mkdir()
 
@@ -51,7 +53,7 @@ class Project:
         document = {
             "version": 1,
             "name": self.loop,
-            "environments": {"local": {"platform": "local"}},
+            "environments": {self.environment: {"platform": self.environment}},
             "services": {"web": service},
             "suites": suites,
         }
@@ -80,8 +82,9 @@ class Project:
         return out
 
     def loopctl(self, command: str, *options: str, code: int = 0) -> str:
-        """`loopctl COMMAND LOOP OPTIONS`."""
-        return self.python("-m", "loopctl", command, self.loop, *options, code=code)
+        """`loopctl COMMAND LOOP --env ENVIRONMENT OPTIONS`."""
+        environment = ("--env", self.environment)
+        return self.python("-m", "loopctl", command, self.loop, *environment, *options, code=code)
 
     def host(self) -> int:
         """The process id of the environment's host, as the kernel knows it of its socket."""
@@ -94,10 +97,10 @@ class Project:
 
 
 @contextlib.contextmanager
-def project(loop: str) -> Iterator[Project]:
+def project(loop: str, environment: str = "local") -> Iterator[Project]:
     """A project in a temporary folder; its services are stopped when it is left."""
     with tempfile.TemporaryDirectory(prefix="loopctl-bench-") as name:
-        made = Project(Path(name), loop)
+        made = Project(Path(name), loop, environment)
         subprocess.run(["git", "init", "-q", name], check=True, timeout=30)
         try:
             yield made
@@ -114,4 +117,14 @@ def _end(made: Project) -> None:
         made.loopctl("down")
     except RuntimeError:
         os.kill(host, signal.SIGTERM)
+        _await_end(host)
         raise
+
+
+def _await_end(process: int) -> None:
+    """Until then it writes into the folder."""
+    deadline = time.monotonic() + 30
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(process, 0)
+            time.sleep(0.05)

@@ -28,6 +28,11 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
 
+def skipped(part: str, what: str, why: str) -> Row:
+    """The line of something that cannot be measured on this machine."""
+    return Row(part, what, "–", f"not measured: {why}")
+
+
 HEADER = "| | what | measured | beside it, in the same run | limit | |\n|---|---|--:|---|---|---|"
 
 
