@@ -34,7 +34,7 @@ check: $(VENV)/.for-development ## lint, formatting, types, import contract
 	@echo "imports";     $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@echo "all checks passed"
 
-bench: $(VENV)/.for-development ## what loopctl costs, each row beside its alternative; about four minutes
+bench: $(VENV)/.for-development ## what loopctl costs, each row beside its alternative; about ten minutes
 	@$(BIN)/python -m bench
 
 engines: $(VENV)/.for-run ## a Docker engine, a registry and a base image for tests, where this machine has none (as root)
