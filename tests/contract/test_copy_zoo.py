@@ -6,10 +6,11 @@ import io
 import os
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from engine_rig import BASE, real_engine
 from image_rig import BUILDKIT, LEGACY, Images, service, source_of, write
 
@@ -110,6 +111,9 @@ BUILDKIT_ONLY: Mapping[str, str] = {
     "chmod above nine bits": "COPY --chmod=4755 dir /x/",
     "several onto one name": "COPY a.txt b.txt /x",
     "glob of nothing": "COPY zz* a.txt /x/",
+    "arg over env": "ENV V=1\nARG V=2\nCOPY a.txt /x/$V/",
+    "arg given over env": "ENV GIVEN=env\nARG GIVEN\nCOPY a.txt /x/$GIVEN/",
+    "arg of nothing under env": "ENV V=env\nARG V\nCOPY a.txt /x/$V/",
     "unicode": 'COPY ["ünïcode", "/x/ü/"]',
     "newline": "COPY new* /x/",
 }
@@ -127,11 +131,37 @@ STAGES: Mapping[str, str] = {
     "COPY --from=one /d/lnkdir /x\nCOPY --from=one /d/lnk.txt /y/",
     "scratch": "FROM scratch\nCOPY a.txt /x\nCOPY dir /d",
     "args before": "ARG WHICH=scratch\nARG D=dir\nFROM $WHICH\nARG D\nCOPY $D /x/",
+    "args of a parent": f"FROM {BASE} AS one\nARG D=dir\nFROM one\nCOPY $D /x/$D/",
+    "args of a parent, asked for again": f"FROM {BASE} AS one\nARG D=dir\nARG GIVEN\nFROM one\n"
+    "ARG D\nARG GIVEN=nope\nCOPY $D /x/$GIVEN/",
+    "env of a parent over its args": f"FROM {BASE} AS one\nENV D=dir\nARG D=other\n"
+    "COPY $D /y/\nFROM one\nCOPY $D /x/",
+    "pattern of a stage": f"FROM {BASE} AS one\nCOPY dir /d\nFROM {BASE}\nCOPY --from=one /d/* /x/",
     "not needed": f"FROM {BASE} AS no\nCOPY . /no\nFROM {BASE} AS yes\nCOPY dir /x",
     "named as another": f"FROM {BASE} AS A\nCOPY dir /d\nFROM {BASE}\nCOPY --from=a /d /x",
     "backtick": f"# escape=`\nFROM {BASE}\nCOPY a.txt `\n b.txt /x/",
     "directives": f"# escape=\\\n\n# c\n\nFROM {BASE}\nCOPY dir /x",
 }
+
+
+#: What is built for every change; the others are as true, and a minute more.
+TELLING = frozenset(
+    {
+        *("whole by workdir", "into the root", "one file into a folder that a RUN made"),
+        *("a folder's content, slashes", "folders merged", "glob in the middle"),
+        *("glob with a negated class", "links below", "a folder through a link"),
+        *("through a link of the base", "variables", "arg over env", "several onto one name"),
+        *("from two", "onbuild of a stage", "links from a stage", "args of a parent"),
+        *("env of a parent over its args", "args before"),
+        *("readmitted", "all but", "deep in the middle"),
+    }
+)
+TELLING_OF_OLD = frozenset({"whole", "links below", "variables"})
+
+
+def zoo(names: Iterable[str], telling: frozenset[str] = TELLING) -> Sequence[ParameterSet]:
+    """Tests by name, slow where they are not among the telling ones."""
+    return [pytest.param(name, marks=() if name in telling else pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +221,7 @@ def check(images: Images, bare: Mapping[str, object], folder: Path, version: str
     assert made.uncovered == ()
 
 
-@pytest.mark.parametrize("name", [*ZOO, *BUILDKIT_ONLY])
+@pytest.mark.parametrize("name", zoo([*ZOO, *BUILDKIT_ONLY]))
 def test_the_map_is_what_buildkit_makes(
     images: Images, bare: Mapping[str, object], tmp_path: Path, name: str
 ) -> None:
@@ -200,7 +230,9 @@ def test_the_map_is_what_buildkit_makes(
     check(images, bare, tmp_path, BUILDKIT)
 
 
-@pytest.mark.parametrize("name", [each for each in ZOO if each != "above the root"])
+@pytest.mark.parametrize(
+    "name", zoo([each for each in ZOO if each != "above the root"], TELLING_OF_OLD)
+)
 def test_the_map_is_what_the_old_builder_makes(
     images: Images, bare: Mapping[str, object], tmp_path: Path, name: str
 ) -> None:
@@ -208,13 +240,13 @@ def test_the_map_is_what_the_old_builder_makes(
     check(images, bare, tmp_path, LEGACY)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", zoo(STAGES))
 def test_the_map_follows_stages(
     images: Images, bare: Mapping[str, object], tmp_path: Path, name: str
 ) -> None:
     write(tmp_path, {**FILES, "Dockerfile": STAGES[name] + "\n"})
     context = context_of(source_of(tmp_path), "Dockerfile")
-    image = images.build(context)
+    image = images.build(context, buildargs='{"GIVEN": "other"}')
     really = {p: f for p, f in images.holds(image).items() if bare.get(p) != f}
     really = {p: f for p, f in really.items() if not p.startswith(("/dev/", "/etc/", "/.docker"))}
     assert expected(mapped(images, tmp_path), tmp_path, really) == really
@@ -255,7 +287,7 @@ IGNORED: Mapping[str, str] = {
 }
 
 
-@pytest.mark.parametrize("name", IGNORED)
+@pytest.mark.parametrize("name", zoo(IGNORED))
 def test_what_is_ignored_is_what_the_docker_client_leaves_out(
     images: Images, bare: Mapping[str, object], tmp_path: Path, name: str
 ) -> None:

@@ -14,7 +14,7 @@ from image_rig import LEGACY, Images, source_of, write
 
 from loopctl.builders.context import context_of
 from loopctl.builders.provenance import LABEL, prove_image, roots_of
-from loopctl.engine.contents import contents_of
+from loopctl.engine.contents import contents_of, image_facts
 from loopctl.engine.errors import EngineError
 from loopctl.errors import Stopped
 from loopctl.process import Stop
@@ -91,6 +91,7 @@ def test_a_file_that_the_source_has_no_more_makes_an_image_stale(images: Images,
     assert proof.image_tree != proof.source_tree
 
 
+@pytest.mark.slow
 def test_a_change_of_owner_does_not_hide_a_file_of_before(images: Images, app: Path) -> None:
     write(app, {"lib/gone.py": "old", "Dockerfile": f"{DOCKERFILE}RUN chown -R 7 /app\n"})
     old = built(images, app)
@@ -114,13 +115,18 @@ def test_what_a_step_makes_beside_the_source_is_extra_and_not_stale(
     [
         ("echo old > main.py", "stale"),
         ("rm lib/a.py", "missing"),
-        ("chmod 644 start.sh", "mode_differs"),
         ("chmod u+s start.sh", "mode_differs"),
-        ("chmod 600 main.py", "mode_differs"),
-        ("rm main.py; ln -s start.sh main.py", "stale"),
-        ("rm main.py; mkdir main.py", "stale"),
-        ("mv lib lib2; ln -s lib3 lib", "missing"),
-        (": > main.py", "stale"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (
+                ("chmod 644 start.sh", "mode_differs"),
+                ("chmod 600 main.py", "mode_differs"),
+                ("rm main.py; ln -s start.sh main.py", "stale"),
+                ("rm main.py; mkdir main.py", "stale"),
+                ("mv lib lib2; ln -s lib3 lib", "missing"),
+                (": > main.py", "stale"),
+            )
+        ),
     ],
 )
 def test_each_way_to_differ_is_named(images: Images, app: Path, change: str, named: str) -> None:
@@ -147,7 +153,7 @@ def test_stale_missing_and_mode_are_told_apart(images: Images, app: Path) -> Non
     assert proof.undeclared == ()
 
 
-@pytest.mark.parametrize("version", ["2", LEGACY])
+@pytest.mark.parametrize("version", ["2", pytest.param(LEGACY, marks=pytest.mark.slow)])
 def test_a_file_that_a_step_changed_is_told_from_a_stale_one(
     images: Images, app: Path, version: str
 ) -> None:
@@ -163,6 +169,7 @@ def test_a_file_that_a_step_changed_is_told_from_a_stale_one(
     assert not images.prove(image, app, alters=("main.py",)).holds
 
 
+@pytest.mark.slow
 def test_alters_excuses_no_file_that_was_old_when_it_was_copied(images: Images, app: Path) -> None:
     write(app, {"Dockerfile": f"{DOCKERFILE}RUN true\n"})
     image = built(images, app)
@@ -172,6 +179,7 @@ def test_alters_excuses_no_file_that_was_old_when_it_was_copied(images: Images, 
     assert proof.stale == ("lib/a.py",)
 
 
+@pytest.mark.slow
 def test_a_step_that_puts_old_content_back_is_undeclared(images: Images, app: Path) -> None:
     write(app, {"main.py": "print(0)\n"})
     built(images, app, tag=f"loopctl-test-{images.mark}:before")
@@ -183,6 +191,7 @@ def test_a_step_that_puts_old_content_back_is_undeclared(images: Images, app: Pa
     assert proof.undeclared == ("main.py: altered by step 4 (RUN cp -a /old/main.py /app/main.py)",)
 
 
+@pytest.mark.slow
 def test_a_file_that_a_step_removed_is_named_with_it(images: Images, app: Path) -> None:
     write(app, {"Dockerfile": f"{DOCKERFILE}RUN rm -r lib\nRUN chmod 700 main.py\n"})
     image = built(images, app)
@@ -194,6 +203,7 @@ def test_a_file_that_a_step_removed_is_named_with_it(images: Images, app: Path) 
     assert images.prove(image, app, alters=("lib", "main.py")).holds
 
 
+@pytest.mark.slow
 def test_a_copy_from_another_image_over_the_source_is_undeclared(images: Images, app: Path) -> None:
     write(app, {"main.py": "print(0)\n"})
     built(images, app, tag=f"loopctl-test-{images.mark}:v0")
@@ -235,6 +245,7 @@ def test_an_image_that_takes_nothing_of_the_source_proves_nothing(
     assert "4 files of the source that no COPY takes into the image: Dockerfile, " in covered
 
 
+@pytest.mark.slow
 def test_what_is_ignored_is_neither_missing_nor_extra(images: Images, app: Path) -> None:
     write(app, {".dockerignore": "Dockerfile\n.dockerignore\nlib\n"})
     proof = images.prove(built(images, app), app)
@@ -242,7 +253,7 @@ def test_what_is_ignored_is_neither_missing_nor_extra(images: Images, app: Path)
     assert (proof.missing, proof.extra) == ((), ())
 
 
-@pytest.mark.parametrize("version", ["2", LEGACY])
+@pytest.mark.parametrize("version", ["2", pytest.param(LEGACY, marks=pytest.mark.slow)])
 def test_odd_names_links_and_empty_files_hold(images: Images, app: Path, version: str) -> None:
     odd = {
         "with space": "s",
@@ -265,6 +276,7 @@ def test_odd_names_links_and_empty_files_hold(images: Images, app: Path, version
     assert proof.extra == ()
 
 
+@pytest.mark.slow
 def test_a_file_with_two_names_in_the_image_is_read_by_each(images: Images, app: Path) -> None:
     write(app, {"Dockerfile": f"{DOCKERFILE}RUN ln main.py aaa && ln start.sh zzz\n"})
     proof = images.prove(built(images, app), app)
@@ -292,6 +304,7 @@ def test_source_copied_through_a_link_or_into_shared_folders_is_found(
     )
 
 
+@pytest.mark.slow
 def test_onbuild_of_the_base_image_is_understood(images: Images, app: Path) -> None:
     text = f"FROM {BASE}\nENV D=/app\nONBUILD COPY lib $D/\nONBUILD WORKDIR /app\n"
     base = write(app.parent / "base", {"Dockerfile": text})
@@ -303,6 +316,7 @@ def test_onbuild_of_the_base_image_is_understood(images: Images, app: Path) -> N
     assert proof.compared == 2
 
 
+@pytest.mark.slow
 def test_a_base_image_that_is_gone_is_said_and_not_guessed(images: Images, app: Path) -> None:
     tag = f"loopctl-test-{images.mark}:passing"
     base = write(app.parent / "base", {"Dockerfile": f"FROM {BASE}\nWORKDIR /w\n"})
@@ -318,11 +332,130 @@ def test_a_base_image_that_is_gone_is_said_and_not_guessed(images: Images, app: 
     assert "COPY main.py .: not understood: where it goes depends on a base image" in covered
 
 
-def test_the_roots_are_what_was_copied_to(app: Path) -> None:
+def test_an_image_on_a_base_whose_name_leads_elsewhere_by_now_does_not_hold(
+    images: Images, app: Path
+) -> None:
+    repository = f"loopctl-test-{images.mark}"
+    with images.engine.api(Stop(30)) as api:
+        api.tag(BASE, repository, "moving")
+    write(app, {"Dockerfile": DOCKERFILE.replace(BASE, f"{repository}:moving")})
+    image = built(images, app)
+    assert images.prove(image, app).holds
+    newer = images.commit(BASE, "echo newer > /newer")
+    with images.engine.api(Stop(30)) as api:
+        api.tag(newer, repository, "moving", force=True)
+    proof = images.prove(image, app)
+    assert not proof.holds
+    assert (
+        proof.other_base
+        == f"it stands on another {repository}:moving than the engine has now ({newer})"
+    )
+    assert (proof.stale, proof.missing) == ((), ())
+
+
+def roots(images: Images, folder: Path) -> tuple[str, ...]:
+    context = context_of(source_of(folder), "Dockerfile")
+    image = built(images, folder)
+    return roots_of(images.engine, image, context, context.text, service(), Stop(30))
+
+
+@pytest.mark.slow
+def test_the_roots_are_what_was_copied_to(images: Images, app: Path) -> None:
     text = f"FROM {BASE}\nCOPY . /app\nCOPY main.py /app/x/\nCOPY lib /etc\nCOPY main.py /usr/m\n"
     write(app, {"Dockerfile": text})
-    context = context_of(source_of(app), "Dockerfile")
-    assert roots_of(context, context.text, service()) == ("/app", "/etc/a.py", "/usr/m")
+    assert roots(images, app) == ("/app", "/etc/a.py", "/usr/m")
+
+
+def test_what_the_platform_names_is_a_root_too(images: Images, app: Path) -> None:
+    text = f"FROM {BASE}\nARG TARGETARCH\nWORKDIR /opt/$TARGETARCH\nCOPY . .\n"
+    write(app, {"Dockerfile": text})
+    facts = image_facts(images.engine, BASE, Stop(30))
+    assert facts is not None
+    assert roots(images, app) == (f"/opt/{facts.platform.partition('/')[2]}",)
+    assert images.prove(images.made[-1], app).compared == 4
+
+
+def test_what_is_copied_although_it_is_ignored_proves_nothing(images: Images, app: Path) -> None:
+    write(app, {".dockerignore": "*", "Dockerfile": f"FROM {BASE}\nCOPY . /app\n"})
+    proof = images.prove(built(images, app), app)
+    assert proof.compared == 0
+    assert not proof.holds
+
+
+def test_a_pattern_in_another_stage_is_proven_as_far_as_it_is_known(
+    images: Images, app: Path
+) -> None:
+    text = f"FROM {BASE} AS make\nCOPY . /src/\nRUN mkdir /out && cp /src/*.py /out/\n"
+    text += f"FROM {BASE}\nCOPY --from=make /src/*.py /app/\nCOPY --from=make /out/* /out/\n"
+    write(app, {"Dockerfile": text})
+    image = built(images, app)
+    proof = images.prove(image, app)
+    assert proof.holds, proof
+    assert proof.compared == 1
+    assert proof.extra == ("/out/main.py",)
+    covered = "\n".join(proof.not_covered)
+    assert "what else step 2 copies by the pattern /src/*.py from stage make" in covered
+    assert "what else step 3 copies by the pattern /out/* from stage make" in covered
+    write(app, {"main.py": "print(2)\n"})
+    assert not images.prove(image, app).holds
+
+
+SHADOWED = "stands in front of"
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        "COPY . .",
+        pytest.param("COPY main.py ./", marks=pytest.mark.slow),
+        pytest.param("COPY main.py /usr/local/bin/", marks=pytest.mark.slow),
+    ],
+)
+def test_an_old_package_of_the_base_in_front_of_a_module_is_stale(
+    images: Images, app: Path, copy: str
+) -> None:
+    tag = f"loopctl-test-{images.mark}:old-{len(images.made)}"
+    old = (
+        f"FROM {BASE}\nWORKDIR /app\nRUN mkdir -p main /usr/local/bin/main && echo 0 > main/data\n"
+    )
+    old += "RUN touch main/__init__.py /usr/local/bin/main/__init__.py\n"
+    base = write(app.parent / "base", {"Dockerfile": old})
+    images.build(context_of(source_of(base), "Dockerfile"), tag=tag)
+    write(app, {"Dockerfile": f"FROM {tag}\n{copy}\n"})
+    proof = images.prove(built(images, app), app)
+    folder = copy.rsplit(maxsplit=1)[-1] if copy.endswith("bin/") else "/app/"
+    assert proof.stale == (f"{folder}main/__init__.py, which {SHADOWED} main.py",)
+    assert not proof.holds
+    assert proof.image_tree != proof.source_tree
+    of_base = "2 files beside the copied ones that came with the base image: "
+    told = f"{of_base}/app/main/__init__.py, /app/main/data" in proof.not_covered
+    assert told is (copy == "COPY . .")
+
+
+@pytest.mark.slow
+def test_a_link_of_the_base_to_an_old_package_is_stale(images: Images, app: Path) -> None:
+    tag = f"loopctl-test-{images.mark}:linked"
+    old = f"FROM {BASE}\nRUN mkdir -p /app /p && touch /p/__init__.py && ln -s /p /app/main\n"
+    base = write(app.parent / "base", {"Dockerfile": old})
+    images.build(context_of(source_of(base), "Dockerfile"), tag=tag)
+    write(app, {"Dockerfile": f"FROM {tag}\nCOPY . /app\n"})
+    proof = images.prove(built(images, app), app)
+    assert proof.stale == (f"/app/main, which {SHADOWED} main.py",)
+
+
+def test_what_a_step_makes_in_front_of_a_module_is_said_and_of_another_image_refused(
+    images: Images, app: Path
+) -> None:
+    write(app, {"Dockerfile": f"{DOCKERFILE}RUN touch main.abi3.so lib/a.pyc\n"})
+    made = built(images, app, tag=f"loopctl-test-{images.mark}:compiled")
+    proof = images.prove(made, app)
+    assert proof.holds, proof
+    by = "made by step 4 (RUN touch main.abi3.so lib/a.pyc)"
+    assert f"/app/main.abi3.so, which {SHADOWED} main.py, {by}" in proof.not_covered
+    other = f"COPY --from=loopctl-test-{images.mark}:compiled /app/main.abi3.so .\n"
+    write(app, {"Dockerfile": DOCKERFILE + other})
+    proof = images.prove(built(images, app), app)
+    assert proof.stale == (f"/app/main.abi3.so, which {SHADOWED} main.py",)
 
 
 def test_an_image_that_is_gone_is_an_error_and_no_proof(images: Images, app: Path) -> None:
@@ -351,6 +484,7 @@ def test_a_stopped_proof_ends_at_once_and_leaves_no_container(images: Images, ap
         prove_image(images.engine, image, source_of(app), context, context.text, service(), stopped)
 
 
+@pytest.mark.slow
 def test_five_thousand_files_and_a_hundred_megabytes_are_proven_in_seconds(
     images: Images, app: Path
 ) -> None:
@@ -370,6 +504,7 @@ def test_five_thousand_files_and_a_hundred_megabytes_are_proven_in_seconds(
     assert took < 6  # 1.5 s on a machine of its own; this one may be shared
 
 
+@pytest.mark.slow
 def test_a_label_is_told_and_never_believed(images: Images, app: Path) -> None:
     context = context_of(source_of(app), "Dockerfile")
     image = images.build(context, labels={LABEL: "sha256:lie"})

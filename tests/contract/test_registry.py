@@ -119,5 +119,5 @@ def test_a_push_into_silence_ends_when_it_is_stopped(engine: Engine, artifact: A
 
 def test_an_image_that_is_not_there_is_not_pushed(engine: Engine, artifact: Artifact) -> None:
     absent = replace(artifact, digest="sha256:" + "0" * 64)
-    with own_registry() as registry, pytest.raises(PublishError, match="(?i)no such image"):
+    with own_registry() as registry, pytest.raises(PublishError, match=r"(?i)no such image"):
         publisher(engine, registry.address).publish(absent, Stop(60))

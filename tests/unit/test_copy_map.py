@@ -97,6 +97,35 @@ def test_links_in_a_circle_end() -> None:
     assert len(made.uncovered) == 2
 
 
+STAGE = "FROM base AS build\nCOPY a b /src/\nRUN cp /src/* /out/\nFROM base\n"
+
+
+def test_a_pattern_in_another_stage_is_told_and_its_folder_is_known() -> None:
+    made = of(f"{STAGE}COPY --from=build /out/* /app/\n")
+    assert made.placed == {}
+    assert made.folders == ("/app",)
+    assert made.uncovered == ("what else step 2 copies by the pattern /out/* from stage build",)
+    assert [step.foreign for step in made.steps] == [True]
+    known = of(f"{STAGE}COPY --from=build /src/* /app/\n")
+    assert set(known.placed) == {"/app/a", "/app/b"}
+    assert known.uncovered == ("what else step 2 copies by the pattern /src/* from stage build",)
+
+
+def test_a_folder_of_another_stage_may_bring_more_than_is_known() -> None:
+    made = of(f"{STAGE}COPY --from=build /src /app/\n")
+    assert set(made.placed) == {"/app/a", "/app/b"}
+    (told,) = made.uncovered
+    assert told.startswith("what else step 2 copies from stage build, made by that stage's steps")
+    (nothing,) = of(f"{STAGE}COPY --from=build /out /app/\n").uncovered
+    assert nothing.endswith("out is made by the steps of stage build")
+
+
+def test_what_cannot_be_told_in_a_parent_stage_cannot_in_its_child() -> None:
+    made = of("FROM base AS one\nARG D=${A#x}\nFROM one\nARG D\nCOPY a /$D/\n")
+    assert made.placed == {}
+    assert of("FROM base AS one\nARG D=${A#x}\nFROM one\nARG D=d\nCOPY a /$D/\n").placed
+
+
 @given(st.text(alphabet="acdl/.*?[]\\$\"' ", max_size=20), st.text(alphabet="xa/. $", max_size=8))
 def test_no_copy_makes_it_fail(source: str, to: str) -> None:
     of(f"FROM base\nCOPY {source} {to}\n")

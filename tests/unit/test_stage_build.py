@@ -157,6 +157,14 @@ def test_an_image_that_holds_no_file_of_the_source_shows_nothing(tmp_path: Path)
     assert outcome.detail == "chat: no file of the source is to be found in the image"
 
 
+def test_an_image_on_another_base_than_the_engine_has_is_not_the_sources(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    other = "it stands on another base:1 than the engine has now (sha256:new)"
+    yard.builder.proofs["chat"] = ContentProof("chat", TREE, TREE, other_base=other)
+    outcome = yard.build()
+    assert (outcome.kind, outcome.detail) == (OutcomeKind.UNPROVEN, f"chat: {other}")
+
+
 def test_a_step_out_of_the_cache_is_a_broken_chain_though_the_content_is_right(
     tmp_path: Path,
 ) -> None:

@@ -18,6 +18,11 @@ def rooted(path: str) -> str:
     return posixpath.normpath("/" + path).lstrip("/")
 
 
+def has_wildcard(source: str) -> bool:
+    """Whether a COPY's source is a pattern."""
+    return not _WILD.isdisjoint(source)
+
+
 def followed(path: str, links: Mapping[str, str], *, last: bool = True) -> str | None:
     """Where a path leads through symbolic links; None where they go in a circle.
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loopctl.builders.copied_names import Names
-from loopctl.builders.copy_stage import StageMap, StageReader
+from loopctl.builders.copy_stage import StageReader
+from loopctl.builders.copy_state import StageMap
 from loopctl.builders.copy_step import Base, Placed, Step
 from loopctl.builders.dockerfile import (
     Dockerfile,
@@ -154,6 +155,7 @@ class _Maps:
             workdir=known.workdir or "/",
             opaque=True,
             env=dict(known.env),
+            variables=dict(known.env),
             triggers=[each for text in known.onbuild for each in _triggers(text, stage.line)],
         )
 

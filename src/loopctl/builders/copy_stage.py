@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from loopctl.builders.copied_names import Names, followed, rooted
+from loopctl.builders.copied_names import followed, has_wildcard, rooted
+from loopctl.builders.copy_state import Context, StageMap, Tree
 from loopctl.builders.copy_step import Placed, Step
 from loopctl.builders.dockerfile import Instruction, Stage, assignments, parse
 from loopctl.builders.dockerfile_words import NotUnderstoodError, expand
 from loopctl.builders.ignore_rules import BadPatternError
-from loopctl.evidence.blobs import EXECUTABLE, LINK
 from loopctl.inert import one_line
 
 _UNDERSTOOD: Final = frozenset({"from", "chown", "chmod", "link", "checksum", "keep-git-dir"})
 _FAR: Final = ("http://", "https://", "git://", "git@", "ssh://")
-
-Context = tuple[Names, Mapping[str, str], Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A file in a stage, and how many steps the stage had when it came."""
-
-    placed: Placed
-    at: int
 
 
 class _Known(dict[str, str]):
@@ -41,108 +31,6 @@ class _Known(dict[str, str]):
         if name in self._unknown or (name not in self and not self._complete):
             raise NotUnderstoodError(f"what {name} is cannot be told")
         return super().get(name, default)
-
-
-@dataclass(slots=True)
-class StageMap:
-    """What is known of a stage's file system; paths are relative to its root.
-
-    `workdir` is None where only an unknown base image says it; `opaque`: there may be folders
-    that are not known; `complete`: no variable comes from an unknown base; `triggers`: what
-    ONBUILD has for stages on top of it.
-    """
-
-    base: str | None
-    workdir: str | None = None
-    opaque: bool = False
-    complete: bool = True
-    env: dict[str, str] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
-    files: dict[str, _Held] = field(default_factory=dict)
-    folders: set[str] = field(default_factory=lambda: {""})
-    links: dict[str, str] = field(default_factory=dict)
-    copied_folders: set[str] = field(default_factory=set)
-    steps: list[Step] = field(default_factory=list)
-    triggers: list[Instruction] = field(default_factory=list)
-    uncovered: list[str] = field(default_factory=list)
-
-    def copy(self) -> StageMap:
-        """The beginning of a stage on top of this one."""
-        return replace(
-            self,
-            env=dict(self.env),
-            unknown=set(self.unknown),
-            files=dict(self.files),
-            folders=set(self.folders),
-            links=dict(self.links),
-            copied_folders=set(self.copied_folders),
-            steps=list(self.steps),
-            triggers=list(self.triggers),
-            uncovered=list(self.uncovered),
-        )
-
-    def settled(self) -> Mapping[str, Placed]:
-        """The files by absolute path, with the foreign steps that came behind them."""
-        return {
-            "/" + path: replace(
-                held.placed, later=tuple(s for s in self.steps[held.at :] if s.foreign)
-            )
-            for path, held in sorted(self.files.items())
-        }
-
-    def put(self, placed: Placed, link: str | None) -> None:
-        """A file has come; it replaces what was there."""
-        path = placed.path[1:]
-        self.files[path] = _Held(placed, len(self.steps))
-        self.links.pop(path, None)
-        if link is not None:
-            self.links[path] = link
-        self.know_folder(posixpath.dirname(path))
-
-    def know_folder(self, folder: str) -> None:
-        """A folder is there, and so are those above it."""
-        while folder not in self.folders:
-            self.folders.add(folder)
-            folder = posixpath.dirname(folder)
-
-
-class _Tree:
-    """What a COPY takes from: the context, or another stage as it has come to be."""
-
-    def __init__(
-        self, names: Names, placed: Mapping[str, Placed], links: Mapping[str, str]
-    ) -> None:
-        self.names = names
-        self.placed = placed
-        self.links = links
-
-    @staticmethod
-    def of_context(context: Context, step: Step) -> _Tree:
-        names, modes, links = context
-
-        def at(path: str) -> Placed:
-            mode = None if modes[path] == LINK else 0o755 if modes[path] == EXECUTABLE else 0o644
-            return Placed("/" + path, path, mode, modes[path] == LINK, step)
-
-        return _Tree(names, _Lazily(at), links)
-
-    @staticmethod
-    def of_stage(stage: StageMap) -> _Tree:
-        placed = {path[1:]: each for path, each in stage.settled().items()}
-        inside = {p.inside[1:]: p for p in placed.values() if p.inside is not None}
-        both = {**inside, **placed}
-        return _Tree(Names(both, stage.links), both, stage.links)
-
-
-class _Lazily(dict[str, Placed]):
-    """Made when asked for: a context has thousands of files, and a COPY may take one."""
-
-    def __init__(self, make: Callable[[str], Placed]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, path: str) -> Placed:
-        return self._make(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +63,6 @@ class StageReader:
         self._context = context
         self._from_stage = from_stage
         self._is_archive = is_archive
-        self._args: dict[str, str] = {}
         self._number = 1
 
     def read(self) -> StageMap:
@@ -217,11 +104,14 @@ class StageReader:
                 values[name] = self._value(each.keyword, name, default)
             except NotUnderstoodError:
                 self._state.unknown.add(name)
-        known = self._args if each.keyword == "ARG" else self._state.env
+        # As BuildKit has it, the later of an ARG and an ENV wins, and an ARG without a value
+        # leaves what is there.
         for name, value in values.items():
-            self._state.unknown.discard(name)
             if value is not None:
-                known[name] = value
+                self._state.unknown.discard(name)
+                self._state.variables[name] = value
+                if each.keyword == "ENV":
+                    self._state.env[name] = value
 
     def _value(self, keyword: str, name: str, default: str | None) -> str | None:
         if keyword == "ARG" and name in self._given:
@@ -231,7 +121,7 @@ class StageReader:
         return self._globals.get(name) if keyword == "ARG" else ""
 
     def _copy(self, each: Instruction) -> None:
-        origin = dict(each.flags).get("from")
+        origin = _origin(each)
         # Whatever goes wrong from here on, the step is one, and its layer is in the image.
         step = self._step(each, foreign=True)
         self._state.steps.append(step)
@@ -251,20 +141,21 @@ class StageReader:
         for source in sources:
             self._source(each, source, taken, to, step, chmod)
 
-    def _tree(self, each: Instruction, origin: str | None, step: Step) -> _Tree | None:
+    def _tree(self, each: Instruction, origin: str | None, step: Step) -> Tree | None:
         if origin is None:
-            return _Tree.of_context(self._context, step)
+            return Tree.of_context(self._context, step)
         stage = self._from_stage(origin, self._stage.index)
         if stage is None:
+            self._state.steps[-1] = replace(step, outside=True)
             self._not_covered(each, f"what it brings is of the image {origin}")
             return None
-        return _Tree.of_stage(stage)
+        return Tree.of_stage(stage)
 
     def _source(
         self,
         each: Instruction,
         source: str,
-        tree: _Tree,
+        tree: Tree,
         to: _Destination,
         step: Step,
         chmod: int | str | None,
@@ -279,12 +170,23 @@ class StageReader:
             return
         for match in tree.names.matched(source):
             self._matched(each, match, tree, to, step, chmod)
+        if step.foreign and has_wildcard(source):
+            self._by_pattern(each, source, to, step)
+
+    def _by_pattern(self, each: Instruction, source: str, to: _Destination, step: Step) -> None:
+        """A pattern finds files in a stage that only the stage itself could tell."""
+        what = f"what else step {step.number} copies by the pattern {one_line(source)}"
+        self._state.uncovered.append(f"{what} from stage {_origin(each)}")
+        target = self._followed(to.path)
+        self._state.know_folder(target)
+        self._state.copied_folders.add(target)
+        self._foreign()
 
     def _matched(
         self,
         each: Instruction,
         match: str,
-        tree: _Tree,
+        tree: Tree,
         to: _Destination,
         step: Step,
         chmod: int | str | None,
@@ -293,7 +195,7 @@ class StageReader:
         is_file = real is not None and tree.names.is_file(real)
         is_folder = real is not None and tree.names.is_folder(real)
         if real is None or is_file is is_folder:
-            origin = dict(each.flags).get("from")
+            origin = _origin(each)
             made = f"made by the steps of stage {origin}" if origin else "not found in the context"
             why = "a file or a folder, which cannot be told" if is_file else made
             self._not_covered(each, f"{match or '/'} is {why}")
@@ -312,7 +214,7 @@ class StageReader:
         self,
         each: Instruction,
         folder: str,
-        tree: _Tree,
+        tree: Tree,
         to: _Destination,
         step: Step,
         chmod: int | str | None,
@@ -326,7 +228,8 @@ class StageReader:
             where = posixpath.join(target, name)
             self._put(where, origin, step, chmod, tree.links.get(path))
         if step.foreign:
-            self._not_covered(each, "what else it brings, made by the steps of that stage")
+            what = f"what else step {step.number} copies from stage {_origin(each)}"
+            self._state.uncovered.append(f"{what}, made by that stage's steps or of its base image")
 
     def _file(
         self, name: str, origin: Placed, to: _Destination, step: Step, chmod: int | str | None
@@ -381,7 +284,7 @@ class StageReader:
 
     def _expanded(self, word: str) -> str:
         state = self._state
-        known = _Known({**self._args, **state.env}, frozenset(state.unknown), state.complete)
+        known = _Known(state.variables, frozenset(state.unknown), state.complete)
         return expand(word, known, self._escape)
 
     def _step(self, each: Instruction, *, foreign: bool = False) -> Step:
@@ -402,6 +305,11 @@ class StageReader:
 
     def _not_covered(self, each: Instruction, why: str) -> None:
         self._state.uncovered.append(f"line {each.line}, {one_line(each.text, limit=80)}: {why}")
+
+
+def _origin(each: Instruction) -> str | None:
+    """The stage or image that a COPY takes from, None for the context."""
+    return dict(each.flags).get("from")
 
 
 def _octal(text: str | None) -> int | str | None:

@@ -15,7 +15,7 @@ _LONGEST: Final = 60
 class Step:
     """A RUN, COPY, ADD or WORKDIR. `number` counts within its stage, FROM being 1, as BuildKit's
     own `[stage 3/7]` does; `line` is the Dockerfile's; `foreign`: it brings what is not the
-    context's (RUN, archives, other images).
+    context's (RUN, archives, other images), `outside` that all of it is of another image.
     """
 
     number: int
@@ -25,6 +25,7 @@ class Step:
     stage: int
     label: str
     foreign: bool = False
+    outside: bool = False
 
     def __str__(self) -> str:
         return f"step {self.number} ({one_line(self.text, limit=_LONGEST)})"

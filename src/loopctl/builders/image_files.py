@@ -64,7 +64,7 @@ def find_all(contents: Contents, made: CopyMap) -> tuple[Sequence[Found], Mappin
     extra = {
         path: entry
         for path, entry in there.items()
-        if path not in ours and entry.kind != "folder" and _is_within(path, made.folders)
+        if path not in ours and entry.kind != "folder" and is_within(path, made.folders)
     }
     return found, extra
 
@@ -96,7 +96,7 @@ def _paths(placed: Placed) -> tuple[str, ...]:
 
 def _root_of(path: str, folders: Sequence[str]) -> str:
     """The folder it was copied with; of a shared one the next below; else the file itself."""
-    above = [folder for folder in folders if _is_within(path, (folder,))]
+    above = [folder for folder in folders if is_within(path, (folder,))]
     if not above:
         return path
     best = min(above, key=len)
@@ -106,7 +106,8 @@ def _root_of(path: str, folders: Sequence[str]) -> str:
     return best
 
 
-def _is_within(path: str, folders: Iterable[str]) -> bool:
+def is_within(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path lies below one of the folders."""
     return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 

@@ -16,22 +16,22 @@ from loopctl.builders.context import Context
 from loopctl.builders.copy_map import CopyMap, copy_map
 from loopctl.builders.copy_step import Base, Placed
 from loopctl.builders.dockerfile import external_images
-from loopctl.builders.image_files import SHARED, Found, find_all, roots
+from loopctl.builders.image_files import Found, find_all, roots
 from loopctl.builders.image_layers import ImageLayers
+from loopctl.builders.image_shadows import Hiding, shadows_of
+from loopctl.builders.image_uncovered import beside, not_covered, of_base_too, other_base
 from loopctl.engine.connection import Engine
 from loopctl.engine.contents import Entry, Facts, contents_of, image_facts
 from loopctl.engine.errors import NotInEngineError
 from loopctl.engine.layers import layers_of
 from loopctl.evidence.blobs import EXECUTABLE, LINK, REGULAR
 from loopctl.evidence.provenance import Compared, Difference, How, judge_image
-from loopctl.inert import one_line
 from loopctl.model.artifact import ContentProof, SourceFile, SourceTree
 from loopctl.model.plan import ServiceSpec
 from loopctl.process import Stop
 
 #: The label that names the source tree an image is said to be made from.
 LABEL: Final = "dev.loopctl.source-tree"
-_NAMED: Final = 3
 
 
 def prove_image(
@@ -44,13 +44,12 @@ def prove_image(
     stop: Stop,
 ) -> ContentProof:
     """Read what the image holds and compare. Raises `EngineError`, `Stopped`; leaves nothing."""
-    image = image_facts(engine, image_id, stop)
-    if image is None:
-        raise NotInEngineError(f"the image {image_id} is not in the engine", 404)
+    image = _image(engine, image_id, stop)
     bases = _bases(engine, dockerfile, spec, image.platform, stop)
     made = _map(context, dockerfile, spec, _told(bases), image.platform)
     with contents_of(engine, image.id, stop) as contents:
         found, extra = find_all(contents, made)
+        shadows = shadows_of(contents, made, found, extra)
     # Only some ways of sending a context bring these along: they need not be there.
     unasked = {file.path for file in context.taken_unasked}
     found = [f for f in found if f.entry is not None or f.placed.source not in unasked]
@@ -58,37 +57,58 @@ def prove_image(
     wrong = [each for each in found if _difference(each, blobs) is not None]
     layers = None
     old = _older(extra, _begun(image, made, bases))
-    if wrong or old:
-        layers = _layers(engine, image, made, bases, [*_names(wrong), *old], stop)
+    if wrong or old or shadows:
+        layers = _layers(engine, image, made, bases, [*_names(wrong), *old, *shadows], stop)
     places = Counter(each.source for each in made.placed.values())
+    hiding = Hiding(shadows, layers)
     compared = Compared(
-        count=len(found),
+        count=sum(each.placed.source not in unasked for each in found),
         differences=tuple(_explained(each, blobs, layers, places) for each in wrong),
-        outdated=tuple(_outdated(old, layers)),
+        outdated=tuple(dict.fromkeys([*hiding.refused(), *_outdated(old, shadows, layers)])),
         extra=tuple(sorted(extra)),
-        not_covered=tuple(_not_covered(context, made, bases, image, extra)),
+        not_covered=(
+            *not_covered(context, made, bases, image),
+            *hiding.made(),
+            *beside(extra, of_base_too(engine, made, bases, image, extra, stop)),
+        ),
+        other_base=other_base(made, bases, image),
     )
     return judge_image(spec.name, source, compared, spec.build.alters, image.labels.get(LABEL))
 
 
 def roots_of(
+    engine: Engine,
+    image_id: str,
     context: Context,
     dockerfile: str,
     spec: ServiceSpec,
-    bases: Mapping[str, Base] | None = None,
+    stop: Stop,
 ) -> tuple[str, ...]:
     """The absolute paths in the image, folders and files, that source was copied to.
 
-    Without `bases` (see `told_by_bases`) none whose place only a base image tells.
+    Whatever `prove_image` compares lies at or below one of them. Raises `EngineError`, `Stopped`.
     """
-    return roots(_map(context, dockerfile, spec, bases or {}, None))
+    image = _image(engine, image_id, stop)
+    told = told_by_bases(engine, dockerfile, spec, stop, image.platform)
+    return roots(_map(context, dockerfile, spec, told, image.platform))
 
 
 def told_by_bases(
-    engine: Engine, dockerfile: str, spec: ServiceSpec, stop: Stop
+    engine: Engine,
+    dockerfile: str,
+    spec: ServiceSpec,
+    stop: Stop,
+    platform: str | None = None,
 ) -> Mapping[str, Base]:
     """What the outside images that a Dockerfile names say of themselves. Raises `EngineError`."""
-    return _told(_bases(engine, dockerfile, spec, None, stop))
+    return _told(_bases(engine, dockerfile, spec, platform, stop))
+
+
+def _image(engine: Engine, image_id: str, stop: Stop) -> Facts:
+    image = image_facts(engine, image_id, stop)
+    if image is None:
+        raise NotInEngineError(f"the image {image_id} is not in the engine", 404)
+    return image
 
 
 def _bases(
@@ -223,61 +243,19 @@ def _altered(found: Found, blobs: Mapping[str, SourceFile], layers: ImageLayers)
     return f"{what} by {layers.named(last.layer)}"
 
 
-def _outdated(extra: Mapping[str, Entry], layers: ImageLayers | None) -> Iterator[str]:
+def _outdated(
+    extra: Mapping[str, Entry], shadows: Mapping[str, Found], layers: ImageLayers | None
+) -> Iterator[str]:
     """What was copied from a context, and is in this source no more: the image is of another."""
     if layers is None or layers.own is None:
         return
-    for path in sorted(extra):
+    for path in sorted(extra.keys() - shadows.keys()):
         layer = layers.origin(path)
         if layer is None or layer < layers.own or not layers.is_copied(layer):
             continue
         step = layers.step(layer)
         if step is None or not step.foreign:
             yield f"{path} (not in the source, put there by {layers.named(layer)})"
-
-
-def _not_covered(
-    context: Context,
-    made: CopyMap,
-    bases: Mapping[str, Facts],
-    image: Facts,
-    extra: Mapping[str, Entry],
-) -> Iterator[str]:
-    yield from _of_base(made, bases, image)
-    for step in made.steps:
-        if step.keyword == "RUN":
-            yield f"what {step} has made"
-    yield from made.uncovered
-    if extra:
-        shown = ", ".join(one_line(path) for path in sorted(extra)[:_NAMED])
-        more = ", …" if len(extra) > _NAMED else ""
-        yield f"{_files(len(extra))} beside the copied ones: {shown}{more}"
-    if shared := [folder for folder in made.folders if folder in SHARED]:
-        yield f"other files in {', '.join(shared)}, where source was copied to"
-    taken = made.sources
-    left = [file.path for file in context.files if file.path not in taken]
-    if left:
-        shown = ", ".join(one_line(path) for path in left[:_NAMED])
-        more = ", …" if len(left) > _NAMED else ""
-        yield f"{_files(len(left))} of the source that no COPY takes into the image: {shown}{more}"
-
-
-def _of_base(made: CopyMap, bases: Mapping[str, Facts], image: Facts) -> Iterator[str]:
-    if made.base is None:
-        return
-    base = bases.get(made.base)
-    name = one_line(made.base)
-    if base is None:
-        yield f"the base image {name}, which is not in the engine any more"
-        return
-    digest = next((d.partition("@")[2] for d in base.digests), base.id)
-    yield f"the base image {name} ({digest})"
-    if image.layers[: len(base.layers)] != base.layers:
-        yield f"the image does not stand on {name} as the engine has it now"
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
 
 
 def _git_mode(entry: Entry) -> str:

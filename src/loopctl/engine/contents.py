@@ -1,4 +1,6 @@
-"""Reading files out of an image: by a container that is made, never started, and removed."""
+"""Reading files out of a container, and out of an image by one that is made, never started,
+and removed.
+"""
 
 from __future__ import annotations
 
@@ -92,12 +94,12 @@ def image_facts(engine: Engine, name: str, stop: Stop) -> Facts | None:
 
 
 class Contents:
-    """The files of one image, while its container is there: see `contents_of`."""
+    """The files of one `container`: see `contents_of` and `contents_in`."""
 
     def __init__(self, api: APIClient, address: str, container: str, stop: Stop) -> None:
         self._api = api
         self._address = address
-        self._container = container
+        self.container = container
         self._stop = stop
 
     def read(self, path: str, wanted: Callable[[str], bool]) -> Mapping[str, Entry]:
@@ -119,7 +121,7 @@ class Contents:
     @contextlib.contextmanager
     def _archive(self, path: str, *, may_refuse: bool = True) -> Iterator[tarfile.TarFile | None]:
         """None where nothing of that name is there, or where the engine refuses and may."""
-        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{self._container}/archive"
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{self.container}/archive"
         with translated(self._address):
             response = self._api.get(
                 url,
@@ -156,6 +158,13 @@ def contents_of(engine: Engine, image: str, stop: Stop) -> Iterator[Contents]:
             yield Contents(api, engine.address, container, stop)
         finally:
             _remove(engine, container)
+
+
+@contextlib.contextmanager
+def contents_in(engine: Engine, container: str, stop: Stop) -> Iterator[Contents]:
+    """What a container has now, its volumes too. Raises `EngineError`, `Stopped`."""
+    with engine.api(stop, _REQUEST_S) as api:
+        yield Contents(api, engine.address, container, stop)
 
 
 def _remove(engine: Engine, container: str) -> None:

@@ -46,7 +46,8 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """Images' files held against the source: `count` of them were, `outdated` are no part of it
-    any more and yet were copied from one, `extra` are others that it does not have.
+    any more and yet were copied from one, `extra` are others that it does not have. `other_base`
+    says, in words, that the image stands on another base than it should.
     """
 
     count: int
@@ -54,6 +55,7 @@ class Compared:
     outdated: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
+    other_base: str | None = None
 
 
 def judge_image(
@@ -80,6 +82,7 @@ def judge_image(
         undeclared=tuple(f"{d.name}: {d.altered}" for d in refused if d.altered is not None),
         compared=compared.count,
         labelled=labelled,
+        other_base=compared.other_base,
     )
 
 

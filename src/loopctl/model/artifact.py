@@ -71,7 +71,8 @@ class ContentProof:
     changed by a build step that was declared to, `undeclared` ones by a step that was not, as
     `path: altered by step 7 (RUN …)`. `compared` counts the files that the image is meant to
     hold, None where an older version did not say; `labelled` is the tree that the image's label
-    names. `not_covered` says what no comparison can show.
+    names; `other_base` tells of an image that stands on another base than it should. `not_covered`
+    says what no comparison can show.
     """
 
     service: str
@@ -86,6 +87,7 @@ class ContentProof:
     undeclared: tuple[str, ...] = ()
     compared: int | None = None
     labelled: str | None = None
+    other_base: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -94,7 +96,7 @@ class ContentProof:
         An image in which nothing of the source is to be found shows nothing.
         """
         differs = self.stale or self.missing or self.mode_differs or self.undeclared
-        return not differs and self.compared != 0
+        return not differs and self.other_base is None and self.compared != 0
 
 
 @dataclass(frozen=True, slots=True)

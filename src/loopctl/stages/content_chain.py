@@ -44,6 +44,8 @@ def provenance_fault(proof: ContentProof) -> Fault:
             "where it holds nothing but what a step has compiled, `provenance: label` is as much "
             "as can be asked for",
         )
+    if proof.other_base is not None:
+        return _fault(proof, proof.other_base)
     differences: Mapping[str, tuple[str, ...]] = {
         "stale": proof.stale,
         "missing": proof.missing,
