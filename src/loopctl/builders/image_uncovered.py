@@ -16,9 +16,7 @@ from loopctl.process import Stop
 _NAMED: Final = 3
 
 
-def not_covered(
-    context: Context, made: CopyMap, bases: Mapping[str, Facts], image: Facts
-) -> Iterator[str]:
+def not_covered(context: Context, made: CopyMap, bases: Mapping[str, Facts]) -> Iterator[str]:
     """Sentences on the base image, on steps, on what is unknown, on what no COPY takes."""
     yield from _of_base(made, bases)
     for step in made.steps:

@@ -67,7 +67,7 @@ def prove_image(
         outdated=tuple(dict.fromkeys([*hiding.refused(), *_outdated(old, shadows, layers)])),
         extra=tuple(sorted(extra)),
         not_covered=(
-            *not_covered(context, made, bases, image),
+            *not_covered(context, made, bases),
             *hiding.made(),
             *beside(extra, of_base_too(engine, made, bases, image, extra, stop)),
         ),
