@@ -16,6 +16,9 @@ from loopctl.model.finding import FaultKind
 from loopctl.platforms.docker_engine.platform import DockerPlatform
 from loopctl.ports.platform import PlatformError
 
+#: Longer than an engine is waited for, to tell how what has ended did.
+AWAY_S = 5.0
+
 
 @pytest.fixture
 def rig() -> Iterator[DockerRig]:
@@ -35,13 +38,33 @@ def engine(rig: DockerRig) -> Iterator[DyingEngine]:
     rig.platform = DockerPlatform(rig.place, rig.engine)
 
 
-def test_with_its_engine_a_revision_is_lost_and_the_host_goes_on(
+def test_a_service_that_runs_on_without_its_engine_keeps_its_users(
+    rig: DockerRig, engine: DyingEngine
+) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    url = rig.ready(revision).url
+    state = rig.platform.observe("chat", rig.stop)
+    assert isinstance(state, ServiceState)
+    engine.die()
+    died = time.monotonic()
+    while time.monotonic() - died < AWAY_S:
+        assert get(state.url) == get(url) == (200, revision.name)
+        time.sleep(0.1)
+    engine.revive()
+    rig.ready(revision)
+    assert get(state.url) == (200, revision.name)
+    get(url, "/exit?9")
+    assert rig.dead(revision).fault.value == "9"
+
+
+def test_what_ends_without_its_engine_is_lost_and_the_host_goes_on(
     rig: DockerRig, engine: DyingEngine
 ) -> None:
     held = rig.hold()
     revision = rig.deploy(SERVE, held, share="all")
-    rig.ready(revision)
+    url = rig.ready(revision).url
     engine.die()
+    get(url, "/exit?9")
     dead = rig.dead(revision)
     assert dead.fault.kind is FaultKind.UNSTABLE
     assert "is lost after" in dead.fault.summary
@@ -66,9 +89,10 @@ def test_what_cannot_be_removed_is_named_with_the_command_that_does(
     revision = rig.deploy(SERVE, held, share="all")
     rig.ready(revision)
     engine.die()
-    rig.dead(revision)
+    began = time.monotonic()
     with pytest.raises(PlatformError, match="is left behind: no Docker engine") as raised:
         rig.platform.down("chat", held, rig.stop)
+    assert time.monotonic() - began < 5, "nobody waits for the end of what nobody could signal"
     name = rig.container(revision)
     assert raised.value.mend == f"docker rm --force --volumes {name}"
     wait_for(rig.host_has_ended)

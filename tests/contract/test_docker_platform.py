@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from docker_rig import DockerRig, docker_rig
+from engine_proxy import proxied
+from engine_rig import BASE
 from platform_rig import SERVE, get, wait_for
 
 from loopctl.engine.connection import Engine
@@ -24,8 +28,10 @@ from loopctl.model.artifact import ServiceState
 from loopctl.model.finding import FaultKind
 from loopctl.model.references import Endpoint
 from loopctl.platforms.docker_engine.platform import DockerPlatform
+from loopctl.platforms.host import leftovers
+from loopctl.platforms.host.leftovers import host_label, sweep_orphans
 from loopctl.ports.platform import Dead, PlatformError, Ready, Starting
-from loopctl.process import Stop
+from loopctl.process import ProcessId, Stop
 
 MIB = 1024 * 1024
 
@@ -183,6 +189,20 @@ def test_a_file_deleted_where_it_runs_is_told_and_another_image_too(rig: DockerR
     rig.docker("rm", "--force", rig.container(revision))
     told = rig.platform.serves_content(revision, artifact, rig.stop)
     assert told == f"there is no container of {revision.name} any more"
+
+
+def test_source_that_is_replaced_from_above_or_run_no_more_is_told(rig: DockerRig) -> None:
+    artifact = rig.artifact(SERVE)
+    revision = rig.deploy_artifact(artifact, rig.hold())
+    rig.ready(revision)
+    package = "mkdir /app/web; echo > /app/web/__init__.py"
+    rig.docker("exec", rig.container(revision), "sh", "-c", package)
+    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    assert told == "/app/web/__init__.py stands in front of /app/web.py"
+    replaced = "cp -a /app /evil; rm -rf /app; ln -s /evil /app"
+    rig.docker("exec", "-w", "/", rig.container(revision), "sh", "-c", replaced)
+    told = rig.platform.serves_content(revision, artifact, rig.stop)
+    assert told == "/app is changed"
 
 
 FLOOD_S = 3.0
@@ -345,7 +365,7 @@ def test_what_is_missing_is_told_before_anything_is_done(rig: DockerRig) -> None
     ("address", "told"),
     [
         ("unix:///nowhere/docker.sock", "no Docker engine answers at unix:///nowhere/docker.sock"),
-        ("tcp://192.0.2.1:2375", "no Docker engine answers at tcp://192.0.2.1:2375"),
+        ("tcp://192.0.2.1:2375", "the engine is on another machine"),
     ],
 )
 def test_an_engine_that_is_not_there_is_told(rig: DockerRig, address: str, told: str) -> None:
@@ -364,3 +384,112 @@ def test_the_engine_is_the_deployments_and_never_the_hosts_own(
     revision = rig.deploy(SERVE, rig.hold())
     assert isinstance(rig.ready(revision), Ready)
     assert b"DOCKER_HOST" not in Path(f"/proc/{rig.host_pid()}/environ").read_bytes()
+
+
+def test_a_container_that_somebody_restarts_is_dead_is_told_and_does_not_run_on(
+    rig: DockerRig,
+) -> None:
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    rig.ready(revision)
+    rig.docker("restart", "--time", "0", rig.container(revision))
+    fault = rig.dead(revision).fault
+    assert "somebody has started its container again" in fault.summary
+    assert "SIGKILL" not in fault.summary
+    wait_for(lambda: not rig.inspect(revision).running)
+    assert any("it is killed" in entry.text for entry in rig.log(revision)[0])
+
+
+def test_a_dead_container_that_somebody_starts_later_does_not_run_on_either(rig: DockerRig) -> None:
+    revision = rig.deploy("import time\ntime.sleep(0.5)\n", rig.hold())
+    assert rig.dead(revision).fault.value == "0"
+    rig.docker("start", rig.container(revision))
+    wait_for(lambda: any("it is killed" in entry.text for entry in rig.log(revision)[0]))
+    wait_for(lambda: not rig.inspect(revision).running)
+
+
+def orphan(rig: DockerRig, host: str) -> None:
+    """A container as a host of that label would have left it."""
+    labels = [f"--label=dev.loopctl.project={rig.place.key}", f"--label=dev.loopctl.host={host}"]
+    rig.docker("create", *labels, BASE, "true")
+
+
+def test_what_a_host_before_the_last_boot_has_left_is_removed_and_no_strangers(
+    rig: DockerRig,
+) -> None:
+    boot, namespace, pid, started = host_label(ProcessId(1, 2)).split(".")
+    orphan(rig, f"{boot}.{namespace}.{pid}.{started}")
+    orphan(rig, f"another-boot.{namespace}.{pid}.{started}")
+    kept = (f"{boot}.4711.{pid}.{started}", f"{pid}-{started}", f"{boot}.{namespace}.x.y", "")
+    for host in kept:
+        orphan(rig, host)
+    try:
+        sweep_orphans(rig.engine, rig.place.key, rig.stop)
+        left = [each.labels["dev.loopctl.host"] for each in rig.containers()]
+        assert sorted(left) == sorted(kept)
+    finally:
+        for each in rig.containers():
+            rig.docker("rm", each.id)
+
+
+def test_from_another_namespace_of_pids_nobody_takes_a_live_hosts_container(rig: DockerRig) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may make a name space of pids")
+    revision = rig.deploy(SERVE, rig.hold(), share="all")
+    url = rig.ready(revision).url
+    sweep = (
+        "import os; from loopctl.engine.connection import Engine\n"
+        "from loopctl.platforms.host.leftovers import sweep_orphans\n"
+        "from loopctl.process import Stop\n"
+        f"sweep_orphans(Engine(os.environ), {rig.place.key!r}, Stop(20))\n"
+    )
+    subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", sweep],
+        env={**os.environ, **rig.engine.environ},
+        check=True,
+        timeout=30,
+    )
+    assert get(url) == (200, revision.name)
+
+
+def test_many_orphans_of_a_slow_engine_hold_up_no_deployment(
+    rig: DockerRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(leftovers, "_SWEEP_S", 1.0)
+    asleep = threading.Event()
+
+    def slowly(data: bytes) -> bytes:
+        if data.startswith(b"DELETE"):
+            asleep.wait(20)
+        return data
+
+    for _ in range(9):
+        orphan(rig, "another-boot.1.2.3")
+    try:
+        with proxied(rig.folder, rig.engine, asked=slowly) as slow:
+            began = time.monotonic()
+            sweep_orphans(slow.engine(), rig.place.key, Stop(30))
+            took = time.monotonic() - began
+            asleep.set()
+        assert took < 3
+        assert "left to the next host, the engine is too slow to remove them" in caplog.text
+        sweep_orphans(rig.engine, rig.place.key, rig.stop)
+        assert rig.containers() == ()
+    finally:
+        for each in rig.containers():
+            rig.docker("rm", each.id)
+
+
+def test_an_engine_whose_containers_cannot_reach_this_machine_is_told_in_time(
+    rig: DockerRig,
+) -> None:
+    def elsewhere(data: bytes) -> bytes:
+        """As beside an engine without root: an address that is none of this machine's."""
+        told = re.compile(rb'("(?:Subnet|Gateway)":")([^"]+)')
+        return told.sub(lambda found: found[1] + b"9" * len(found[2]), data)
+
+    with proxied(rig.folder, rig.engine, answered=elsewhere) as proxy:
+        platform = DockerPlatform(rig.place, proxy.engine())
+        (problem,) = platform.check([rig.spec()], rig.stop)
+    assert "this machine has no address on the engine's bridge" in problem.message
+    assert "without root" in problem.message
+    assert problem.hint is not None

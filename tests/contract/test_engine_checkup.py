@@ -12,6 +12,8 @@ from engine_rig import BASE, real_engine, real_registry
 
 from loopctl.engine import whereabouts
 from loopctl.engine.checkup import Found, engine_checkup
+from loopctl.engine.connection import Engine
+from loopctl.engine.errors import EngineGoneError
 from loopctl.errors import Stopped
 from loopctl.process import Stop
 
@@ -73,12 +75,69 @@ def test_who_may_not_use_the_socket_is_told_of_its_group(monkeypatch: pytest.Mon
     assert "usermod -aG docker" in gone.hint
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "ssh://nobody@127.0.0.1", "nonsense"])
-def test_an_address_where_none_answers_is_named(address: str) -> None:
-    [gone] = looked(DOCKER_HOST=address).values()
-    assert (gone.ok, gone.said) == (False, f"no engine answers at {address}")
+def test_an_address_where_none_answers_is_named() -> None:
+    [gone] = looked(DOCKER_HOST="tcp://127.0.0.1:9").values()
+    said = "no Docker engine answers at tcp://127.0.0.1:9: Connection refused"
+    assert (gone.ok, gone.said) == (False, said)
     assert gone.hint is not None
     assert "unset DOCKER_HOST" in gone.hint
+
+
+@pytest.mark.parametrize(
+    "address", ["ssh://nobody@127.0.0.1", "nonsense", "fd://", "npipe:////./x"]
+)
+def test_an_address_that_nobody_can_be_asked_at_is_told_before_anything_is_asked(
+    address: str,
+) -> None:
+    [gone] = looked(DOCKER_HOST=address).values()
+    assert not gone.ok
+    assert gone.said.endswith(f"at {address}: {ONLY}")
+    assert gone.hint is not None
+    assert "unset DOCKER_HOST" in gone.hint
+    assert ("on the engine's own machine" in gone.hint) == address.startswith("ssh")
+
+
+ONLY = "loopctl speaks to an engine by unix:// and tcp:// only"
+
+
+def test_what_listens_and_is_no_engine_is_told_as_such() -> None:
+    [gone] = looked(DOCKER_HOST=f"tcp://{real_registry()}").values()
+    assert "what listens there is no Docker engine (404 page not found)" in gone.said
+    assert gone.hint is not None
+    assert "mend DOCKER_HOST" in gone.hint
+
+
+@pytest.mark.parametrize("absent", ["ca.pem", "cert.pem", "key.pem"])
+def test_the_certificate_that_is_missing_is_named(absent: str, tmp_path: Path) -> None:
+    for name in {"ca.pem", "cert.pem", "key.pem"} - {absent}:
+        (tmp_path / name).write_text("")
+    found = looked(
+        DOCKER_HOST="tcp://127.0.0.1:9", DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=str(tmp_path)
+    )
+    [gone] = found.values()
+    assert gone.said.endswith(f"DOCKER_TLS_VERIFY is set and there is no {tmp_path}/{absent}")
+    assert gone.hint is not None
+    assert "DOCKER_CERT_PATH" in gone.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "way"),
+    [
+        (errno.EACCES, "usermod -aG docker"),
+        (errno.ENOENT, "apt-get install docker.io"),
+        (errno.ECONNREFUSED, "systemctl start docker"),
+    ],
+)
+def test_whoever_asks_in_vain_is_told_the_way_out_that_fits(
+    number: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    # Root, which these tests may run as, is refused no socket.
+    monkeypatch.setattr(whereabouts, "_tried", lambda path: number)
+    with pytest.raises(EngineGoneError) as raised:
+        Engine({"DOCKER_HOST": "unix:///nowhere/sock"}).about(Stop(5))
+    assert raised.value.hint is not None
+    assert way in raised.value.hint
 
 
 def test_a_registry_that_is_down_is_named_also_where_the_engine_is_too() -> None:

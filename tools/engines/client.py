@@ -60,6 +60,24 @@ class EngineClient:
         told = self._told("POST", f"/images/create?fromSrc=-&{query}", archive, 120)
         return str(told["status"])
 
+    def bridges(self, data: Path) -> list[str]:
+        """The interfaces of the networks that the engine which keeps its things in `data` has made.
+
+        Empty when another one answers, or none. A network that was given no interface of that name
+        has one named after it (docs.docker.com/engine/network/drivers/bridge).
+        """
+        try:
+            if self._told("GET", "/info").get("DockerRootDir") != str(data):
+                return []
+            found = json.loads(self._ask("GET", "/networks")[1])
+        except (OSError, http.client.HTTPException, ValueError, CannotError):
+            return []
+        return [
+            (each["Options"] or {}).get("com.docker.network.bridge.name") or f"br-{each['Id'][:12]}"
+            for each in found
+            if each["Driver"] == "bridge"
+        ]
+
     def remove_image(self, name: str) -> str | None:
         """Take its name away, and it, if it has no other; None, or why not."""
         status, body = self._ask("DELETE", f"/images/{name}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from engines import daemon, packages
 from engines.asked import FOLDER, Asked
 from engines.client import EngineClient
-from engines.network import Network, free_network
+from engines.network import Network, free_network, remove_bridges
 from engines.trouble import CannotError
 
 
@@ -26,6 +26,10 @@ class _Files:
     @property
     def place(self) -> Path:
         return self.folder / "engine"
+
+    @property
+    def data(self) -> Path:
+        return self.place / "data"
 
     @property
     def pid(self) -> Path:
@@ -100,21 +104,29 @@ def up(asked: Asked) -> str:
 def down(asked: Asked) -> str | None:
     """End what `up` started, and remove what it made; None where that is nothing."""
     files = _Files(asked.folder)
-    made, running = _recall(files), daemon.recall(files.process)
-    if made is None:
+    known, running = _recall(files), daemon.recall(files.process)
+    if known is None:
         shutil.rmtree(files.place, ignore_errors=True)
         return None
+    made = known
+    bridges: list[str] = []
     if running is not None and not running.runs:
+        # Not where it was: another engine may listen there by now.
+        made = replace(made, socket=str(files.place / "sock"))
         running = _revived(asked, files, made)
     if running is not None:
+        bridges = _at(asked, made).bridges(files.data)
         running.end()
     _unmount_all(files.place)
-    Network(made.block).remove()
+    # What was made before the machine started anew is gone, and its addresses may be another's.
+    if made.boot == _boot():
+        Network(made.block).remove()
+        remove_bridges(bridges)
     shutil.rmtree(files.place)
     # Another engine may listen there by now.
-    if not _at(asked, made).answers():
-        Path(made.socket).unlink(missing_ok=True)
-    return f"ended the engine at unix://{made.socket} and removed {files.place}"
+    if not _at(asked, known).answers():
+        Path(known.socket).unlink(missing_ok=True)
+    return f"ended the engine at unix://{known.socket} and removed {files.place}"
 
 
 def _start(
@@ -147,8 +159,7 @@ def _revived(asked: Asked, files: _Files, made: _Made) -> daemon.Daemon | None:
     if made.boot != _boot():
         return None
     try:
-        # Not where it was: another engine may listen there by now.
-        return _start(asked, files, replace(made, socket=str(files.place / "sock")))
+        return _start(asked, files, made)
     except CannotError as error:
         raise CannotError(
             f"the engine was killed, and cannot be started again to end its containers: {error}",
@@ -164,7 +175,7 @@ def _command(files: _Files, made: _Made) -> list[str]:
     return [
         "dockerd",
         f"--host=unix://{made.socket}",
-        f"--data-root={files.place / 'data'}",
+        f"--data-root={files.data}",
         f"--exec-root={files.place / 'exec'}",
         f"--pidfile={files.pid}",
         f"--config-file={files.configuration}",

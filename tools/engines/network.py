@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engines.trouble import CannotError
@@ -57,14 +58,11 @@ class Network:
             _run("iptables", "-w", "-t", table, "-I", chain, *rule)
 
     def remove(self) -> None:
-        """Take away the rules, the bridge and those of networks that containers were given."""
+        """Take away the rules and the bridge."""
         for table, chain, *rule in self._rules():
             while _succeeds("iptables", "-w", "-t", table, "-D", chain, *rule):
                 pass
-        for interface in _interfaces(self.block):
-            _run("ip", "link", "delete", interface)
-        if _succeeds("ip", "link", "show", self.bridge):
-            _run("ip", "link", "delete", self.bridge)
+        remove_bridges([self.bridge])
 
     def _rules(self) -> list[tuple[str, ...]]:
         outward = ("-s", self.block, "!", "-d", self.block)
@@ -94,9 +92,12 @@ def _prefix(word: str) -> ipaddress.IPv4Network | None:
     return found if found.prefixlen else None
 
 
-def _interfaces(block: str) -> list[str]:
-    lines = _run("ip", "-4", "-oneline", "address", "show", "to", block).splitlines()
-    return sorted({line.split()[1] for line in lines})
+def remove_bridges(names: Iterable[str]) -> None:
+    """Delete these interfaces; what is not there, or is no bridge, is left alone."""
+    bridges = _run("ip", "-oneline", "link", "show", "type", "bridge").splitlines()
+    there = {line.split()[1].rstrip(":") for line in bridges}
+    for name in there.intersection(names):
+        _run("ip", "link", "delete", name)
 
 
 def _succeeds(*command: str) -> bool:

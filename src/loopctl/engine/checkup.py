@@ -10,11 +10,11 @@ from typing import Final
 
 from loopctl.engine.build import has_buildkit
 from loopctl.engine.connection import About, Engine
-from loopctl.engine.errors import EngineError, EngineGoneError
+from loopctl.engine.errors import EngineError
 from loopctl.engine.images import find_image
-from loopctl.engine.networks import gateway
+from loopctl.engine.networks import gateway, no_way_in
 from loopctl.engine.registry import registry_answers
-from loopctl.engine.whereabouts import elsewhere, socket_trouble
+from loopctl.engine.whereabouts import socket_trouble
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
@@ -60,10 +60,6 @@ def _engine(
     try:
         yield _there(engine, engine.about(stop))
         yield from _inside(engine, bases, stop)
-    except EngineGoneError as error:
-        is_socket = engine.address.startswith("unix://")
-        told = (error.what, "restart it: `systemctl restart docker`") if is_socket else None
-        yield _not_there(engine, *(told or elsewhere(engine)))
     except EngineError as error:
         yield _not_there(engine, error.what, error.hint or "see `docker info`")
 
@@ -103,17 +99,10 @@ def _machine(engine: Engine) -> Found:
 
 
 def _bridge(engine: Engine, stop: Stop) -> Found:
-    try:
-        address = gateway(engine, stop)
-    except EngineError as error:
-        hint = "start the engine with its default bridge: without --bridge=none"
-        return Found("engine's bridge", ok=False, said=error.what, hint=hint)
-    if address is not None:
-        said = f"containers reach this machine at {address}"
-        return Found("engine's bridge", ok=True, said=said)
-    said = "this machine has no address on it: the engine runs without root, in a virtual machine, "
-    hint = "use an engine that runs as root on this machine; restart it if its bridge was deleted"
-    return Found("engine's bridge", ok=False, said=f"{said}or has lost its bridge", hint=hint)
+    if (told := no_way_in(engine, stop)) is not None:
+        return Found("engine's bridge", ok=False, said=told[0], hint=told[1])
+    said = f"containers reach this machine at {gateway(engine, stop)}"
+    return Found("engine's bridge", ok=True, said=said)
 
 
 def _disk(engine: Engine, stop: Stop) -> Found:

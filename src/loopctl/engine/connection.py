@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +10,14 @@ from typing import Final
 import docker
 from docker.tls import TLSConfig
 
-from loopctl.engine.errors import EngineGoneError, translated
+from loopctl.engine.errors import gone, greeted, translated
+from loopctl.engine.stoppable import carry
+from loopctl.engine.whereabouts import UNIX, address_of, is_secured, unusable
 from loopctl.process import Stop
 
 # Every engine that docker-py still speaks with knows it; only its version is asked with it.
 _ANY_VERSION: Final = "1.24"
-DEFAULT_ADDRESS: Final = "unix:///var/run/docker.sock"
+_HERE: Final = ("tcp://127.", "tcp://localhost", "http://127.", "http://localhost")
 #: What `docker` itself goes by; a host process is given these and no other word about engines.
 VARIABLES: Final = (
     *("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG"),
@@ -46,28 +46,35 @@ class Engine:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = {name: environ[name] for name in VARIABLES if environ.get(name)}
         self._api_version: str | None = None
-        self._negotiating = threading.Lock()
 
     @property
     def address(self) -> str:
         """As `DOCKER_HOST` has it."""
-        return self.environ.get("DOCKER_HOST", DEFAULT_ADDRESS)
+        return address_of(self.environ)
 
     @property
     def is_local(self) -> bool:
         """Whether it runs on this machine: its ports and processes can be seen only then."""
-        return self.address.startswith(("unix://", "tcp://127.", "tcp://localhost"))
+        return self.address.startswith((UNIX, *_HERE))
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether it is spoken to by TLS."""
+        return is_secured(self.environ)
 
     @contextlib.contextmanager
     def api(self, stop: Stop, at_most: float = 10.0) -> Iterator[docker.APIClient]:
         """The SDK's client; each of its requests may take `at_most` seconds.
 
-        For this room alone. Raises `EngineError`, `Stopped`.
+        For this room alone. Raises `EngineError`; `Stopped` at once when somebody stops, while an
+        engine that has not answered by the deadline of `stop` is an `EngineSilentError`.
         """
         limit = stop.remaining(at_most)
+        if (told := unusable(self.environ)) is not None:
+            raise gone(self.address, *told)
         with translated(self.address):
-            self._knock(limit)
-            with contextlib.closing(self._client(self._negotiated(limit), limit)) as client:
+            version = self._negotiated(stop, limit)
+            with contextlib.closing(self._client(version, stop, limit)) as client:
                 yield client
 
     def about(self, stop: Stop) -> About:
@@ -83,39 +90,33 @@ class Engine:
                 kernel=str(info.get("KernelVersion", "")),
             )
 
-    def _negotiated(self, limit: float) -> str:
-        """The API's version, asked for once."""
-        with self._negotiating:
-            if self._api_version is None:
-                # Not `version="auto"`: a client that cannot be made leaves its socket open.
-                with contextlib.closing(self._client(_ANY_VERSION, limit)) as asking:
-                    told = asking.version(api_version=False)
-                    self._api_version = str(told["ApiVersion"])
-            return self._api_version
+    def _negotiated(self, stop: Stop, limit: float) -> str:
+        """The API's version, which is asked for until it is known.
 
-    def _client(self, version: str, limit: float) -> docker.APIClient:
-        return docker.APIClient(
+        Without a lock: of threads that begin together each may ask, and none waits for another.
+        """
+        if self._api_version is None:
+            # Not `version="auto"`: a client that cannot be made leaves its socket open.
+            asking = self._client(_ANY_VERSION, stop, limit)
+            with contextlib.closing(asking), greeted(self.address):
+                self._api_version = str(asking.version(api_version=False)["ApiVersion"])
+        return self._api_version
+
+    def _client(self, version: str, stop: Stop, limit: float) -> docker.APIClient:
+        client = docker.APIClient(
             self.address,
             version=version,
             timeout=limit,  # type: ignore[arg-type] # the SDK hands a float on to requests
             tls=self._tls() or False,
         )
-
-    def _knock(self, limit: float) -> None:
-        """Where nobody answers the SDK leaves a socket open. Raises `OSError`."""
-        if self.address.startswith("unix://"):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(limit)
-                probe.connect(self.address.removeprefix("unix://"))
+        is_unix = self.address.startswith(UNIX)
+        carry(client, self.address if is_unix else str(client.base_url), stop)
+        return client
 
     def _tls(self) -> TLSConfig | None:
-        if not self.environ.get("DOCKER_TLS_VERIFY"):
+        if not self.is_secured:
             return None
-        folder = self.environ.get("DOCKER_CERT_PATH")
-        if folder is None:
-            raise EngineGoneError(
-                "DOCKER_TLS_VERIFY is set and DOCKER_CERT_PATH is not", where=self.address
-            )
+        folder = self.environ["DOCKER_CERT_PATH"]
         return TLSConfig(
             client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"),
             ca_cert=f"{folder}/ca.pem",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,7 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
+from loopctl.engine.whereabouts import way_out
 from loopctl.errors import PortError
 from loopctl.inert import one_line
 
@@ -61,13 +63,38 @@ def translated(address: str) -> Iterator[None]:
         raise gone(address, _said(error)) from None
 
 
-def gone(address: str, why: str) -> EngineGoneError:
-    """No engine there, and how to get one."""
+def gone(address: str, why: str, hint: str | None = None) -> EngineGoneError:
+    """No engine there, and how to get one: by `hint`, or as what is found there tells."""
     return EngineGoneError(
         f"no Docker engine answers at {address}: {why}",
         where=address,
-        hint="start it, or name another by DOCKER_HOST; `loopctl doctor --env ENV` says more",
+        hint=hint or way_out(address),
     )
+
+
+@contextlib.contextmanager
+def greeted(address: str) -> Iterator[None]:
+    """The same for the first question of all: what cannot answer that is no engine."""
+    try:
+        yield
+    except docker.errors.NotFound as error:
+        raise _no_engine(address, str(error.explanation or error)) from None
+    except (ValueError, KeyError, TypeError) as error:
+        # `requests` has an error of its own that is a `ValueError` for an address that is none.
+        if isinstance(error, requests.exceptions.InvalidURL):
+            raise
+        raise _no_engine(address, "its answer has no version in it") from None
+    except requests.exceptions.ConnectionError as error:
+        reason = _innermost(error)
+        if isinstance(reason, http.client.BadStatusLine) and not isinstance(reason, OSError):
+            raise _no_engine(address, _said(error)) from None
+        raise
+
+
+def _no_engine(address: str, said: str) -> EngineGoneError:
+    what = "what listens there is no Docker engine"
+    hint = "see which port the engine listens on, and mend DOCKER_HOST"
+    return gone(address, f"{what} ({one_line(said, limit=_LONGEST)})", hint)
 
 
 def _refused(error: docker.errors.APIError, address: str) -> EngineError:
@@ -80,9 +107,14 @@ def _refused(error: docker.errors.APIError, address: str) -> EngineError:
 
 
 def _said(error: BaseException) -> str:
-    """The innermost reason: the outer ones are the SDK's layers, each quoting the next."""
+    reason = _innermost(error)
+    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    return one_line(text or type(reason).__name__, limit=_LONGEST)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The reason of all: the outer ones are the SDK's layers, each quoting the next."""
     reason: BaseException = error
     while (inner := reason.__cause__ or reason.__context__) is not None:
         reason = inner
-    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
-    return one_line(text or type(reason).__name__, limit=_LONGEST)
+    return reason

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 
 from loopctl.engine.connection import Engine
+from loopctl.engine.errors import NotInEngineError
 from loopctl.process import Stop
 
 
@@ -22,6 +23,23 @@ def gateway(engine: Engine, stop: Stop) -> str | None:
         if address is not None and _is_ours(str(address)):
             return str(address)
     return None
+
+
+def no_way_in(engine: Engine, stop: Stop) -> tuple[str, str] | None:
+    """Why containers cannot reach this machine, and what to do; None when they can.
+
+    Raises `EngineError`.
+    """
+    try:
+        if gateway(engine, stop) is not None:
+            return None
+    except NotInEngineError as error:
+        return error.what, "start the engine with its default bridge: without --bridge=none"
+    what = "this machine has no address on the engine's bridge, so containers cannot reach it: "
+    return (
+        f"{what}the engine runs without root, in a virtual machine, or has lost its bridge",
+        "use an engine that runs as root on this machine; restart it if its bridge was deleted",
+    )
 
 
 def _first(subnet: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from loopctl.engine import changes, containers
+from loopctl.engine import containers
 from loopctl.engine.connection import Engine
 from loopctl.engine.containers import MACHINE, ContainerState
 from loopctl.engine.errors import EngineError, NotInEngineError
@@ -17,7 +17,8 @@ from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.references import Endpoint
 from loopctl.platforms.docker_engine import limits
-from loopctl.platforms.docker_engine.engine_problems import engine_problems
+from loopctl.platforms.docker_engine.engine_problems import address_problems, engine_problems
+from loopctl.platforms.docker_engine.served import served_otherwise
 from loopctl.platforms.host.leftovers import LABEL, remove_orphans
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.hosted.platform import HostedPlatform
@@ -49,7 +50,7 @@ class DockerPlatform(HostedPlatform):
         patterns: Sequence[str] = (),
         loop: str = "",
     ) -> None:
-        super().__init__(place.on("docker"))
+        super().__init__(place)
         self._engine = engine
         self._secrets = secrets or {}
         self._patterns = tuple(patterns)
@@ -58,14 +59,17 @@ class DockerPlatform(HostedPlatform):
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         """What is missing to run these; empty when nothing is."""
         found = [problem for spec in specs for problem in _secret_problems(spec)]
+        found.extend(address_problems(self._engine) or self._asked(specs, stop))
+        return [*found, *self._host_problems(stop)]
+
+    def _asked(self, specs: Sequence[ServiceSpec], stop: Stop) -> list[Problem]:
+        """What the engine itself tells to be missing."""
         try:
             machine = self._engine.about(stop)
         except EngineError as error:
-            found.append(Problem(error.what, where=error.where, hint=error.hint))
-        else:
-            found.extend(engine_problems(self._engine, machine))
-            found.extend(each for spec in specs for each in limits.problems(spec, machine))
-        return [*found, *self._host_problems(stop)]
+            return [Problem(error.what, where=error.where, hint=error.hint)]
+        found = engine_problems(self._engine, machine, stop)
+        return [*found, *(each for spec in specs for each in limits.problems(spec, machine))]
 
     def from_within(self, endpoint: Endpoint) -> Endpoint:
         """A container reaches this machine's front doors by a name of its own for the machine."""
@@ -115,17 +119,17 @@ class DockerPlatform(HostedPlatform):
             wanted = artifact.image_id or artifact.digest
             if state.image != wanted:
                 return f"its container runs {one_line(state.image)}, not {wanted}"
-            differing = changes.changed_files(self._engine, state.id, artifact.roots, stop)
+            differing = served_otherwise(self._engine, state.id, state.image, artifact.roots, stop)
         if not differing:
             return None
         more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
         return ", ".join(map(one_line, differing[:_NAMED])) + more
 
-    def down(self, service: str, held: Held, stop: Stop) -> None:
+    def down(self, service: str, held: Held, stop: Stop) -> bool:
         """Stop the service and all its revisions; also what a killed host has left of it."""
-        super().down(service, held, stop)
+        was_up = super().down(service, held, stop)
         with self._engine_errors():
-            remove_orphans(self._engine, self._place.key, stop, service)
+            return remove_orphans(self._engine, self._place.key, stop, service) > 0 or was_up
 
     def _container(self, revision: Revision, stop: Stop) -> ContainerState | None:
         """The container that carries the revision's labels; a name alone proves nothing."""

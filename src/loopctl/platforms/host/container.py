@@ -29,7 +29,15 @@ _KILL_S: Final = 15.0
 # An engine that is started again answers within that; its containers ended with it.
 _ENGINE_BACK_S: Final = 3.0
 _LOOK_AGAIN_S: Final = 5.0
+# The output of one that exits ends at about the same time.
+_SAME_TIME_S: Final = 0.5
+# `docker restart` starts it within half a second of its end, where nothing else keeps it busy.
+_STARTED_AGAIN_S: Final = 0.6
+# A look every so often for who is slower than that.
+_LOOKS_LATER_S: Final = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0)
 _BY_SIGNAL: Final = 128
+_KILLED: Final = (_BY_SIGNAL + signal.SIGKILL, _BY_SIGNAL + signal.SIGTERM)
+_RESTARTED: Final = "somebody has started its container again, without its log and its port"
 _log = logging.getLogger("loopctl.host")
 
 
@@ -104,8 +112,10 @@ class ServiceContainer:
         self._output = output
         self._log = log
         self._began = began
+        self._lived_s = 0.0
         self._stopping = False
         self._exit_seen = asyncio.Event()
+        self._later: asyncio.Task[None] | None = None
         self._process = self._watch_process(state.pid)
         self._look = asyncio.create_task(self._watch_ports())
         self._watch = asyncio.create_task(self._watch_end())
@@ -128,21 +138,32 @@ class ServiceContainer:
     async def stop(self) -> Ended:
         """The image's stop signal, some grace, SIGKILL; how it ended."""
         self._stopping = True
+        if self._later is not None:
+            self._later.cancel()
         if not self._exit_seen.is_set():
             await self._signal(self._state.stop_signal)
         grace = grace_s()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 return await asyncio.shield(self.ended)
+        told: str | None = None
         if not self._exit_seen.is_set():
             self._log.system(f"did not end within {grace:g} s of {self._state.stop_signal}: killed")
-            await self._signal("SIGKILL")
+            told = await self._signal("SIGKILL")
         try:
-            async with asyncio.timeout(_KILL_S):
+            async with asyncio.timeout(_KILL_S if told is None else 0):
                 return await asyncio.shield(self.ended)
         except TimeoutError:
-            self._end(self._lost("it did not end though it was killed"))
+            self._give_up(told or "it did not end though it was killed")
         return self.ended.result()
+
+    def _give_up(self, why: str) -> None:
+        """Look at it no more, although it may run."""
+        self._watch.cancel()
+        self._look.cancel()
+        self._see_exit()
+        self._output.finish()
+        self._end(self._lost(why))
 
     def _watch_process(self, pid: int) -> int | None:
         """A descriptor of its first process; None when that has ended already."""
@@ -151,6 +172,7 @@ class ServiceContainer:
         except ProcessLookupError:
             process = None
         if process is None:
+            self._lived_s = time.monotonic() - self._began
             self._exit_seen.set()
         else:
             asyncio.get_running_loop().add_reader(process, self._see_exit)
@@ -161,35 +183,43 @@ class ServiceContainer:
             asyncio.get_running_loop().remove_reader(self._process)
             os.close(self._process)
             self._process = None
+            self._lived_s = time.monotonic() - self._began
         self._exit_seen.set()
 
     async def _watch_end(self) -> None:
-        lost = await self._until_exit()
+        await self._until_exit()
         self._look.cancel()
         self._see_exit()
-        if lost is None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_DRAIN_S):
-                    await self._output.ended.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                await self._output.ended.wait()
         self._output.finish()
-        self._end(self._lost(lost) if lost is not None else await self._how())
+        how = await self._how()
+        if not self._stopping:
+            self._later = asyncio.create_task(self._watch_return(how.lost == _RESTARTED))
+        self._end(how)
 
-    async def _until_exit(self) -> str | None:
-        """Wait for its end; why nothing more can be known of it, None once it has exited."""
+    async def _until_exit(self) -> None:
+        """Wait for its first process to end: while that lives it serves, engine or none."""
         exited = asyncio.create_task(self._exit_seen.wait())
         output = asyncio.create_task(self._output.ended.wait())
         await asyncio.wait((exited, output), return_when=asyncio.FIRST_COMPLETED)
-        told = False
-        # The output of one that exits ends at about the same time.
-        while not await self._exits_within(_LOOK_AGAIN_S if told else 0.5):
+        output.cancel()
+        if not await self._exits_within(_SAME_TIME_S):
+            self._log.system("its output has ended, it runs on")
+        await exited
+
+    async def _watch_return(self, is_back: bool) -> None:
+        """End what somebody starts again: nobody would see what it prints, or ever end it."""
+        for seconds in _LOOKS_LATER_S:
+            if is_back:
+                self._log.system(f"{_RESTARTED}: it is killed")
+                await self._signal("SIGKILL")
+            await asyncio.sleep(seconds)
             state = await self._ask()
             if isinstance(state, str):
-                return state
-            if state.running and not told:
-                self._log.system("its output has ended, it runs on")
-                told = True
-        output.cancel()
-        return None
+                return
+            is_back = state.running
 
     async def _exits_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -199,28 +229,36 @@ class ServiceContainer:
 
     async def _how(self) -> Ended:
         """How it ended, as the engine knows it a moment after its process has."""
-        deadline = time.monotonic() + _LOOK_AGAIN_S
-        second_look = self._spec.memory is not None
+        began = time.monotonic()
         while not isinstance(state := await self._ask(), str):
-            if state.running:
-                if time.monotonic() > deadline:
-                    return self._lost("its process is none of this machine's")
-                await asyncio.sleep(0.02)
-                continue
-            killed = state.code == _BY_SIGNAL + signal.SIGKILL
-            if killed and second_look and not state.out_of_memory and not self._stopping:
-                # That it was for want of memory is told apart from its end, sometimes after it.
-                second_look = False
-                await asyncio.sleep(0.2)
-                continue
-            starved = state.out_of_memory and state.code != 0 and not self._stopping
-            return Ended(
-                _as_signal(state.code),
-                time.monotonic() - self._began,
-                self._stopping,
-                memory_limit=(self._spec.memory or 0) if starved else None,
-            )
+            since = time.monotonic() - began
+            if state.running and state.pid not in (0, self._state.pid):
+                return self._lost(_RESTARTED)
+            if state.running and since > _LOOK_AGAIN_S:
+                return self._lost("its process is none of this machine's")
+            if not state.running and since > self._doubtful_s(state):
+                return self._ended(state)
+            await asyncio.sleep(0.02)
         return self._lost(state)
+
+    def _doubtful_s(self, state: ContainerState) -> float:
+        """For how long its end may still turn out to be another than it looks.
+
+        That it was for want of memory is told apart from its end, sometimes after it; and whoever
+        starts it again has ended it first.
+        """
+        if self._stopping or state.out_of_memory or state.code not in _KILLED:
+            return 0.0
+        return _STARTED_AGAIN_S
+
+    def _ended(self, state: ContainerState) -> Ended:
+        starved = state.out_of_memory and state.code != 0 and not self._stopping
+        return Ended(
+            _as_signal(state.code),
+            self._lived_s,
+            self._stopping,
+            memory_limit=(self._spec.memory or 0) if starved else None,
+        )
 
     async def _ask(self) -> ContainerState | str:
         """What the engine says of it, or why it says nothing."""
@@ -238,7 +276,7 @@ class ServiceContainer:
             await asyncio.sleep(0.1)
 
     def _lost(self, why: str) -> Ended:
-        return Ended(0, time.monotonic() - self._began, self._stopping, lost=why)
+        return Ended(0, self._lived_s, self._stopping, lost=why)
 
     def _end(self, ended: Ended) -> None:
         if self.ended.done():
@@ -247,13 +285,16 @@ class ServiceContainer:
         self._log.system(ended.words, code=ended.code)
         self.ended.set_result(ended)
 
-    async def _signal(self, name: str) -> None:
+    async def _signal(self, name: str) -> str | None:
+        """Why it could not be sent, None when it was, or was not needed."""
         try:
             await asyncio.to_thread(
                 containers.signal, self._engine, self._state.id, name, Stop(_LOOK_AGAIN_S)
             )
         except EngineError as error:
             _log.warning("%s cannot be sent to %s: %s", name, self._spec.name, error)
+            return f"it cannot be ended: {error.what}"
+        return None
 
     async def _watch_ports(self) -> None:
         """Look where it listens, often at first, until the port it was told takes connections."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,19 +11,18 @@ from typing import Final
 from loopctl.engine import containers, networks
 from loopctl.engine.connection import Engine
 from loopctl.engine.containers import ContainerSpec
-from loopctl.engine.errors import EngineError, EngineRefusedError, NotInEngineError
+from loopctl.engine.errors import EngineError, NotInEngineError
 from loopctl.inert import one_line
 from loopctl.platforms.host.container_launch import ContainerLaunch
 from loopctl.platforms.host.contract import told
 from loopctl.platforms.host.control import Fields, ProtocolError
-from loopctl.platforms.host.leftovers import LABEL, host_label, remove_orphans
+from loopctl.platforms.host.leftovers import LABEL, host_label, sweep_orphans
 from loopctl.platforms.host.runnable import Label, Surroundings
 from loopctl.platforms.host.tcp_ports import LOOPBACK
 from loopctl.ports.platform import PlatformError
 from loopctl.process import Stop, identify
 
 _PREPARE_S: Final = 30.0
-_log = logging.getLogger("loopctl.host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +94,7 @@ class Image:
     def _prepare(self, project: str) -> Sequence[str]:
         engine, stop = Engine(self.engine), Stop(_PREPARE_S)
         try:
-            try:
-                remove_orphans(engine, project, stop)
-            except EngineRefusedError as error:
-                _log.warning("containers of an earlier host are left: %s", error)
+            sweep_orphans(engine, project, stop)
             containers.image_id(engine, self.image, stop)
             gateway = networks.gateway(engine, stop)
         except NotInEngineError:
