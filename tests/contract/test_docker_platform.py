@@ -24,12 +24,13 @@ from engine_rig import BASE
 from platform_rig import SERVE, get, wait_for
 
 from loopctl.engine.connection import Engine
+from loopctl.engine.owners import owner_label
 from loopctl.model.artifact import ServiceState
 from loopctl.model.finding import FaultKind
 from loopctl.model.references import Endpoint
 from loopctl.platforms.docker_engine.platform import DockerPlatform
 from loopctl.platforms.host import leftovers
-from loopctl.platforms.host.leftovers import host_label, sweep_orphans
+from loopctl.platforms.host.leftovers import sweep_orphans
 from loopctl.ports.platform import Dead, PlatformError, Ready, Starting
 from loopctl.process import ProcessId, Stop
 
@@ -416,7 +417,7 @@ def orphan(rig: DockerRig, host: str) -> None:
 def test_what_a_host_before_the_last_boot_has_left_is_removed_and_no_strangers(
     rig: DockerRig,
 ) -> None:
-    boot, namespace, pid, started = host_label(ProcessId(1, 2)).split(".")
+    boot, namespace, pid, started = owner_label(ProcessId(1, 2)).split(".")
     orphan(rig, f"{boot}.{namespace}.{pid}.{started}")
     orphan(rig, f"another-boot.{namespace}.{pid}.{started}")
     kept = (f"{boot}.4711.{pid}.{started}", f"{pid}-{started}", f"{boot}.{namespace}.x.y", "")

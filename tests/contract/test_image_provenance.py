@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,9 @@ from loopctl.builders.context import context_of
 from loopctl.builders.provenance import LABEL, prove_image, roots_of
 from loopctl.engine.contents import contents_of, image_facts
 from loopctl.engine.errors import EngineError
+from loopctl.engine.owners import owner_label
 from loopctl.errors import Stopped
-from loopctl.process import Stop
+from loopctl.process import ProcessId, Stop
 
 from image_rig import service  # isort: skip
 
@@ -351,6 +353,21 @@ def test_an_image_on_a_base_whose_name_leads_elsewhere_by_now_does_not_hold(
         == f"it stands on another {repository}:moving than the engine has now ({newer})"
     )
     assert (proof.stale, proof.missing) == ((), ())
+
+
+def test_a_container_that_a_killed_proof_has_left_is_removed_by_the_next(
+    images: Images, app: Path
+) -> None:
+    image = built(images, app)
+    killed = subprocess.Popen(["true"])
+    gone = ProcessId(killed.pid, 1)
+    killed.wait()
+    with images.engine.api(Stop(30)) as api:
+        labels = {"dev.loopctl.reading": owner_label(gone)}
+        api.create_container(image, ["never-started"], labels=labels)
+    assert len(images.containers()) == 1
+    assert images.prove(image, app).holds
+    assert images.containers() == []
 
 
 def roots(images: Images, folder: Path) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from loopctl.engine.errors import (
     NotInEngineError,
     translated,
 )
+from loopctl.engine.owners import is_orphan, my_label
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import requests
     from docker import APIClient
 
-#: Marks the containers that content is read through, should a killed loopctl leave one behind.
+#: Names the process that reads content through a container, should it be killed meanwhile.
 LABEL: Final = "dev.loopctl.reading"
 _REQUEST_S: Final = 60.0
 _REMOVE_S: Final = 15.0
@@ -149,9 +150,10 @@ def contents_of(engine: Engine, image: str, stop: Stop) -> Iterator[Contents]:
 
     Its anonymous volumes go with it. Raises `EngineError`, `Stopped`.
     """
+    _sweep(engine, stop)
     with engine.api(stop, _REQUEST_S) as api:
         made = api.create_container(
-            image, command=["never-started"], labels={LABEL: "content"}, network_disabled=True
+            image, command=["never-started"], labels={LABEL: my_label()}, network_disabled=True
         )
         container = str(made["Id"])
         try:
@@ -165,6 +167,15 @@ def contents_in(engine: Engine, container: str, stop: Stop) -> Iterator[Contents
     """What a container has now, its volumes too. Raises `EngineError`, `Stopped`."""
     with engine.api(stop, _REQUEST_S) as api:
         yield Contents(api, engine.address, container, stop)
+
+
+def _sweep(engine: Engine, stop: Stop) -> None:
+    """Remove what killed processes have left: an image cannot go before its containers."""
+    with engine.api(stop, _REQUEST_S) as api:
+        listed = api.containers(all=True, filters={"label": LABEL})
+    for each in listed:
+        if is_orphan(str((each.get("Labels") or {}).get(LABEL, ""))):
+            _remove(engine, str(each["Id"]))
 
 
 def _remove(engine: Engine, container: str) -> None:

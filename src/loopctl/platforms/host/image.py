@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,15 +11,16 @@ from loopctl.engine import containers, networks
 from loopctl.engine.connection import Engine
 from loopctl.engine.containers import ContainerSpec
 from loopctl.engine.errors import EngineError, NotInEngineError
+from loopctl.engine.owners import my_label
 from loopctl.inert import one_line
 from loopctl.platforms.host.container_launch import ContainerLaunch
 from loopctl.platforms.host.contract import told
 from loopctl.platforms.host.control import Fields, ProtocolError
-from loopctl.platforms.host.leftovers import LABEL, host_label, sweep_orphans
+from loopctl.platforms.host.leftovers import LABEL, sweep_orphans
 from loopctl.platforms.host.runnable import Label, Surroundings
 from loopctl.platforms.host.tcp_ports import LOOPBACK
 from loopctl.ports.platform import PlatformError
-from loopctl.process import Stop, identify
+from loopctl.process import Stop
 
 _PREPARE_S: Final = 30.0
 
@@ -68,8 +68,6 @@ class Image:
 
     def launch(self, label: Label, around: Surroundings) -> ContainerLaunch:
         """In a container that is named after the environment's key and the revision."""
-        me = identify(os.getpid())
-        assert me is not None, "a process that runs this is alive"
         own = {
             **self.labels,
             "project": around.place.key,
@@ -77,7 +75,7 @@ class Image:
             "service": label.service,
             "revision": label.name,
             "deploy-key": label.key,
-            "host": host_label(me),
+            "host": my_label(),
         }
         spec = ContainerSpec(
             name=f"loopctl-{around.place.key}-{label.name}",

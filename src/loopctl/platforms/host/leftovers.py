@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from loopctl.engine import containers
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineError
+from loopctl.engine.owners import is_orphan
 from loopctl.errors import Stopped
 from loopctl.inert import one_line
-from loopctl.process import ProcessId, Stop, in_parallel, is_alive
+from loopctl.process import Stop, in_parallel
 
 #: What every label of ours begins with.
 LABEL: Final = "dev.loopctl."
 _AT_ONCE: Final = 4
-_LABEL_PARTS: Final = 4
 _LONGEST: Final = 600
 # A new host waits for as long for a killed one's services to be gone.
 _LIMIT_S: Final = 4.0
 # Of the 30 s that a deployment's preparations may take.
 _SWEEP_S: Final = 8.0
 _log = logging.getLogger("loopctl.host")
-
-
-def host_label(host: ProcessId) -> str:
-    """How a container names the host that it belongs to: `BOOT.NAMESPACE.PID.STARTED`.
-
-    A pid means nothing in another name space of pids, where others share engine and folders by
-    mounts, and its start, counted since the boot, nothing after the next one.
-    """
-    return f"{_boot()}.{_pid_namespace()}.{host.pid}.{host.started}"
 
 
 def remove_containers(environ: Mapping[str, str], names: Iterable[str]) -> None:
@@ -46,7 +36,7 @@ def orphans(engine: Engine, project: str, stop: Stop) -> tuple[containers.Found,
     One whose host nobody can look for from here is none. Raises `EngineError`.
     """
     found = containers.labelled(engine, {f"{LABEL}project": project}, stop)
-    return tuple(each for each in found if _is_orphan(each))
+    return tuple(each for each in found if is_orphan(each.labels.get(f"{LABEL}host", "")))
 
 
 def remove_orphans(engine: Engine, project: str, stop: Stop, service: str | None = None) -> int:
@@ -88,21 +78,3 @@ def _try_to_remove(engine: Engine, names: Sequence[str], stop: Stop) -> None:
 
 def _named(remove: Callable[[str, Stop], None], name: str) -> Callable[[Stop], None]:
     return lambda stop: remove(name, stop)
-
-
-def _is_orphan(found: containers.Found) -> bool:
-    label = found.labels.get(f"{LABEL}host", "").split(".")
-    if len(label) != _LABEL_PARTS or not (label[2].isdigit() and label[3].isdigit()):
-        return False
-    boot, namespace, pid, started = label
-    if boot != _boot():
-        return True
-    return namespace == _pid_namespace() and not is_alive(ProcessId(int(pid), int(started)))
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-
-
-def _pid_namespace() -> str:
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
