@@ -123,6 +123,7 @@ def test_logs_are_exact_and_tell_no_secret_however_it_was_written(project: Proje
     assert not any(half in told.out for half in halves)
 
 
+@pytest.mark.slow
 def test_of_two_runs_one_runs_and_the_other_leaves_without_a_trace(project: Project) -> None:
     before = served_before(project)
     container_loop(project, WAITS, timeout=PATIENT)
@@ -163,6 +164,7 @@ def test_who_is_robbed_changes_nothing_more_and_the_next_run_clears_up(project: 
     assert met_by_users(before.stable_url) == ran.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_two_projects_on_one_engine_do_not_see_each_other(tmp_path: Path) -> None:
     with docker_opened(tmp_path / "one") as one, docker_opened(tmp_path / "two") as two:
         for project in (one, two):
@@ -272,6 +274,7 @@ def mortal(project: Project) -> Iterator[EngineProxy]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies_under_the_tests_is_told_and_nothing_hangs(project: Project) -> None:
     with mortal(project) as engine:
         before = served_before(project)

@@ -246,6 +246,7 @@ def log_folder_of(project: Project, revision: str) -> Path:
     return Path(found["HostnamePath"]).parent / "local-logs"
 
 
+@pytest.mark.slow
 def test_what_was_killed_while_nobody_ran_is_told_as_dead_and_replaced(project: Project) -> None:
     before = served_before(project)
     good = before.service("web")["revision"]

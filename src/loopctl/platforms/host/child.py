@@ -23,7 +23,7 @@ from loopctl.platforms.host.guardian import Guardian
 from loopctl.platforms.host.limits import grace_s
 from loopctl.platforms.host.log_file import LogFile
 from loopctl.platforms.host.tcp_ports import LOOPBACK, accepts, free_port, listening_ports
-from loopctl.platforms.host.workload import Ended
+from loopctl.platforms.host.workload import Ended, has_exited
 from loopctl.ports.platform import PlatformError
 from loopctl.redact import Redactor
 
@@ -113,6 +113,13 @@ class ServiceProcess:
     def alive(self) -> bool:
         """Whether it still runs."""
         return not self.ended.done()
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has exited, and what came of it is being ended."""
+        if self.ended.done():
+            return False
+        return self._exit_seen.is_set() or has_exited(self._pidfd)
 
     async def stop(self) -> Ended:
         """SIGTERM to the group, some grace, SIGKILL to everything; return how it ended."""

@@ -19,7 +19,7 @@ from loopctl.platforms.host.capture import Reading, Transcript
 from loopctl.platforms.host.limits import grace_s
 from loopctl.platforms.host.log_file import LogFile
 from loopctl.platforms.host.tcp_ports import LOOPBACK, Listening, accepts, listening_in_network_of
-from loopctl.platforms.host.workload import Ended
+from loopctl.platforms.host.workload import Ended, has_exited
 from loopctl.process import Stop
 from loopctl.redact import Redactor
 
@@ -70,6 +70,7 @@ class StillbornContainer:
     loopback_only: frozenset[int] = frozenset()
     accepting = False
     alive = False
+    ending = False
 
     def __init__(self, told: int, code: int, log: LogFile) -> None:
         self.told = told
@@ -124,6 +125,13 @@ class ServiceContainer:
     def alive(self) -> bool:
         """Whether it still runs."""
         return not self.ended.done()
+
+    @property
+    def ending(self) -> bool:
+        """Whether its first process has gone, and how is being found out."""
+        if self.ended.done():
+            return False
+        return self._process is None or has_exited(self._process)
 
     @property
     def listening(self) -> frozenset[int]:

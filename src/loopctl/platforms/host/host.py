@@ -126,7 +126,10 @@ class Host:
     async def _status(self, args: Fields) -> Document:
         service = self._services.get(args.text("service"))
         revision = None if service is None else service.revisions.get(args.text("revision"))
-        return {"state": "unknown"} if revision is None else revision.status()
+        if revision is None:
+            return {"state": "unknown"}
+        await revision.settled()
+        return revision.status()
 
     async def _route(self, args: Fields) -> Document:
         service = self._services.get(args.text("service"))

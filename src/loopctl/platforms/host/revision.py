@@ -19,6 +19,8 @@ from loopctl.redact import Redactor
 
 ON_LOOPBACK: Final = (LOOPBACK,)
 _RESTART_LIMIT_S: Final = 30.0
+# Shorter than a client waits for an answer.
+_SETTLES_S: Final = 5.0
 
 
 class LiveRevision:
@@ -112,6 +114,13 @@ class LiveRevision:
         await self.stop()
         self._log.close()
         await self._launch.remove()
+
+    async def settled(self) -> None:
+        """Wait while how it ended is being found out: who asks must not take it for alive."""
+        if self.workload.ending:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLES_S):
+                    await asyncio.shield(self.workload.ended)
 
     def status(self) -> Document:
         """How far it is, as it goes over the socket."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,11 @@ class Workload(Protocol):
         ...
 
     @property
+    def ending(self) -> bool:
+        """Whether its first process has gone, and how is being found out: `ended` comes soon."""
+        ...
+
+    @property
     def told(self) -> int:
         """The port that it was told to listen on."""
         ...
@@ -101,6 +107,16 @@ class Launch(Protocol):
     async def remove(self) -> None:
         """Remove what it has left, its end supposed. Raises `PlatformError` if it cannot."""
         ...
+
+
+def has_exited(process: int) -> bool:
+    """Whether the process of that descriptor (`pidfd_open`) has ended, as the kernel knows it now.
+
+    An event loop hears of it a moment later.
+    """
+    look = select.poll()
+    look.register(process, select.POLLIN)
+    return bool(look.poll(0))
 
 
 def size(count: int) -> str:
