@@ -108,7 +108,7 @@ def at_every_stage() -> Iterator[object]:
     """Both signals; the second is slow where it could hardly tell anything new."""
     for stage in STAGES:
         yield pytest.param(stage, signal.SIGINT, id=f"{stage} SIGINT")
-        slow = () if stage in ("verify", "confirm") else pytest.mark.slow
+        slow = () if stage == "confirm" else pytest.mark.slow
         yield pytest.param(stage, signal.SIGTERM, id=f"{stage} SIGTERM", marks=slow)
 
 
@@ -140,7 +140,9 @@ def test_a_first_signal_puts_everything_back_and_writes_the_reports(
         assert (datetime.fromisoformat(back["at"]) - asked).total_seconds() < 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_suite_that_hears_no_signal_does_not_keep_traffic_from_being_put_back_in_time(
     project: Project, number: signal.Signals
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_suite_that_hears_no_signal_does_not_keep_traffic_from_being_put_back_
     assert processes_of(ended.run.name) == []
 
 
+@pytest.mark.slow
 def test_a_candidate_that_ends_slowly_is_no_failed_restore(project: Project) -> None:
     serving_already(project)
     tiny_loop(project, WAITS, prelude=CLINGS, service=AT_ONCE, timeout=PATIENT)
