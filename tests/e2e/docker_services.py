@@ -117,7 +117,7 @@ def hosts_of(project: Project) -> set[int]:
         *("ps", "--all", "--filter", f"label=dev.loopctl.project={key_of(project)}"),
         *("--format", '{{.Label "dev.loopctl.host"}}'),
     )
-    return {int(line.partition("-")[0]) for line in listed.splitlines()}
+    return {int(line.split(".")[2]) for line in listed.splitlines()}
 
 
 def container_of(project: Project, revision: str) -> str:
