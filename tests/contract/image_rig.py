@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from loopctl.builders.context import Context, context_of
-from loopctl.builders.provenance import LABEL, prove_image
+from loopctl.builders.image_shelf import TREE_LABEL
+from loopctl.builders.provenance import prove_image
 from loopctl.engine.connection import Engine
 from loopctl.evidence.blobs import read_tree, tree_digest
 from loopctl.model.artifact import ContentProof, SourceTree
@@ -138,7 +139,7 @@ class Images:
         return prove_image(self.engine, image, source, context, context.text, spec, Stop(120))
 
     def labelled(self, folder: Path) -> Mapping[str, str]:
-        return {LABEL: source_of(folder).digest}
+        return {TREE_LABEL: source_of(folder).digest}
 
     def remove(self) -> None:
         with self.engine.api(Stop(60), 60) as api:

@@ -13,6 +13,7 @@ import signal
 import socket
 import tempfile
 import textwrap
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -355,3 +356,43 @@ def listens(url: str) -> bool:
     where = urlsplit(url)
     with socket.socket() as probe:
         return probe.connect_ex((where.hostname or "", where.port or 0)) == 0
+
+
+@dataclass
+class Load:
+    """What the answers to many requests were: bodies in their order, and every failure."""
+
+    seen: list[str] = field(default_factory=list)
+    failed: list[object] = field(default_factory=list)
+
+
+@contextmanager
+def under_load(url: str, *, keeping: int, closing: int) -> Iterator[Load]:
+    """Ask without a pause, over so many connections that are kept, or closed each time."""
+    where = urlsplit(url)
+    done = threading.Event()
+    load = Load()
+
+    def ask(keep: bool) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=5)
+        while not done.is_set():
+            try:
+                connection.request("GET", "/", headers={} if keep else {"Connection": "close"})
+                answer = connection.getresponse()
+                load.seen.append(answer.read().decode())
+                if answer.status != 200:
+                    load.failed.append(answer.status)
+            except OSError as error:
+                load.failed.append(error)
+        connection.close()
+
+    ways = [True] * keeping + [False] * closing
+    threads = [threading.Thread(target=ask, args=(keep,)) for keep in ways]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()

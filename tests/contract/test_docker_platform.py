@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -15,13 +14,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from docker_rig import DockerRig, docker_rig
 from engine_proxy import proxied
 from engine_rig import BASE
-from platform_rig import SERVE, get, wait_for
+from platform_rig import SERVE, get, under_load, wait_for
 
 from loopctl.engine.connection import Engine
 from loopctl.engine.owners import owner_label
@@ -318,40 +316,17 @@ def test_a_run_on_an_environment_that_is_up_replaces_it_without_a_gap(rig: Docke
     rig.ready(old)
     rig.platform.close(keep=True, stop=rig.stop)
     rig.leases.release(first)
-    where = urlsplit(stable_url(rig))
-    done = threading.Event()
-    failed: list[object] = []
-    seen: set[str] = set()
-
-    def load(keep: bool) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=5)
-        while not done.is_set():
-            try:
-                connection.request("GET", "/", headers={} if keep else {"Connection": "close"})
-                answer = connection.getresponse()
-                seen.add(answer.read().decode())
-                if answer.status != 200:
-                    failed.append(answer.status)
-            except OSError as error:
-                failed.append(error)
-        connection.close()
-
-    threads = [threading.Thread(target=load, args=(keep,)) for keep in (True, True, False, False)]
-    for thread in threads:
-        thread.start()
-    held = rig.hold("run-2")
-    new = rig.deploy(SERVE, held)
-    rig.ready(new)
-    rig.platform.route("chat", {new.name: 100}, held, rig.stop)
-    newest = rig.deploy(SERVE, held)
-    rig.ready(newest)
-    rig.platform.route("chat", {newest.name: 100}, held, rig.stop)
-    wait_for(lambda: isinstance(rig.status(old), Dead))
-    done.set()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    assert seen == {old.name, new.name, newest.name}
+    with under_load(stable_url(rig), keeping=2, closing=2) as load:
+        held = rig.hold("run-2")
+        new = rig.deploy(SERVE, held)
+        rig.ready(new)
+        rig.platform.route("chat", {new.name: 100}, held, rig.stop)
+        newest = rig.deploy(SERVE, held)
+        rig.ready(newest)
+        rig.platform.route("chat", {newest.name: 100}, held, rig.stop)
+        wait_for(lambda: isinstance(rig.status(old), Dead))
+    assert load.failed == []
+    assert set(load.seen) == {old.name, new.name, newest.name}
 
 
 def test_what_is_missing_is_told_before_anything_is_done(rig: DockerRig) -> None:

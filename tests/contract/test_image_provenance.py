@@ -14,7 +14,8 @@ from engine_rig import BASE, real_engine
 from image_rig import LEGACY, Images, source_of, write
 
 from loopctl.builders.context import context_of
-from loopctl.builders.provenance import LABEL, prove_image, roots_of
+from loopctl.builders.image_shelf import TREE_LABEL
+from loopctl.builders.provenance import prove_image, roots_of
 from loopctl.engine.contents import contents_of, image_facts
 from loopctl.engine.errors import EngineError
 from loopctl.engine.owners import owner_label
@@ -524,7 +525,7 @@ def test_five_thousand_files_and_a_hundred_megabytes_are_proven_in_seconds(
 @pytest.mark.slow
 def test_a_label_is_told_and_never_believed(images: Images, app: Path) -> None:
     context = context_of(source_of(app), "Dockerfile")
-    image = images.build(context, labels={LABEL: "sha256:lie"})
+    image = images.build(context, labels={TREE_LABEL: "sha256:lie"})
     proof = images.prove(image, app)
     assert proof.holds
     assert proof.labelled == "sha256:lie"

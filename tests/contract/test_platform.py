@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from docker_rig import RIGS
@@ -21,6 +19,7 @@ from platform_rig import (
     get,
     listens,
     local_rig,
+    under_load,
     wait_for,
 )
 
@@ -168,37 +167,14 @@ def test_traffic_is_switched_and_put_back_under_load_without_a_failed_request(
     rig.ready(old)
     new = rig.deploy(SERVE, held)
     rig.ready(new)
-    where = urlsplit(state_of(rig).url)
-    done = threading.Event()
-    seen: list[str] = []
-    failed: list[object] = []
-
-    def load(keep: bool) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=5)
-        while not done.is_set():
-            try:
-                connection.request("GET", "/", headers={} if keep else {"Connection": "close"})
-                answer = connection.getresponse()
-                seen.append(answer.read().decode())
-                if answer.status != 200:
-                    failed.append(answer.status)
-            except OSError as error:
-                failed.append(error)
-        connection.close()
-
-    threads = [threading.Thread(target=load, args=(keep,)) for keep in (True, True, False)]
-    for thread in threads:
-        thread.start()
-    for name in (new.name, old.name, new.name):
-        reached = len(seen)
-        rig.platform.route("chat", {name: 100}, held, rig.stop)
-        wait_for(lambda name=name, reached=reached: name in seen[reached + 3 :])  # type: ignore[misc]
-    done.set()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    assert set(seen) == {old.name, new.name}
-    assert seen[-1] == new.name
+    with under_load(state_of(rig).url, keeping=2, closing=1) as load:
+        for name in (new.name, old.name, new.name):
+            reached = len(load.seen)
+            rig.platform.route("chat", {name: 100}, held, rig.stop)
+            wait_for(lambda name=name, reached=reached: name in load.seen[reached + 3 :])  # type: ignore[misc]
+    assert load.failed == []
+    assert set(load.seen) == {old.name, new.name}
+    assert load.seen[-1] == new.name
 
 
 def test_routing_twice_is_one_write(rig: PlatformRig) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from loopctl.builders.context import Context
 from loopctl.builders.copy_map import CopyMap, copy_map
@@ -19,6 +18,7 @@ from loopctl.builders.dockerfile import external_images
 from loopctl.builders.image_files import Found, find_all, roots
 from loopctl.builders.image_layers import ImageLayers
 from loopctl.builders.image_shadows import Hiding, shadows_of
+from loopctl.builders.image_shelf import TREE_LABEL
 from loopctl.builders.image_uncovered import beside, not_covered, of_base_too, other_base
 from loopctl.engine.connection import Engine
 from loopctl.engine.contents import Entry, Facts, contents_of, image_facts
@@ -29,9 +29,6 @@ from loopctl.evidence.provenance import Compared, Difference, How, judge_image
 from loopctl.model.artifact import ContentProof, SourceFile, SourceTree
 from loopctl.model.plan import ServiceSpec
 from loopctl.process import Stop
-
-#: The label that names the source tree an image is said to be made from.
-LABEL: Final = "dev.loopctl.source-tree"
 
 
 def prove_image(
@@ -73,7 +70,7 @@ def prove_image(
         ),
         other_base=other_base(made, bases, image),
     )
-    return judge_image(spec.name, source, compared, spec.build.alters, image.labels.get(LABEL))
+    return judge_image(spec.name, source, compared, spec.build.alters, image.labels.get(TREE_LABEL))
 
 
 def roots_of(
