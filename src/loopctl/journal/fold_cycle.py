@@ -18,6 +18,7 @@ from loopctl.model.events import (
     ChainChecked,
     CommitChanged,
     ContentProven,
+    CriteriaJudged,
     Event,
     FindingMade,
     HealthJudged,
@@ -39,7 +40,7 @@ from loopctl.model.events import (
     SuiteFinished,
     SuiteStarted,
 )
-from loopctl.model.evidence import GradedCase
+from loopctl.model.evidence import CriterionJudgement, GradedCase
 from loopctl.model.finding import Finding
 from loopctl.model.state import OutcomeKind, State
 
@@ -63,6 +64,7 @@ class CycleFold:
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
     remedy_ended: RemedyEnded | None = None
+    criteria: tuple[CriterionJudgement, ...] = ()
 
     @staticmethod
     def of(run: RunStarted, first: Event, before: CycleFold | None) -> CycleFold:
@@ -121,6 +123,8 @@ class CycleFold:
                 self.novel_services.append(event.service)
             case CommitChanged():
                 self.commits.append(event.payload)
+            case CriteriaJudged(criteria=criteria):
+                self.criteria = criteria
             case RemedyDecided():
                 self.remedy, self.remedy_begun, self.remedy_ended = event.payload, None, None
             case Intent(effect="remedy"):
@@ -170,6 +174,7 @@ class CycleFold:
             for name, suite in self.suites.items()
         }
         self.cases = {name: {} for name in self.cases}
+        self.criteria = ()
 
     def snapshot(self) -> CycleRecord:
         """The cycle as of the last event."""
@@ -189,6 +194,7 @@ class CycleFold:
             remedy=self.remedy,
             remedy_begun=self.remedy_begun,
             remedy_ended=self.remedy_ended,
+            criteria=self.criteria,
         )
 
 

@@ -28,7 +28,13 @@ from loopctl.model.events import (
     SourceRead,
     SuiteFacts,
 )
-from loopctl.model.evidence import CaseStatus, GradedCase, SuiteEnd, SuiteJudgement
+from loopctl.model.evidence import (
+    CaseStatus,
+    CriterionJudgement,
+    GradedCase,
+    SuiteEnd,
+    SuiteJudgement,
+)
 from loopctl.model.finding import Fault, Finding
 from loopctl.model.state import OutcomeKind, State
 
@@ -116,6 +122,7 @@ class CycleRecord:
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
     remedy_ended: RemedyEnded | None = None
+    criteria: tuple[CriterionJudgement, ...] = ()
 
     @property
     def says_nothing(self) -> bool:

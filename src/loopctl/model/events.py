@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from loopctl.model.artifact import Artifact, ContentProof, Revision, ServiceState
-from loopctl.model.evidence import GradedCase, SuiteEnd, SuiteJudgement
+from loopctl.model.evidence import CriterionJudgement, GradedCase, SuiteEnd, SuiteJudgement
 from loopctl.model.finding import Fault, Finding
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
@@ -292,6 +292,15 @@ class SuiteFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class CriteriaJudged:
+    """Every criterion of the loop file, against the samples that the cycle has so far."""
+
+    KIND: ClassVar[str] = "criteria.judged"
+
+    criteria: tuple[CriterionJudgement, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ChainChecked:
     """The chain was read again after the tests. `broken` names the broken link, None: it holds."""
 
@@ -477,6 +486,7 @@ Payload = (
     | SuiteStarted
     | CasesGraded
     | SuiteFinished
+    | CriteriaJudged
     | ChainChecked
     | Routed
     | LogsKept

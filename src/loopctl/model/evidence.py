@@ -53,7 +53,8 @@ class Contact:
 
     `target` is the service's name, None for anywhere else. Bytes are None where the channel
     cannot count them. `failed` is the errno's name when the connection was not made.
-    `local_ports` are this end's, of the connections to a target that moved bytes.
+    `local_ports` are this end's, of the connections to a target that moved bytes. `via` is who
+    made it: the test process by Python's own sockets, by code in C, or a child process of it.
     """
 
     host: str
@@ -65,6 +66,7 @@ class Contact:
     reused: bool = False
     failed: str | None = None
     local_ports: tuple[int, ...] = ()
+    via: Literal["python", "c", "child"] = "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,24 @@ class PhaseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement: durations in seconds, anything else as it was recorded.
+
+    `metric` is the name of a series without its aggregate: `http`, `ws.first_event`, `error` (1
+    for a request or connection that failed, else 0), or a name that a test chose.
+    """
+
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One test as the suite's runner saw it, before anyone judged it.
 
     `status` is final but for the join with the target's own records. `output` is the end of what
-    the test printed, redacted.
+    the test printed, redacted. `code` is a hash of the test's code and of the fixtures it uses,
+    None where the kind of suite cannot tell.
     """
 
     id: str
@@ -147,6 +162,8 @@ class Case:
     longrepr: str | None = None
     output: str = ""
     phases: tuple[PhaseRecord, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    code: str | None = None
 
     @property
     def call(self) -> PhaseRecord | None:
@@ -188,7 +205,11 @@ class Grading:
 
 @dataclass(frozen=True, slots=True)
 class GradedCase:
-    """One test, judged: what the journal keeps and the reports show. `at` is its start."""
+    """One test, judged: what the journal keeps and the reports show. `at` is its start.
+
+    `control` says in words what the control run showed of it, None where there was none; `code`
+    is `Case.code`, kept where the control run has borne the pass out.
+    """
 
     id: str
     status: CaseStatus
@@ -202,6 +223,9 @@ class GradedCase:
     output: str = ""
     met_target: bool = False
     trace: str | None = None
+    samples: tuple[Sample, ...] = ()
+    control: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,3 +274,20 @@ class SuiteJudgement:
     grades: Mapping[Grade, int] = field(default_factory=dict)
     grade: Grade | None = None
     duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionJudgement:
+    """A criterion of the loop file against all samples of a cycle.
+
+    `limit` and `op` as the file has them; `value` is what was measured, in seconds for a
+    duration, None without a sample. `met` is None with fewer than `min_samples`.
+    """
+
+    metric: str
+    op: str
+    limit: str
+    value: float | None
+    samples: int
+    min_samples: int
+    met: bool | None

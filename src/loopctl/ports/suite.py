@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +26,10 @@ class SuiteContext:
     what the adapter derives from the endpoints; `folder` is where stdout and the like are kept,
     created by the adapter; `trace_seed` is 32 hex digits that every trace id derives from;
     `health_paths` are the paths of the targets' health checks; `only` are the ids of the cases to
-    run again, as `Case.id` has them (None: the whole suite).
+    run again, as `Case.id` has them (None: the whole suite). `baseline` is the folder that the
+    last green run of the same suite left, where there is one. `past_s` are seconds by case, of
+    earlier runs. With `refuse`, asked of a kind that can alone, no test meets any of `endpoints`
+    while its body runs: the control run.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -35,6 +38,9 @@ class SuiteContext:
     trace_seed: str
     health_paths: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    baseline: Path | None = None
+    past_s: Mapping[str, float] = field(default_factory=dict)
+    refuse: bool = False
 
 
 class Suite(Protocol):
