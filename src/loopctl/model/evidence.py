@@ -241,7 +241,8 @@ class Collection:
 class SuiteEnd:
     """How a suite's process ended. `complete`: its own end record was seen.
 
-    `collected` and `deselected` are None when that was never reported.
+    `collected` and `deselected` are None when that was never reported. `detail` tells what is
+    wrong with an end, `notes` what a reader should know although nothing is.
     """
 
     complete: bool
@@ -252,6 +253,7 @@ class SuiteEnd:
     stopped: str | None = None
     detail: str = ""
     usage_error: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class SuiteOutcome(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from loopctl.redact import Redactor
 from loopctl.suites.event_redaction import EventRedaction
 
@@ -11,22 +13,24 @@ class CaseNames:
 
     The numbers go by the order in which tests are first heard of. So whoever runs some cases
     again needs the names of the run that told of them: collected alone, they would be numbered
-    otherwise.
+    otherwise. Shards share them, so any thread may ask.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redaction = EventRedaction(redactor)
         self._names: dict[str, str] = {}
         self._raw: dict[str, str] = {}
+        self._naming = threading.Lock()
 
     def of(self, raw: str) -> str:
         """The name of a test by pytest's id."""
-        known = self._names.get(raw)
-        if known is None:
-            known = self._free(self._redaction.text(raw))
-            self._names[raw] = known
-            self._raw[known] = raw
-        return known
+        with self._naming:
+            known = self._names.get(raw)
+            if known is None:
+                known = self._free(self._redaction.text(raw))
+                self._names[raw] = known
+                self._raw[known] = raw
+            return known
 
     def raw(self, name: str) -> str:
         """Pytest's id of a test by its name; a name that nobody was told stands for itself."""

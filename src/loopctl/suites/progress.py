@@ -27,7 +27,8 @@ class Progress:
     """The state of one suite over all pytest processes that it takes.
 
     Cases go to `on` the moment their end is known, redacted events to `keep`. `names` are those
-    that an earlier run of the suite gave, where this one is to use them too.
+    that an earlier run of the suite gave, where this one is to use them too. `told_errors` is
+    shared by shards: all of them meet the same collection errors, and one tells each.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Progress:
         keep: Callable[[Event], None],
         cwd: str,
         names: CaseNames | None = None,
+        told_errors: dict[str, object] | None = None,
     ) -> None:
         self._redaction = EventRedaction(redactor)
         self._names = names or CaseNames(redactor)
@@ -48,6 +50,7 @@ class Progress:
         self._started: set[str] = set()
         self._running: dict[str, Running] = {}
         self._erred: set[str] = set()
+        self._told_errors = {} if told_errors is None else told_errors
         self._met_errors: set[tuple[str, str]] = set()
         self._cutoff: float | None = None
         self._late: set[str] = set()
@@ -136,6 +139,8 @@ class Progress:
         if name in self._erred:
             return  # every worker of xdist meets the same error
         self._erred.add(name)
+        if self._told_errors.setdefault(name, self) is not self:
+            return  # and so does every shard
         raised = raised_of(clean.get("exc"), self._roots)
         text = str(clean.get("longrepr") or "")
         said = described(raised) if raised else _last_line(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loopctl.model.evidence import CaseStatus, SuiteEnd
@@ -15,6 +15,7 @@ from loopctl.process import Exit, Stop, signal_name
 from loopctl.suites.progress import Progress
 from loopctl.suites.pytest_command import pytest_command
 from loopctl.suites.pytest_process import TEST_TIMEOUT, Watch, run_pytest
+from loopctl.suites.shards import Share
 from loopctl.suites.spool import SpoolReader
 
 MOST_PROCESSES = 6
@@ -26,7 +27,7 @@ _NOT_FATAL = frozenset({0, 1, 5})
 class PytestRun:
     """What one run of a suite is made of. `private` is a folder for what is not yet redacted.
 
-    `only` are the tests to run, by pytest's own ids; None: all of them.
+    `only` are the tests to run, by pytest's own ids; None: all of them, or those of its `share`.
     """
 
     executable: Path
@@ -37,6 +38,7 @@ class PytestRun:
     progress: Progress
     watch: Watch
     only: tuple[str, ...] | None = None
+    share: Share | None = None
 
     def to_the_end(self, stop: Stop) -> SuiteEnd:
         """Run every test that it is about.
@@ -59,13 +61,13 @@ class PytestRun:
             return self._end(ended, processes, limit, time.monotonic() - began)
 
     def _one_process(self, number: int, limit: Stop) -> Exit:
-        wanted = self.progress.not_started if number else self.only
         if number:
             self.progress.next_process()
+        wanted = self._wanted(number)
         only = None
         if wanted is not None:
             only = self.private / f"only-{number}.json"
-            only.write_text(json.dumps(list(wanted)), encoding="utf-8")
+            only.write_text(json.dumps(wanted), encoding="utf-8")
         path = self.private / f"spool-{number}.jsonl"
         command = pytest_command(
             self.executable, self.spec, self.context, self.environ, path, only=only
@@ -75,6 +77,14 @@ class PytestRun:
             return run_pytest(command, spool, self.progress, self.watch, limit)
         finally:
             spool.close()
+
+    def _wanted(self, number: int) -> Mapping[str, object] | None:
+        """What a process is told to run, as `loopctl_select` reads it; None: everything."""
+        if number:
+            return {"mine": list(self.progress.not_started)}
+        if self.share is not None:
+            return asdict(self.share)
+        return None if self.only is None else {"mine": list(self.only)}
 
     def _settle(self, ended: Exit, limit: Stop) -> None:
         """Account for the tests whose process ended under them."""

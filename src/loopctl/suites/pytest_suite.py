@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import os
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loopctl.errors import Problem, StorageError
-from loopctl.files import ensure_private_dir
+from loopctl.errors import Problem
 from loopctl.model.evidence import Case, Collection, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, mentioned
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
-from loopctl.process import Stop
+from loopctl.process import Stop, in_parallel
 from loopctl.redact import Redactor
-from loopctl.suites.capture import Capture, open_private
+from loopctl.suites.capture import Capture
 from loopctl.suites.case_names import CaseNames
 from loopctl.suites.interpreter import Interpreter, ask, locate, missing_interpreter, shortcoming
 from loopctl.suites.progress import Progress
 from loopctl.suites.pytest_command import pytest_command
 from loopctl.suites.pytest_process import Watch, run_pytest
 from loopctl.suites.pytest_run import PytestRun
+from loopctl.suites.records import gather, records
+from loopctl.suites.shards import Share, merged, shard_count, shares
 from loopctl.suites.spool import Event, SpoolReader, private_folder
 from loopctl.suites.suite_environment import users_environment
 
@@ -46,6 +48,7 @@ class PytestSuite(Suite):
         self._asked: dict[Path, Interpreter | str] = {}
         self._asking = threading.Lock()
         self._told: dict[str, CaseNames] = {}
+        self._collected: dict[str, tuple[str, ...]] = {}
 
     def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
         """Folder, arguments, interpreter and pytest; each problem with what would fix it."""
@@ -89,6 +92,7 @@ class PytestSuite(Suite):
         if ended.code not in _COLLECTED and not errors and not progress.not_started:
             said = watch.stderr.last_line() or watch.stdout.last_line()
             raise _not_collected(spec, said or f"pytest ended with exit code {ended.code}")
+        self._collected[spec.id] = tuple(progress.not_started)
         names = tuple(progress.name_of(test) for test in progress.not_started)
         return Collection(names, progress.deselected or 0, tuple(errors))
 
@@ -97,20 +101,55 @@ class PytestSuite(Suite):
     ) -> SuiteEnd:
         """Run it; what it prints and reports is kept, redacted, in the context's folder.
 
-        Leaves `stdout.txt`, `stderr.txt` and `events.jsonl` there, private to the user. With
-        `context.only` it hands over no other case, and its end is about those: it is not complete
-        when pytest no longer collects one of them.
+        Leaves `stdout.txt`, `stderr.txt` and `events.jsonl` there, private to the user; while
+        shards run, each has its own in a folder `shard-N`. With `context.only` it hands over no
+        other case, and its end is about those: it is not complete when pytest no longer collects
+        one of them.
         """
         executable = self._executable(spec)
         names, only = self._chosen(spec, context)
-        with self._records(context.folder) as (watched, keep), private_folder() as private:
-            wanted = on if context.only is None else _of(frozenset(context.only), on)
-            progress = Progress(self._redactor, wanted, keep, str(spec.cwd), names)
-            watch = Watch(*watched, spec.test_timeout_s)
-            pytest = PytestRun(
-                executable, spec, context, self._environ, private, progress, watch, only
-            )
-            return pytest.to_the_end(stop)
+        split = self._shares(spec, context, names, stop)
+        wanted = on if context.only is None else _of(frozenset(context.only), on)
+        told: dict[str, object] = {}
+
+        def part(folder: Path, share: Share | None, inner: Stop) -> SuiteEnd:
+            with records(folder, self._redactor) as kept, private_folder() as private:
+                progress = Progress(
+                    self._redactor, wanted, kept.keep, str(spec.cwd), names, told_errors=told
+                )
+                watch = Watch(kept.stdout, kept.stderr, spec.test_timeout_s)
+                pytest = PytestRun(
+                    executable, spec, context, self._environ, private, progress, watch, only, share
+                )
+                return pytest.to_the_end(inner)
+
+        if len(split) < 2:
+            return part(context.folder, None, stop)
+        began = time.monotonic()
+        folders = [context.folder / f"shard-{number}" for number in range(1, len(split) + 1)]
+        tasks = {
+            folder.name: functools.partial(part, folder, share)
+            for folder, share in zip(folders, split, strict=True)
+        }
+        ends = in_parallel(stop, len(split), tasks)
+        gather(context.folder, folders, self._redactor)
+        return merged(list(ends.values()), time.monotonic() - began)
+
+    def _shares(
+        self, spec: SuiteSpec, context: SuiteContext, names: CaseNames, stop: Stop
+    ) -> Sequence[Share]:
+        """What each shard runs; nothing to split where all runs in one process."""
+        if spec.shards == 1 or context.only is not None:
+            return ()
+        if spec.id not in self._collected:
+            # A run that was resumed has collected in another process.
+            self.collect(spec, context, stop)
+        ids = self._collected[spec.id]
+        seconds = {
+            test: context.past_s[name] for test in ids if (name := names.of(test)) in context.past_s
+        }
+        processors = len(os.sched_getaffinity(0))
+        return shares(ids, seconds, shard_count(spec.shards, ids, seconds, processors))
 
     def _chosen(
         self, spec: SuiteSpec, context: SuiteContext
@@ -137,32 +176,6 @@ class PytestSuite(Suite):
                 clean = self._redactor.text(told) if isinstance(told, str) else told
                 self._asked[executable] = clean
             return self._asked[executable]
-
-    @contextlib.contextmanager
-    def _records(
-        self, folder: Path
-    ) -> Iterator[tuple[tuple[Capture, Capture], Callable[[Event], None]]]:
-        """The files a run leaves. A disk that cannot take them is a `SuiteError`."""
-        with contextlib.ExitStack() as open_files:
-            try:
-                ensure_private_dir(folder)
-                out = Capture(folder / "stdout.txt", self._redactor)
-                open_files.callback(out.close)
-                err = Capture(folder / "stderr.txt", self._redactor)
-                open_files.callback(err.close)
-                events = open_files.enter_context(open_private(folder / "events.jsonl"))
-            except StorageError as problem:
-                raise SuiteError(problem.what, where=problem.where, hint=problem.hint) from problem
-            except OSError as problem:
-                raise _cannot_record(folder, problem) from problem
-
-            def keep(event: Event) -> None:
-                try:
-                    events.write(json.dumps(event).encode("ascii") + b"\n")
-                except OSError as problem:
-                    raise _cannot_record(folder, problem) from problem
-
-            yield (out, err), keep
 
 
 def _of(ids: frozenset[str], on: Callable[[Case], None]) -> Callable[[Case], None]:
@@ -192,12 +205,4 @@ def _not_collected(spec: SuiteSpec, said: str) -> SuiteError:
         f"pytest collected nothing it could tell: {said}",
         where=f"suite {spec.id}",
         hint=f"in {spec.cwd}: {spec.python or sys.executable} -m pytest --collect-only {spec.run}",
-    )
-
-
-def _cannot_record(folder: Path, problem: OSError) -> SuiteError:
-    return SuiteError(
-        f"the suite's output cannot be written: {problem.strerror}",
-        where=str(folder),
-        hint="make room there, or choose another --runs-dir",
     )
