@@ -11,12 +11,14 @@ from bench import (
     docker_build,
     docker_golden_path,
     docker_promotion,
+    evidence_matrix,
     front_door,
     golden_path,
     health,
     journal,
     memory,
     plugin,
+    shards,
 )
 from bench.page import page
 from bench.table import HEADER, Row
@@ -32,6 +34,8 @@ _PARTS: tuple[ModuleType, ...] = (
     docker_build,
     docker_golden_path,
     docker_promotion,
+    evidence_matrix,
+    shards,
 )
 
 

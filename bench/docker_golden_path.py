@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator
 
 from bench.docker_engine import Docker, DockerProject, docker_here, docker_project, without_images
-from bench.golden_path import HEALTHY, SUITES
+from bench.golden_path import HEALTHY, PROBES, SUITES
 from bench.project import ROOT
 from bench.table import Row, in_turn, seconds, skipped, timed
 
@@ -73,6 +73,7 @@ def _script(docker: Docker, project: DockerProject) -> float:
         "BASE": docker.base,
         "NAME": name,
         "HEALTHY": HEALTHY,
+        "PROBES": PROBES,
         "PORT": port,
         "BASE_URL": f"http://127.0.0.1:{port}",
         "WS_URL": f"ws://127.0.0.1:{port}",

@@ -1,10 +1,11 @@
 """The golden path
 
 `loopctl run golden-path` beside a shell script of the same steps, which proves nothing: copy,
-start, poll the health path, stay healthy for the loop's 2.5 s, run pytest for each of the five
-suites, stop. One run of each comes first and does not count, so that both find their bytecode.
-loopctl also collects every suite before it is run, while the service must stay healthy, and runs
-two suites of one priority side by side, as the loop file allows.
+start, poll the health path, stay healthy for the loop's 2.5 s, ask the five requests and the five
+sockets of the declared suites, run pytest for each of the five others, stop. One run of each comes
+first and does not count, so that both find their bytecode; loopctl's control run is made in that
+one, for nothing changes after it. loopctl also collects every suite before it is run, while the
+service must stay healthy, and runs two suites of one priority side by side, as its file allows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _FACTOR = 1.05
 _SLACK_S = 0.5
 
 SUITES = """
+python -c "$PROBES"
 for suite in auth events message_flow first_time_journey concurrency; do
   python -m pytest -q -p no:cacheprovider "tests/test_$suite.py"
 done
@@ -52,6 +54,24 @@ while not healthy():
     time.sleep(0.05)
 time.sleep(2.5)
 assert healthy()
+"""
+
+
+PROBES = """
+import json, os, httpx
+from websockets.sync.client import connect
+with httpx.Client(base_url=os.environ["BASE_URL"], trust_env=False) as client:
+    wrong = {"user": "nobody", "password": "wrong"}
+    assert client.get("/agents").status_code == 200
+    assert client.get("/messages").status_code == 401
+    assert client.get("/messages", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert client.post("/login", json=wrong).status_code == 401
+    assert client.post("/signup", json={"user": "nobody"}).status_code == 400
+for _ in range(5):
+    with connect(os.environ["WS_URL"] + "/ws/guest", proxy=None) as socket:
+        socket.send(json.dumps({"type": "chat", "content": "6*7"}))
+        while json.loads(socket.recv(timeout=10))["type"] != "agent_completed":
+            pass
 """
 
 
@@ -85,6 +105,7 @@ def _script(made: Project) -> None:
     told = {
         "SOURCE": str(made.folder),
         "HEALTHY": HEALTHY,
+        "PROBES": PROBES,
         "PORT": port,
         "BASE_URL": f"http://127.0.0.1:{port}",
         "WS_URL": f"ws://127.0.0.1:{port}",

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from loopctl.errors import PortError, UsageError
 from loopctl.files import write_atomic
+from loopctl.journal.case_history import borne_out, durations
 from loopctl.journal.commands import Commands
-from loopctl.journal.history import last_green, verified_revisions
+from loopctl.journal.history import RunSummary, last_green, verified_revisions
 from loopctl.journal.store import Journal
 from loopctl.machine.lease import Lease
 from loopctl.machine.runner import Stage
@@ -26,6 +27,7 @@ from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, PlatformKind, SuiteKind, SuitePhase
 from loopctl.model.state import State
 from loopctl.ports.builder import Builder
+from loopctl.ports.history import History, HistoryError, RunRecord
 from loopctl.ports.leases import Held, Leases
 from loopctl.ports.logs import LogSource, Receipts
 from loopctl.ports.platform import Platform
@@ -39,6 +41,7 @@ from loopctl.redact import Redactor
 from loopctl.stages.build import Build, ToBuild
 from loopctl.stages.collect import Collect
 from loopctl.stages.confirm import Confirm
+from loopctl.stages.criteria import CriteriaGate
 from loopctl.stages.deploy import Deploy, ToDeploy
 from loopctl.stages.diagnose import Diagnose, GreenRun
 from loopctl.stages.health import Health
@@ -53,7 +56,7 @@ from loopctl.stages.remedy_run import RunCommand, Workshop
 from loopctl.stages.rollback import mended_by
 from loopctl.stages.settle import Settle
 from loopctl.stages.suite_collection import SuiteCollection, collected_in
-from loopctl.stages.suite_run import RunFacts, SuiteRunner
+from loopctl.stages.suite_run import Earlier, RunFacts, SuiteRunner
 from loopctl.stages.suites import Course
 from loopctl.stages.verify import Verify
 from loopctl.triage.loading import Catalogue, load_catalogue
@@ -61,6 +64,12 @@ from loopctl.triage.loading import Catalogue, load_catalogue
 if TYPE_CHECKING:
     from loopctl.engine.checkup import Found
     from loopctl.platforms.host.rendezvous import Rendezvous
+
+
+_RECORDS = 10
+"""How many earlier runs are asked for what their cases took and have shown."""
+
+_HISTORY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,7 @@ class World:
     suites: Mapping[SuiteKind, Suite]
     remedy_command: RemedyCommand
     work_tree: WorkTree
+    history: History
 
 
 def redactor_of(plan: Plan) -> Redactor:
@@ -144,12 +154,16 @@ def _hosted(
 ) -> World:
     """The adapters of a platform whose services a host on this machine owns."""
     from loopctl.builders.git_source import GitSources
+    from loopctl.journal.history_files import FOLDER, FileHistory
     from loopctl.platforms.hosted.leases import FileLeases
     from loopctl.platforms.hosted.logs import HostLogs
     from loopctl.platforms.hosted.receipts import HostReceipts
     from loopctl.platforms.prober import HttpProber
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
+    from loopctl.suites.command_suite import CommandSuite
+    from loopctl.suites.declared.http_suite import HttpSuite
+    from loopctl.suites.declared.websocket_suite import WebSocketSuite
     from loopctl.suites.pytest_suite import PytestSuite
 
     redactor = redactor_of(plan)
@@ -162,7 +176,12 @@ def _hosted(
         logs=HostLogs(place),
         receipts=HostReceipts(place),
         prober=HttpProber(),
-        suites={SuiteKind.PYTEST: PytestSuite(redactor)},
+        suites={
+            SuiteKind.PYTEST: PytestSuite(redactor),
+            SuiteKind.COMMAND: CommandSuite(redactor),
+            SuiteKind.HTTP: HttpSuite(redactor),
+            SuiteKind.WEBSOCKET: WebSocketSuite(redactor),
+        },
         remedy_command=ShellFreeCommand(plan.root, redactor, dict(os.environ)),
         work_tree=GitWorkTree(
             plan.root,
@@ -172,7 +191,15 @@ def _hosted(
             leave_out=[runs_dir],
             loads_from=loads_from(guard_of(plan), plan.root),
         ),
+        history=FileHistory(plan.history or runs_dir / FOLDER),
     )
+
+
+def pytest_suite_of(redactor: Redactor) -> Suite:
+    """The adapter of pytest suites alone, for whoever runs one without a loop."""
+    from loopctl.suites.pytest_suite import PytestSuite
+
+    return PytestSuite(redactor)
 
 
 def catalogue_of(plan: Plan) -> Callable[[], Catalogue]:
@@ -230,7 +257,8 @@ class Composition:
     def stages(self, lease: Lease) -> Mapping[State, Stage]:
         """Every stage with its own spec and its own ports."""
         plan, world, held = self.plan, self.world, lease.held
-        keeper = LogKeeper(world.logs, world.receipts)
+        keeper, runner = LogKeeper(world.logs, world.receipts), self._suite_runner()
+        verify, confirm = (self._course(phase, runner) for phase in SuitePhase)
         deployed, waves, gated = plan.deployed, plan.waves(), gated_urls(plan)
         unselected = [s.name for s in self.full.deployed if s not in deployed]
         strategy = plan.environment.strategy
@@ -238,22 +266,23 @@ class Composition:
         partial = self.options.partial(self.full)
         return {
             State.PREFLIGHT: self._preflight(),
-            State.BUILD: self._build(),
+            State.BUILD: self._build(runner),
             State.DEPLOY: Deploy(to_deploy, world.platform, held),
             State.HEALTH: Health(
-                waves, world.platform, world.prober, self._collection(State.HEALTH)
+                waves, world.platform, world.prober, self._collection(State.HEALTH, runner)
             ),
             State.VERIFY: Verify(
                 deployed,
                 unselected,
                 gated,
-                self._course(SuitePhase.VERIFY),
+                verify,
                 world.platform,
                 partial,
+                CriteriaGate(plan.criteria, bool(confirm.suites), partial),
             ),
             State.PROMOTE: Promote(deployed, world.platform, held),
             State.CONFIRM: Confirm(
-                deployed, self._course(SuitePhase.CONFIRM), world.platform, world.prober, keeper
+                deployed, confirm, world.platform, world.prober, keeper, plan.criteria
             ),
             State.COLLECT: Collect(keeper, plan.gated, world.prober),
             State.SETTLE: Settle(deployed, world.platform, held, self.options.keep),
@@ -334,19 +363,19 @@ class Composition:
             self.options.start,
         )
 
-    def _build(self) -> Stage:
+    def _build(self, runner: SuiteRunner) -> Stage:
         plan, world = self.plan, self.world
         todo = ToBuild(plan.deployed, plan.limits.jobs)
-        collection = self._collection(State.BUILD)
+        collection = self._collection(State.BUILD, runner)
         return Build(todo, world.sources, world.builder, world.publisher, collection)
 
-    def _collection(self, stage: State) -> SuiteCollection | None:
+    def _collection(self, stage: State, runner: SuiteRunner) -> SuiteCollection | None:
         """The collection of the suites, if it is that stage's to do."""
         if collected_in(self.plan.waves()) is not stage:
             return None
         # One more than may run side by side: collecting waits for nobody's service.
         jobs = self.plan.limits.jobs + 1
-        return SuiteCollection(self.plan.suites, jobs, self._suite_runner())
+        return SuiteCollection(self.plan.suites, jobs, runner)
 
     def _suite_runner(self) -> SuiteRunner:
         plan = self.plan
@@ -356,15 +385,37 @@ class Composition:
             loopback=plan.environment.platform is not PlatformKind.CLOUD_RUN,
             health_paths={spec.name: spec.health.path for spec in plan.services},
             gated=gated_urls(plan),
+            protected=plan.environment.protected,
+            earlier=self._earlier(),
         )
         return SuiteRunner(self.world.suites, self.world.receipts, facts)
 
-    def _course(self, phase: SuitePhase) -> Course:
+    def _earlier(self) -> Earlier:
+        """What earlier runs tell of the suites: only of those that have a use for it."""
+        plan, green = self.plan, self._last_green()
+        suites = [s.id for s in plan.suites if s.shards != 1 or s.evidence.control == "changed"]
+        records: Sequence[RunRecord] = ()
+        if suites:
+            # Without it everything is run, and the longest are not told from the others.
+            with contextlib.suppress(HistoryError):
+                records = self.world.history.recent(
+                    plan.loop, plan.environment.name, _RECORDS, Stop(_HISTORY_S)
+                )
+        return Earlier(
+            seconds={suite: durations(records, suite) for suite in suites},
+            borne_out={suite: borne_out(records, suite) for suite in suites},
+            green=_left_of(plan, self.runs_dir / "runs" / green.run_id) if green else {},
+        )
+
+    def _course(self, phase: SuitePhase, runner: SuiteRunner) -> Course:
         suites = tuple(suite for suite in self.plan.suites if suite.phase is phase)
-        return Course(suites, self.plan.limits.jobs, self._suite_runner())
+        return Course(suites, self.plan.limits.jobs, runner)
+
+    def _last_green(self) -> RunSummary | None:
+        return last_green(self.runs_dir, self.plan.loop, self.plan.environment.name)
 
     def _green(self) -> GreenRun | None:
-        green = last_green(self.runs_dir, self.plan.loop, self.plan.environment.name)
+        green = self._last_green()
         if green is None:
             return None
         folder = self.runs_dir / "runs" / green.run_id / "logs"
@@ -374,6 +425,18 @@ class Composition:
             for path in sorted(folder.glob(f"*/{spec.name}.jsonl"))[-1:]
         }
         return GreenRun(green.run_id, green.commit, logs)
+
+
+def _left_of(plan: Plan, run: Path) -> Mapping[str, Path]:
+    """What the last cycle of a run left of each suite, where it left anything."""
+    numbered = [path for path in (run / "suites").glob("*") if path.name.isdecimal()]
+    cycles = sorted(numbered, key=lambda folder: int(folder.name))
+    return {
+        spec.id: folder
+        for spec in plan.suites
+        for cycle in cycles
+        if (folder := cycle / spec.id).is_dir()
+    }
 
 
 def bundle_writer(redactor: Redactor) -> Callable[[Path, Journal], None]:

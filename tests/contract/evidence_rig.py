@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,14 @@ from typing import Any
 from websockets.sync.server import ServerConnection, serve
 
 from loopctl import evidence
+from loopctl.evidence.grade import grade
+from loopctl.model.evidence import Case, Grading, Receipt
+from loopctl.redact import Redactor
+from loopctl.suites.progress import Progress
 
 PLUGIN_FOLDER = Path(evidence.__file__).parent / "plugin"
 SEED = "00ff"
+REVISION = "chat-00001-abc"
 
 # What every interpreter can run: the standard library and pytest.
 PLAIN = r"""
@@ -241,14 +247,52 @@ class Watched:
         assert isinstance(contact, dict)
         return contact
 
+    def cases(self) -> dict[str, Case]:
+        """What loopctl makes of the lines, by the test's name."""
+        found: list[Case] = []
+        progress = Progress(Redactor({}), found.append, lambda _: None, str(self.spool.parent))
+        progress.take(json.loads(json.dumps(self.lines)))
+        return {case.id.rpartition("::")[2]: case for case in found}
+
+    def graded(self, target: Target, *, receipts: bool = True, alone: bool = True) -> Graded:
+        """Every case with its grade, with the target's request log at hand or not."""
+        return {
+            name: grade(
+                case,
+                receipts=tuple(target.receipts) if receipts else (),
+                revisions={"chat": REVISION},
+                loopback_is_target=True,
+                health_paths=("/health",),
+                receipts_available=receipts,
+                alone=alone,
+            )
+            for name, case in self.cases().items()
+        }
+
+
+Graded = Mapping[str, Grading]
+
 
 class Target:
-    """Servers on free ports; `seen` has every traceparent by the path that it was sent to."""
+    """Servers on free ports; `seen` has every traceparent by the path that it was sent to.
+
+    `receipts` are what a request log of the services would hold.
+    """
 
     def __init__(self) -> None:
+        self.receipts: list[Receipt] = []
         self.seen: dict[str, list[str | None]] = defaultdict(list)
         self.environment: dict[str, str] = {}
         self.away = ""
+        self.listener: object = None
+
+    def note(self, path: str, traceparent: str | None, port: int, status: int = 200) -> None:
+        """Remember a request."""
+        self.seen[path].append(traceparent)
+        trace = traceparent.split("-")[1] if traceparent else ""
+        by: Any = "trace" if trace else "request"
+        now = datetime.now(UTC)
+        self.receipts.append(Receipt(trace, now, "chat", REVISION, "GET", path, status, by, port))
 
     def traces(self, path: str) -> list[str]:
         return [parent.split("-")[1] for parent in self.seen[path] if parent is not None]
@@ -270,8 +314,12 @@ class Answers(BaseHTTPRequestHandler):
     target: Target
 
     def do_GET(self) -> None:
-        self.target.seen[self.path].append(self.headers.get("traceparent"))
         status = {"/bad": 503, "/away": 302}.get(self.path, 200)
+        parent, port = self.headers.get("traceparent"), self.client_address[1]
+        if self.server is self.target.listener:
+            self.target.note(self.path, parent, port, status)
+        else:
+            self.target.seen[self.path].append(parent)
         self.send_response(status)
         self.send_header("Content-Length", "2")
         if status == 302:
@@ -290,12 +338,14 @@ def running_target() -> Iterator[Target]:
 
     def echo(connection: ServerConnection) -> None:
         assert connection.request is not None
-        target.seen[connection.request.path].append(connection.request.headers.get("traceparent"))
+        parent, port = connection.request.headers.get("traceparent"), connection.remote_address[1]
+        target.note(connection.request.path, parent, port, 101)
         for message in connection:
             connection.send(message)
 
     answers = type("TargetAnswers", (Answers,), {"target": target})
     ours, other = (Listener(("127.0.0.1", 0), answers) for _ in range(2))
+    target.listener = ours
     target.away = f"http://127.0.0.1:{other.server_port}/arrived"
     speaker = serve(echo, "127.0.0.1", 0)
     threads = [threading.Thread(target=each.serve_forever) for each in (ours, other, speaker)]

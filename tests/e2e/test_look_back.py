@@ -49,6 +49,38 @@ def test_runs_lists_the_newest_first(past: Past) -> None:
     assert past.ask("runs", "--loop", "other").out == "no runs yet\n"
 
 
+def test_a_suite_is_followed_over_the_runs_with_the_cases_that_did_not_always_pass(
+    past: Past,
+) -> None:
+    told = past.ask("runs", "--suite", "smoke")
+    assert told.code == 0, str(told)
+    red, green, empty, unstable = told.out.splitlines()
+    assert red.split()[:4] == [past.red.run.name, "red", "local", "failed"]
+    assert red.endswith("1 failed")
+    assert green.split()[:4] == [past.green.run.name, "green", "local", "passed"]
+    assert green.endswith("1 passed")
+    assert empty == ""
+    assert unstable == (
+        "tests/test_smoke.py::test_it   0 of 1 run passed, 1 failed; "
+        f"last failed in {past.red.run.name}"
+    )
+    document = past.ask("runs", "--suite", "smoke", "--json").document()
+    assert [run["verdict"] for run in document["runs"]] == ["red", "green"]
+    assert {case["case"].rpartition("::")[2] for case in document["cases"]} == {
+        "test_it",
+        "test_it_answers",
+    }
+    newest = past.ask("runs", "--suite", "smoke", "--limit", "1", "--json").document()
+    assert [run["run_id"] for run in newest["runs"]] == [past.red.run.name]
+
+
+def test_a_suite_that_no_run_has_is_an_error_that_names_those_there_are(past: Past) -> None:
+    for words in (("smok",), ("smoke", "--loop", "other")):
+        told = past.ask("runs", "--suite", *words)
+        assert (told.code, told.out) == (2, "")
+    assert "did you mean smoke?" in past.ask("runs", "--suite", "smok").err
+
+
 def test_a_run_is_found_by_its_id_a_prefix_latest_and_green(past: Past) -> None:
     green, red = past.green.run.name, past.red.run.name
     found = {ref: past.ask("show", ref).out for ref in (green, green[:-1], "@green")}

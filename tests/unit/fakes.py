@@ -28,6 +28,7 @@ from loopctl.model.logs import Coverage, LogEntry, LogWindow, RequestEntry
 from loopctl.model.plan import ServiceSpec, SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.ports.builder import Builder, Noticed, Progress
+from loopctl.ports.history import History, RunRecord
 from loopctl.ports.leases import Held, HeldByOther, LeaseLost, Leases
 from loopctl.ports.logs import LogSource, Met, Receipts
 from loopctl.ports.platform import (
@@ -405,6 +406,23 @@ class FakeReceipts(Scripted, Receipts):
     ) -> Coverage:
         self.called(f"requests {window.service} {window.revision}")
         return Coverage(complete=True, until=utc_now())
+
+
+class FakeHistory(Scripted, History):
+    """Keeps the records of runs in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[RunRecord] = []
+
+    def recent(self, loop: str, environment: str, limit: int, stop: Stop) -> Sequence[RunRecord]:
+        self.called(f"recent {loop} {environment}")
+        mine = [r for r in self.records if (r.loop, r.environment) == (loop, environment)]
+        return mine[::-1][:limit]
+
+    def put(self, record: RunRecord, stop: Stop) -> None:
+        self.called(f"put {record.run_id}")
+        self.records.append(record)
 
 
 class FakeSuite(Scripted, Suite):

@@ -16,6 +16,7 @@ from fake_remedies import FakeRemedyCommand, FakeWorkTree
 from fakes import (
     BEGAN,
     FakeBuilder,
+    FakeHistory,
     FakeLeases,
     FakeLogs,
     FakePlatform,
@@ -237,6 +238,7 @@ class Loop:
         self.builder, self.sources, self.prober = FakeBuilder(), FakeSources(), FakeProber()
         self.leases, self.logs, self.receipts = FakeLeases(), FakeLogs(), FakeReceipts()
         self.suite, self.command, self.tree = FakeSuite(), FakeRemedyCommand(), FakeWorkTree()
+        self.history = FakeHistory()
         self.suite.cases = {suite.id: [a_case()] for suite in self.suites}
         self.at: Callable[[Event], None] = lambda _: None
         self.events: list[Event] = []
@@ -318,6 +320,7 @@ class Loop:
             {SuiteKind.PYTEST: self.suite},
             self.command,
             self.tree,
+            self.history,
         )
         for port in self._ports():
             port.life = self.life
@@ -326,7 +329,7 @@ class Loop:
 
     def _ports(self) -> Sequence[Scripted]:
         made = (self.sources, self.builder, self.platform, self.leases, self.logs, self.receipts)
-        return (*made, self.prober, self.suite, self.command, self.tree)
+        return (*made, self.prober, self.suite, self.command, self.tree, self.history)
 
     def _journal(self) -> Journal:
         self.journal = MortalJournal(self.path, Redactor(self.secrets), self._heard, self.life)

@@ -19,7 +19,7 @@ from loopctl.model.events import (
     StageFinished,
     SuiteStarted,
 )
-from loopctl.model.evidence import CaseStatus
+from loopctl.model.evidence import CaseStatus, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind, Quote, Why
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
@@ -314,3 +314,61 @@ def test_a_remedy_that_is_to_run_again_is_not_proposed_beside_the_run(option: st
     ]
     commands = brief(script.worklog()).of(Role.NEXT)
     assert len(set(commands)) == len(commands) == 3
+
+
+def test_a_missed_criterion_is_what_failed() -> None:
+    said = "http.p95 = 2.31 s, <= 2s wanted, 200 samples"
+    quote = Quote("condition", "criteria/http.p95", said)
+    missed = Fault(FaultKind.CRITERION, said, quotes=(quote,))
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    started = SuiteStarted("suites/1/p1-critical", 4)
+    inside: list[tuple[Payload, str | None, str | None]] = [(started, None, "p1-critical")]
+    script.stage(State.VERIFY, OutcomeKind.FAILED, said, (missed,), inside).collected_logs()
+    script.ended(Verdict.RED, 1, StopReason.NEEDS_HUMAN)
+
+    told = brief(script.worklog())
+
+    log = f".loopctl/runs/{worklogs.RUN_ID}/logs/1/chat.jsonl"
+    assert told.of(Role.NEXT)[0] == f"tail -n 50 {log}", "no test printed why it was slow"
+    assert told.of(Role.FAILED) == (f"verify failed: {said}",)
+    assert told.of(Role.QUOTE) == (f'"{said}" at criteria/http.p95',)
+
+
+def test_a_green_beside_a_quarantined_failure_says_whose_it_is_and_until_when() -> None:
+    told = brief(worklogs.quarantined().worklog())
+
+    assert told.of(Role.NOT_COUNTED) == (
+        "tests/test_chat.py::test_known failed, quarantined until 2026-12-31 (ana)",
+    )
+    assert told.of(Role.VERDICT)[0].startswith(
+        "green with 1 case quarantined that did not pass, golden-path"
+    )
+    assert any(str(line).startswith("NOT COUNTED: tests/") for line in told.lines)
+
+
+def test_a_quarantined_failure_is_not_what_failed() -> None:
+    known = ("tests/test_chat.py::test_known", "ana", "2026-12-31")
+    suite = replace(worklogs.RUN.suites[0], quarantine=(known,))
+    script = worklogs.Script(replace(worklogs.RUN, suites=(suite,)))
+    script.until_health({worklogs.OLD: 100}).healthy()
+    cases = [worklogs.case("test_known", CaseStatus.FAILED), worklogs.FAILING]
+    reasons = ("1 failed: tests/test_chat.py::test_answer",)
+    script.verify(cases, SuiteOutcome.FAILED, reasons, OutcomeKind.FAILED)
+    script.ended(Verdict.RED, 1, StopReason.NEEDS_HUMAN)
+
+    told = brief(script.worklog())
+
+    assert not any("test_known" in text for text in told.of(Role.FAILED))
+    assert any("test_answer failed" in text for text in told.of(Role.FAILED))
+    assert "test_known" in told.of(Role.NOT_COUNTED)[0]
+
+
+def test_a_lost_case_is_counted_quarantined_or_not() -> None:
+    known = ("tests/test_chat.py::test_known", "ana", "2026-12-31")
+    suite = replace(worklogs.RUN.suites[0], quarantine=(known,))
+    script = worklogs.Script(replace(worklogs.RUN, suites=(suite,)))
+    script.until_health({worklogs.OLD: 100}).healthy()
+    lost = [worklogs.case("test_known", CaseStatus.LOST)]
+    script.verify(lost, SuiteOutcome.UNPROVEN, ("1 lost",), OutcomeKind.UNPROVEN)
+
+    assert brief(script.worklog()).of(Role.NOT_COUNTED) == ()

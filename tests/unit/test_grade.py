@@ -318,3 +318,79 @@ def test_what_the_front_door_answers_itself_is_no_answer_of_the_revision() -> No
     found = graded(case(chat()), receipt(revision="", status=431))
     assert found.grade is Grade.CONTRADICTED
     assert "the front door itself (431)" in found.reason
+
+
+def by_child(*ports: int, failed: str | None = None) -> Contact:
+    return Contact("127.0.0.1", 8080, "chat", failed=failed, local_ports=ports, via="child")
+
+
+def test_a_child_that_connected_is_plausible_and_one_that_did_not_is_unproven() -> None:
+    assert graded(case(by_child(4711), children=["curl"])) == Grading(
+        Grade.PLAUSIBLE, "a child process (curl) connected to chat, its bytes unseen"
+    )
+    assert graded(case(by_child(failed="not-seen"), children=["true"])) == Grading(
+        Grade.UNPROVEN, "a child process ran (true), and was not seen to connect to chat"
+    )
+    # One that was not looked for may have.
+    assert graded(case(children=["curl"])).grade is Grade.PLAUSIBLE
+
+
+def test_a_childs_request_is_known_by_its_port_where_ports_were_seen() -> None:
+    seen = case(by_child(4711), children=["curl"])
+    assert graded(seen, untraced(4711)) == Grading(
+        Grade.OBSERVED,
+        "a request like this test's, without its trace id: GET /say 200 on chat-00002-k7q",
+    )
+    assert graded(seen, untraced(4712)).grade is Grade.PLAUSIBLE
+    silent = case(by_child(failed="not-seen"), children=["true"])
+    assert graded(silent, untraced(4711)).grade is Grade.UNPROVEN
+
+
+def test_a_log_without_ports_and_a_fork_without_one_go_by_time() -> None:
+    no_port = Receipt("", NOW, "chat", UNDER_TEST, "GET", "/say", 200, "request", None)
+    assert graded(case(by_child(4711), children=["curl"]), no_port).grade is Grade.OBSERVED
+    assert graded(case(by_child(), children=["python"]), untraced(4711)).grade is Grade.OBSERVED
+
+
+def test_beside_other_tests_a_childs_request_is_plausible_and_its_own_is_observed() -> None:
+    def beside(of: Case, *receipts: Receipt) -> Grading:
+        return grade(
+            of,
+            receipts=receipts,
+            revisions={"chat": UNDER_TEST},
+            loopback_is_target=True,
+            health_paths=(),
+            receipts_available=True,
+            alone=False,
+        )
+
+    theirs = "other tests ran at the same time, and it may be theirs"
+    curl = case(by_child(4711), children=["curl"])
+    assert beside(curl, untraced(4711)) == Grading(
+        Grade.PLAUSIBLE,
+        f"a child process ran (curl), and GET /say 200 came without a trace id; {theirs}",
+    )
+    assert beside(curl) == Grading(
+        Grade.PLAUSIBLE, f"a child process ran (curl), and chat was connected to; {theirs}"
+    )
+    silent = case(by_child(failed="not-seen"), children=["true"])
+    assert beside(silent).grade is Grade.UNPROVEN
+    assert beside(case(chat(ports=(4711,))), untraced(4711)).grade is Grade.OBSERVED
+    assert beside(case(chat()), receipt()).grade is Grade.PROVEN
+    # Neither does what may be another test's contradict.
+    wrong = Receipt("", NOW, "chat", "chat-00001-abc", "GET", "/", 200, "request", 4711)
+    assert beside(curl, wrong).grade is Grade.PLAUSIBLE
+
+
+def test_workers_of_one_pytest_process_are_beside_each_other() -> None:
+    curl = case(by_child(failed="not-alone"), children=["curl"])
+    found = graded(curl, untraced(4711))
+    assert found.grade is Grade.PLAUSIBLE
+    assert found.reason.endswith("other tests ran at the same time, and it may be theirs")
+    assert graded(curl) == Grading(Grade.PLAUSIBLE, "a child process ran (curl), its bytes unseen")
+
+
+def test_what_code_in_c_did_unseen_is_plausible_and_says_so() -> None:
+    in_c = Contact("127.0.0.1", 8080, "chat", via="c")
+    found = Grading(Grade.PLAUSIBLE, "connected to chat, by code in C, its bytes unseen")
+    assert graded(case(in_c)) == found

@@ -7,8 +7,9 @@ from xml.etree import ElementTree as ET
 import pytest
 import worklogs
 
-from loopctl.model.evidence import CaseStatus, Grade, SuiteOutcome
-from loopctl.model.state import OutcomeKind
+from loopctl.model.events import CriteriaJudged
+from loopctl.model.evidence import CaseStatus, CriterionJudgement, Grade, SuiteOutcome
+from loopctl.model.state import OutcomeKind, State
 from loopctl.reports.junit import junit
 
 
@@ -104,3 +105,34 @@ def test_text_that_xml_forbids_is_shown_and_adds_no_element() -> None:
     assert "script" not in {element.tag for element in root.iter()}
     assert "\x1b" not in data.decode()
     assert "\\x1b[31mred" in root.get("name", "")
+
+
+def test_criteria_are_a_suite_of_their_own_in_which_a_missed_one_is_a_failure() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    judged = (
+        CriterionJudgement("http.p95", "<=", "2s", 2.3141, 200, 20, met=False),
+        CriterionJudgement("http.p50", "<=", "2s", 0.1, 200, 20, met=True),
+        CriterionJudgement("ws.connect.p95", "<=", "500ms", None, 0, 5, met=None),
+    )
+    script.stage(State.VERIFY, inside=[(CriteriaJudged(judged), None, None)])
+    root = ET.fromstring(junit(script.worklog()))
+
+    suite = root.find("testsuite[@name='criteria']")
+    assert suite is not None
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["3", "1", "1"]
+    missed, met, few = suite.iter("testcase")
+    assert missed.get("name") == "http.p95 <= 2s"
+    assert missed.find("failure").get("message") == (  # type: ignore[union-attr]
+        "http.p95 = 2.31 s, <= 2s wanted, 200 samples"
+    )
+    assert [child.tag for child in met] == ["properties"]
+    assert few.find("skipped") is not None
+
+
+def test_a_quarantined_failure_is_skipped_and_says_whose_it_is() -> None:
+    *_, case = _suite(worklogs.quarantined()).iter("testcase")
+
+    assert case.find("failure") is None
+    assert case.find("skipped").get("message") == (  # type: ignore[union-attr]
+        "not counted: quarantined until 2026-12-31 (ana); failed: it failed"
+    )

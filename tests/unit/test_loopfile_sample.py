@@ -60,9 +60,7 @@ def test_every_key_that_comes_later_is_named_with_its_place(sample: Path) -> Non
     for found in plan_of(sample).later:
         line, column = place(found)
         named[lines[line - 1][column - 1 :].split(":")[0], line] = found.message
-    assert sorted(key for key, _ in named) == sorted(
-        ["kind", "kind", "quarantine", "criteria", "history", "notify"]
-    )
+    assert sorted(key for key, _ in named) == ["history", "notify"]
 
 
 def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path) -> None:
@@ -78,10 +76,8 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("    shards: auto\n", "shards"),
         ("    executor: cloud-run-job\n", "executor"),
-        ("    evidence: {control: changed}\n", "control"),
-        ("    kind: command\n", "kind"),
+        ("history: gs://ours/loopctl\n", "history"),
         (
             "environments: {e: {platform: cloud-run, project: p, region: r}}\n",
             "platform",
@@ -104,10 +100,19 @@ def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
     text = MINIMAL.replace(
         "source:", "auth: none\n    migrations: []\n    image: null\n    source:"
     )
-    text += "    retries: 2\n    shards: 1\n    repeatable: true\n"
-    text += "    evidence: {control: off, receipts: on}\n"
-    text += "remediate: {mode: auto, may_edit: [a]}\ncriteria: []\nhistory: null\n"
+    text += "    retries: 2\n    shards: auto\n    repeatable: true\n    executor: local\n"
+    text += "    evidence: {control: changed, receipts: on}\n"
+    text += "    quarantine: [{case: a, owner: ana, until: 2999-12-31}]\n"
+    text += "  - {id: other, kind: command, run: 'go test > {junit}'}\n"
+    text += "remediate: {mode: auto, may_edit: [a]}\nhistory: kept\n"
+    text += "criteria: [{metric: error_rate, op: '<=', value: 0}]\n"
     text += "environments: {e: {platform: local, services: {chat: {build: {alters: [a]}}}}}\n"
     path = project(tmp_path, text)
     assert problems_of(path) == ()
     assert plan_of(path).later == ()
+
+
+@pytest.mark.parametrize("written", ["../kept", "file://../kept"])
+def test_history_is_a_folder_from_the_file_that_names_it(tmp_path: Path, written: str) -> None:
+    path = project(tmp_path, MINIMAL + f"history: {written}\n")
+    assert plan_of(path).history == tmp_path / "kept"

@@ -66,6 +66,18 @@ def test_faults_of_schema_names_and_paths_come_together(tmp_path: Path) -> None:
         ("    quarantine: [{case: a, owner: b, until: 2026-11-20}]\n", "ended on", None, (10, 45)),
         ("    suite: 10m\n", "unknown key", 'below "timeout"', (10, 5)),
         ("    evidence: {target: [chap]}\n", "no service", '"chat"', (10, 25)),
+        (
+            "    evidence: {control: always}\n",
+            "runs passing tests a second time",
+            "repeatable: true",
+            (10, 25),
+        ),
+        (
+            "    kind: command\n",
+            "does not say where the JUnit report goes",
+            "{junit}",
+            None,
+        ),
         ("    needs: [smokee]\n", "no suite", '"smoke"', (10, 13)),
         ("    needs: [smoke]\n", "need each other", None, (10, 13)),
         ("    connections: 5\n", "is for websocket", None, (10, 5)),

@@ -9,6 +9,7 @@ from loopctl.journal.fold import WorklogFold
 from loopctl.model.artifact import Artifact, ArtifactKind
 from loopctl.model.events import CasesGraded, Event, ImageBuilt, Payload
 from loopctl.model.evidence import CaseStatus, GradedCase
+from loopctl.model.plan import SuiteKind
 from loopctl.stages.suite_run import nobody_met
 
 SUITE = "p1"
@@ -68,9 +69,15 @@ def case(status: CaseStatus, *, met: bool) -> GradedCase:
 
 
 def test_only_cases_that_came_to_their_end_tell_that_nobody_was_met() -> None:
+    pytest_suite = a_suite("p1")
     silent = [case(status, met=False) for status in (CaseStatus.TIMEOUT, CaseStatus.LOST)]
     refused = case(CaseStatus.FAILED, met=False)
-    assert nobody_met([refused, *silent])
-    assert not nobody_met(silent)
-    assert not nobody_met([case(CaseStatus.SKIPPED, met=False)])
-    assert not nobody_met([refused, case(CaseStatus.TIMEOUT, met=True)])
+    assert nobody_met(pytest_suite, [refused, *silent])
+    assert not nobody_met(pytest_suite, silent)
+    assert not nobody_met(pytest_suite, [case(CaseStatus.SKIPPED, met=False)])
+    assert not nobody_met(pytest_suite, [refused, case(CaseStatus.TIMEOUT, met=True)])
+
+
+def test_of_a_command_nobody_can_tell_whether_it_met_its_target() -> None:
+    command = a_suite("p1", kind=SuiteKind.COMMAND)
+    assert not nobody_met(command, [case(CaseStatus.FAILED, met=False)])

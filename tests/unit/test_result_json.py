@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ import worklogs
 
 from loopctl.journal.codec import from_json, to_json
 from loopctl.journal.fold import fold
+from loopctl.model.events import CriteriaJudged
+from loopctl.model.evidence import CaseStatus, CriterionJudgement, Sample, SuiteOutcome
+from loopctl.model.state import State
 from loopctl.reports.result import cycle_document, result_document
 
 CONTRACT = """
@@ -33,13 +37,17 @@ CONTRACT = """
  "changes": {"fixed": [], "new": [], "persisting": []},
  "left": [{"service": "chat", "traffic": {"chat-00001-k7q": 100}, "verified": true, "changed_by_run": true}]}
 """  # noqa: E501 - the contract's own lines
-ADDED = {"reasons", "dead", "resumed", "image_id", "compared", "altered"}
+ADDED = {
+    *("reasons", "dead", "resumed", "image_id", "compared", "altered"),
+    *("metrics", "control", "quarantined"),
+}
 """Keys that the sample does not show.
 
 Why a suite was not run, how what serves has died, how often the run was gone on with; what the
-engine calls an image that was pushed, how many of its files were compared, which a step altered.
+engine calls an image that was pushed, how many of its files were compared, which a step altered;
+what a suite has measured, what the control run showed of a case, and whether its failures count.
 """
-FREE = ("grades", "traffic")
+FREE = ("grades", "traffic", "metrics")
 """Objects whose keys are data."""
 STATUSES = ("passed", "failed", "broken", "skipped", "flaky", "timeout", "lost")
 
@@ -173,3 +181,57 @@ def test_a_run_that_has_not_ended_claims_nothing() -> None:
         None
     ] * 4
     assert document["left"] == []
+
+
+def test_criteria_are_told_as_the_contract_has_them_and_no_value_is_rounded() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    judged = CriteriaJudged(
+        (
+            CriterionJudgement("http.p95", "<=", "2s", 2.000004, 200, 20, met=False),
+            CriterionJudgement("ws.connect.p95", "<=", "500ms", None, 0, 5, met=None),
+        )
+    )
+    script.stage(State.VERIFY, inside=[(judged, None, None)])
+    document: Any = result_document(script.worklog())
+
+    sample = json.loads(CONTRACT)["cycles"][0]["criteria"][0]
+    met, few = document["cycles"][0]["criteria"]
+    assert met == {**sample, "value": 2.000004, "met": False}
+    assert few == {**sample, **WS, "value": None, "samples": 0, "met": None}
+
+
+WS = {"metric": "ws.connect.p95", "limit": "500ms"}
+
+
+def test_samples_are_told_in_short_by_suite_and_series() -> None:
+    cases = [
+        worklogs.case(f"test_{n}", samples=(Sample("http", float(n)), Sample("error", 0.0)))
+        for n in range(1, 21)
+    ]
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    script.verify([*cases, worklogs.case("test_none")], SuiteOutcome.PASSED)
+    document: Any = result_document(script.worklog())
+
+    (suite,) = document["cycles"][0]["suites"]
+    assert suite["metrics"] == {
+        "error": {"count": 20, "p50": 0.0, "p95": 0.0, "max": 0.0},
+        "http": {"count": 20, "p50": 10.0, "p95": 19.0, "max": 20.0},
+    }
+    assert all("samples" not in case for case in suite["cases"])
+
+
+def test_a_case_tells_of_its_control_run_and_of_its_quarantine() -> None:
+    suite = replace(
+        worklogs.RUN.suites[0],
+        quarantine=(("tests/test_chat.py::test_known", "ana", "2026-12-31"),),
+    )
+    script = worklogs.Script(replace(worklogs.RUN, suites=(suite,)))
+    script.until_health({worklogs.OLD: 100}).healthy()
+    known = worklogs.case("test_known", CaseStatus.FAILED)
+    shown = worklogs.case("test_x", control="it failed with the target refused, as it should")
+    script.verify([known, shown], SuiteOutcome.PASSED)
+    document: Any = result_document(script.worklog())
+
+    first, second = document["cycles"][0]["suites"][0]["cases"]
+    assert (first["quarantined"], first["control"]) == (True, None)
+    assert (second["quarantined"], second["control"]) == (False, shown.control)

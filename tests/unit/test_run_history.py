@@ -114,7 +114,12 @@ def test_a_killed_run_is_told_from_one_that_is_going_on(tmp_path: Path) -> None:
     assert states == {gone: ("interrupted", None), going: ("running", None)}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 7}', b"\xff\x00"])
+HISTORY_7 = to_json(summary_of(worklogs.green().worklog())).replace(
+    b'"history":null', b'"history":7'
+)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 7}', b"\xff\x00", HISTORY_7])
 def test_a_damaged_run_is_listed_and_costs_no_other(tmp_path: Path, content: bytes) -> None:
     _put(tmp_path, worklogs.RUN_ID)
     damaged = tmp_path / "runs" / "20250911-000000-x-0000"
@@ -124,6 +129,17 @@ def test_a_damaged_run_is_listed_and_costs_no_other(tmp_path: Path, content: byt
     runs = read_summaries(tmp_path)
 
     assert [run.state for run in runs] == ["unreadable", "ended"]
+
+
+def test_a_run_whose_cases_are_kept_elsewhere_says_where(tmp_path: Path) -> None:
+    script = worklogs.Script(replace(worklogs.RUN, history="/srv/loopctl"))
+    script.ended(Verdict.GREEN, 0, StopReason.GREEN)
+    folder = tmp_path / "runs" / worklogs.RUN_ID
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_bytes(to_json(summary_of(script.worklog())))
+
+    assert read_summaries(tmp_path)[0].history == "/srv/loopctl"
+    assert summary_of(worklogs.green().worklog()).history is None
 
 
 def test_keys_of_a_later_version_are_left_alone(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from loop_rig import a_suite
 
+from loopctl.model.plan import SuiteKind
 from loopctl.stages.suite_files import suite_digest
 from loopctl.stages.suite_paths import CONFTEST, SETTINGS
 
@@ -71,3 +73,16 @@ def test_where_run_names_nothing_the_folder_counts(project: Path) -> None:
 
 def test_of_a_folder_that_is_not_there_nothing_is_said(project: Path) -> None:
     assert suite_digest(a_suite(run="tests", cwd=project / "nowhere")) is None
+
+
+def test_of_what_another_runner_reads_nothing_is_said(project: Path) -> None:
+    suite = a_suite(kind=SuiteKind.COMMAND, run="npx jest > {junit}", cwd=project / "app")
+    assert suite_digest(suite) is None
+
+
+def test_a_declared_suite_is_its_keys_and_no_file(project: Path) -> None:
+    suite = a_suite(kind=SuiteKind.HTTP, run="", cwd=project, probe={"requests": [{"get": "/a"}]})
+    before = suite_digest(suite)
+    (project / "app/tests/e2e/test_a.py").write_text("2\n")
+    assert suite_digest(suite) == before
+    assert suite_digest(replace(suite, probe={"requests": [{"get": "/b"}]})) not in (before, None)

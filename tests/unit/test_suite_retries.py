@@ -252,3 +252,32 @@ def test_the_journal_keeps_the_first_failure_and_the_fold_the_last_word(tmp_path
         ("test_bad", CaseStatus.FLAKY),
     ]
     assert len(suite.journal.fold.cycle().suites["p1"].cases) == 2
+
+
+LOST = bad(CaseStatus.LOST, "pytest was killed by SIGSEGV under it")
+
+
+def test_a_lost_case_of_a_repeatable_suite_is_run_once_more_by_itself(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, a_suite("p1", repeatable=True), LOST, GOOD)
+    judged = suite.run().judgement
+    assert suite.ran == ["p1", "p1/retry-1"]
+    assert suite.adapter.contexts["p1/retry-1"].only == ("tests/test_chat.py::test_bad",)
+    assert suite.case().status is CaseStatus.FLAKY
+    assert "SIGSEGV" in (suite.case().message or "")
+    assert judged.outcome is SuiteOutcome.FAILED, "flaky, and nothing is tolerated"
+
+
+def test_a_case_that_is_lost_again_stays_lost(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, a_suite("p1", repeatable=True), LOST, LOST, LOST)
+    assert suite.run().judgement.outcome is SuiteOutcome.UNPROVEN
+    assert suite.ran == ["p1", "p1/retry-1"]
+    assert suite.case().status is CaseStatus.LOST
+
+
+@pytest.mark.parametrize("status", [CaseStatus.FAILED, CaseStatus.TIMEOUT])
+def test_without_retries_only_what_was_lost_is_run_again(
+    tmp_path: Path, status: CaseStatus
+) -> None:
+    suite = Suite(tmp_path, a_suite("p1", repeatable=True), bad(status), GOOD)
+    suite.run()
+    assert suite.ran == ["p1"]

@@ -11,8 +11,9 @@ import worklogs
 from markdown_it import MarkdownIt
 
 from loopctl.journal.fold import fold
-from loopctl.model.evidence import CaseStatus, Grade, SuiteOutcome
-from loopctl.model.state import OutcomeKind
+from loopctl.model.events import CriteriaJudged
+from loopctl.model.evidence import CaseStatus, CriterionJudgement, Grade, SuiteOutcome
+from loopctl.model.state import OutcomeKind, State
 from loopctl.reports.markdown import worklog_markdown
 
 OURS = {
@@ -183,3 +184,40 @@ def test_a_new_revision_that_no_grade_rests_on_is_not_checked() -> None:
 
     assert f"what {worklogs.NEW} does: no pass rests on a receipt from it; who called" in listed
     assert "no pass rests on" not in worklog_markdown(worklogs.green().worklog())
+
+
+def test_criteria_stand_in_a_table_with_what_was_measured() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    judged = (
+        CriterionJudgement("http.p95", "<=", "2s", 2.3141, 200, 20, met=False),
+        CriterionJudgement("error_rate", "<=", "0.05", 0.0, 200, 1, met=True),
+        CriterionJudgement("ws.connect.p95", "<=", "500ms", None, 0, 5, met=None),
+        CriterionJudgement("a|b`c", "<=", "<script>", 1.0, 1, 1, met=True),
+    )
+    script.stage(State.VERIFY, inside=[(CriteriaJudged(judged), None, None)])
+    text = worklog_markdown(script.worklog())
+
+    html, tags = _render(text)
+    assert set(tags.seen) <= OURS
+    rows = re.findall(r"<td>(.*?)</td>", html[html.index("Criteria</h2>") :])[:15]
+    assert rows == [
+        *("http.p95", "&lt;= 2s", "2.31 s", "200 of at least 20", "NO"),
+        *("error_rate", "&lt;= 0.05", "0", "200 of at least 1", "yes"),
+        *("ws.connect.p95", "&lt;= 500ms", "not measured", "0 of at least 5", "too few samples"),
+    ]
+    assert "## Criteria" not in worklog_markdown(worklogs.green().worklog())
+
+
+def test_quarantined_failures_are_named_with_whose_they_are_and_until_when() -> None:
+    text = worklog_markdown(worklogs.quarantined().worklog())
+    html, _ = _render(text)
+
+    assert (
+        "not counted: tests/test_chat.py::test_known failed, quarantined until 2026-12-31 (ana)"
+        in html
+    )
+    assert "## Cases that did not pass: 1, of which 1 quarantined" in text
+    assert (
+        "case tests/test_chat.py::test_gone of suite p1-critical: quarantined until 2027-01-31"
+        " (bo); no case of that name ran" in html
+    )

@@ -13,6 +13,7 @@ from loopctl.model.events import (
     CasesGraded,
     ChainChecked,
     ContentProven,
+    CriteriaJudged,
     Event,
     FindingMade,
     HealthJudged,
@@ -39,6 +40,7 @@ from loopctl.model.events import (
 )
 from loopctl.model.evidence import (
     CaseStatus,
+    CriterionJudgement,
     Grade,
     GradedCase,
     SuiteEnd,
@@ -376,6 +378,21 @@ def two_cycles() -> Script:
     return script.ended(Verdict.RED, 1, StopReason.MAX_CYCLES, left=serving, restored="done")
 
 
+def quarantined() -> Script:
+    """Green, with a failure that is not counted, and a quarantine for a test that is gone."""
+    quarantine = (
+        ("tests/test_chat.py::test_known", "ana", "2026-12-31"),
+        ("tests/test_chat.py::test_gone", "bo", "2027-01-31"),
+    )
+    script = Script(replace(RUN, suites=(replace(RUN.suites[0], quarantine=quarantine),)))
+    script.until_health({OLD: 100}).healthy()
+    script.verify((*PASSES, case("test_known", CaseStatus.FAILED)), SuiteOutcome.PASSED)
+    script.stage(State.PROMOTE, inside=[(Routed(state({NEW: 100}), "promote"), "chat", None)])
+    script.stage(State.CONFIRM)
+    serving = left(NEW, verified=True, changed=True)
+    return script.ended(Verdict.GREEN, 0, StopReason.GREEN, left=serving)
+
+
 HOSTILE = (
     "\x1b[31mred\x1b[0m\x1b]0;title\x07 <script>alert(1)</script> <img src=x onerror=y>"
     " [click](javascript:x) ![i](http://evil) `code` ``` | pipe | @everyone #1 **bold** "
@@ -388,6 +405,7 @@ def hostile(long: str = "x" * 10_000) -> Script:
     bad = HOSTILE + long
     facts = ServiceFacts("chat", impact=bad, impact_source=bad)
     suite = SuiteFacts("p1-critical", bad, "P1", "pytest", "verify", "observed", protects=bad)
+    suite = replace(suite, quarantine=((bad + CaseStatus.FAILED.value, bad, bad), (bad, bad, bad)))
     run = replace(
         RUN,
         loop=HOSTILE,
@@ -416,6 +434,7 @@ def hostile(long: str = "x" * 10_000) -> Script:
         for s in CaseStatus
     ]
     script.verify(cases, SuiteOutcome.FAILED, (bad,), OutcomeKind.FAILED)
+    script.add(CriteriaJudged((CriterionJudgement(bad, "<=", bad, 1.0, 1, 1, met=False),)))
     script.stage(State.SETTLE, detail=bad)
     fault = Fault(FaultKind.STORAGE, bad, "chat", bad, (quote,), bad)
     novel = NovelLine(bad, 1, bad, bad, baseline=True)
@@ -453,5 +472,6 @@ ALL = {
     "interrupted": interrupted,
     "restore failed": restore_failed,
     "two cycles": two_cycles,
+    "quarantined": quarantined,
     "hostile": hostile,
 }

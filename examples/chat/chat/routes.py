@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 
 from chat.accounts import AccountRefused, Accounts
@@ -34,6 +35,7 @@ class Routes:
             "/agents": {"GET": self._agents},
             "/messages": {"GET": self._list, "POST": self._store},
             "/ws": {"GET": self._plain_ws},
+            "/ws/guest": {"GET": self._plain_ws},
         }
 
     async def answer(self, request: Request) -> Response:
@@ -51,8 +53,10 @@ class Routes:
         """The user behind a WebSocket handshake, or the answer that turns it away."""
         if overruled := await self._fault.answer(request):
             return overruled
+        if request.path == "/ws/guest":
+            return f"guest-{uuid.uuid4().hex}"
         if request.path != "/ws":
-            return refusal(404, "no WebSocket here; it is at /ws")
+            return refusal(404, "no WebSocket here; it is at /ws, for guests at /ws/guest")
         return self._user(request)
 
     async def _dispatch(self, request: Request) -> Response:

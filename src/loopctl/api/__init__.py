@@ -18,6 +18,7 @@ else on purpose but `loopctl.errors.Stopped`, which `watch`, `outlook` and `doct
 
 from __future__ import annotations
 
+from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
 from loopctl.api.loading import duration, load, schema, validate
 from loopctl.api.looking_ahead import doctor, outlook
 from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
@@ -25,17 +26,28 @@ from loopctl.api.operating import Unlocked, down, rollback, unlock
 from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.api.resuming import resume
 from loopctl.api.running import RunResult, Subscriber, refuse_later, run
-from loopctl.api.showing import event_document, print_brief, result_document, view
+from loopctl.api.showing import (
+    event_document,
+    grade_document,
+    print_brief,
+    result_document,
+    view,
+)
 from loopctl.api.watching import watch
 from loopctl.console.view import View
 from loopctl.journal.history import RunSummary
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
+from loopctl.model.evidence import Grade
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 
 __all__ = [
+    "HEALTH_PATHS",
     "Event",
+    "Grade",
+    "GradeReport",
+    "GradeRequest",
     "Plan",
     "RunOptions",
     "RunResult",
@@ -50,6 +62,8 @@ __all__ = [
     "event_document",
     "events_of",
     "find",
+    "grade",
+    "grade_document",
     "kept_logs",
     "load",
     "log_line",

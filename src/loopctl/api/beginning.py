@@ -123,6 +123,9 @@ def run_started(composition: Composition) -> RunStarted:
                 require=suite.evidence.require.value,
                 protects=suite.protects,
                 target=suite.evidence.target,
+                quarantine=tuple(
+                    (entry.case, entry.owner, entry.until.isoformat()) for entry in suite.quarantine
+                ),
             )
             for suite in plan.suites
         ),
@@ -139,6 +142,7 @@ def run_started(composition: Composition) -> RunStarted:
         green_run=green.run_id if green else None,
         config_changed=changed_files(read_then, plan.files or {}) if green else (),
         plan=fingerprint(composition.full, composition.runs_dir),
+        history=str(plan.history) if plan.history else None,
     )
 
 

@@ -11,16 +11,45 @@ from loopctl.api.places import journal_of
 from loopctl.errors import StorageError
 from loopctl.journal.fold import fold
 from loopctl.journal.history import RunSummary, find_run, read_summaries
+from loopctl.journal.history_files import FOLDER, KEPT, FileHistory
 from loopctl.journal.store import JOURNAL_NAME
+from loopctl.journal.suite_history import SuiteHistory
+from loopctl.journal.suite_history import suite_history as history_of_suite
 from loopctl.journal.tail import folding, read
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
+from loopctl.process import Stop
 
 
 def runs(runs_dir: Path) -> Sequence[RunSummary]:
     """Earlier runs, the newest first."""
     return read_summaries(runs_dir)
+
+
+def suite_history(
+    runs_dir: Path,
+    suite: str,
+    *,
+    loop: str | None = None,
+    limit: int = 20,
+    stop: Stop | None = None,
+) -> SuiteHistory:
+    """One suite over the newest `limit` runs that ran it, of one loop or all.
+
+    Raises `NotFoundError`, which names the suites there are, and `HistoryError` where the records
+    cannot be read.
+    """
+    summaries = [run for run in read_summaries(runs_dir) if loop in (None, run.loop)]
+    places = dict.fromkeys((run.history, run.loop, run.environment) for run in summaries)
+    records = {
+        record.run_id: record
+        for root, name, environment in places
+        for record in FileHistory(Path(root) if root else runs_dir / FOLDER).recent(
+            name, environment, KEPT, stop or Stop(60.0)
+        )
+    }
+    return history_of_suite(suite, summaries, list(records.values()), limit)
 
 
 def find(runs_dir: Path, ref: str) -> Path:

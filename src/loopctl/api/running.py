@@ -180,12 +180,14 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
 
     None of this changes how the run ended, so none of it may hide that.
     """
+    from loopctl.journal.history_files import keep_record
     from loopctl.reports.write import write_reports
 
     composition = prepared.composition
     problems = (
         *_close(composition, worklog),
         *write_reports(worklog, prepared.folder, prepared.redactor),
+        *keep_record(composition.world.history, worklog, Stop(CLOSING_S)),
         *_prune(composition.runs_dir, composition.plan),
     )
     return RunResult(composition.run_id, prepared.folder, worklog, problems)

@@ -11,6 +11,7 @@ from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
 
 if TYPE_CHECKING:
+    from loopctl.api.grading import GradeReport
     from loopctl.console.view import View
 
 
@@ -52,6 +53,29 @@ def result_document(worklog: Worklog) -> Mapping[str, object]:
     from loopctl.reports.result import result_document as document
 
     return document(worklog)
+
+
+def grade_document(report: GradeReport) -> Mapping[str, object]:
+    """What `grade` found: its targets, and the suite as `result.json` has one."""
+    from loopctl.journal.worklog import SuiteRecord
+    from loopctl.model.events import SuiteFacts
+    from loopctl.reports.result_suites import suite_document
+
+    facts = SuiteFacts("grade", "grade", "P0", "pytest", "verify", report.request.require.value)
+    record = SuiteRecord(
+        facts,
+        collected=report.judgement.collected,
+        cases=report.cases,
+        judgement=report.judgement,
+        end=report.end,
+    )
+    return {
+        "schema": 1,
+        "targets": dict(report.targets),
+        "require": report.request.require.value,
+        "exit_code": report.exit_code,
+        "suite": suite_document(record),
+    }
 
 
 def event_document(event: Event) -> Mapping[str, object]:

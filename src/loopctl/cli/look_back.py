@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from loopctl import api
+from loopctl.api.looking_back import suite_history
 from loopctl.cli import output, views
 from loopctl.cli.options import Run
 from loopctl.cli.settings import Settings
 from loopctl.errors import NotFoundError
+from loopctl.inert import one_line
+from loopctl.journal.suite_history import SuiteHistory, SuiteRun
 
 
 def runs(
@@ -21,9 +24,15 @@ def runs(
     limit: Annotated[
         int, typer.Option(min=1, envvar="LOOPCTL_LIMIT", help="At most so many.")
     ] = 20,
+    suite: Annotated[
+        str | None,
+        typer.Option(envvar="LOOPCTL_SUITE", help="This suite's own history, case by case."),
+    ] = None,
 ) -> int:
     """Earlier runs, the newest first."""
     settings: Settings = context.obj
+    if suite is not None:
+        return _suite(suite_history(_place(settings), suite, loop=loop, limit=limit), settings)
     found = api.runs(_place(settings))
     chosen = [run for run in found if loop is None or run.loop == loop][:limit]
     if settings.json:
@@ -85,6 +94,30 @@ def logs(
             for text in lines:
                 output.say(text.rstrip("\n") if settings.json else api.log_line(text))
     return 0
+
+
+def _suite(history: SuiteHistory, settings: Settings) -> int:
+    if settings.json:
+        output.document(history.document())
+        return 0
+    for run in history.runs:
+        output.say(_suite_line(run))
+    output.say("")
+    for case in history.unstable:
+        output.say(f"{one_line(case.case, 200)}   {case}")
+    if not history.unstable:
+        told = bool(history.cases)
+        output.say("every case passed in every run" if told else "no run has kept its cases")
+    return 0
+
+
+def _suite_line(run: SuiteRun) -> str:
+    seconds = "" if run.duration_s is None else f"{run.duration_s:8.1f} s"
+    counts = ", ".join(f"{number} {status}" for status, number in run.counts.items())
+    verdict, outcome = run.verdict or "no verdict", run.outcome or ""
+    partial = "  PARTIAL" if run.partial else ""
+    columns = f"{run.run_id:44} {verdict:12} {run.environment:10} {outcome:9} {seconds:>10}"
+    return f"{columns}  {counts}{partial}".rstrip()
 
 
 def _place(settings: Settings) -> Path:

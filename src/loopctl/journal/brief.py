@@ -13,10 +13,11 @@ from pathlib import Path
 
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.brief_cause import cause_lines, changes_text, tried_text, where_text
-from loopctl.journal.brief_failed import failed_texts
+from loopctl.journal.brief_failed import failed_texts, not_counted_text
 from loopctl.journal.brief_next import next_commands
 from loopctl.journal.brief_users import users_text
 from loopctl.journal.commands import DEFAULT_RUNS_DIR
+from loopctl.journal.quarantine import counted_failures
 from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Worklog
 from loopctl.model.state import State, Verdict
@@ -31,6 +32,7 @@ class Role(StrEnum):
     USERS = "users"
     VERDICT = "verdict"
     FAILED = "failed"
+    NOT_COUNTED = "not counted"
     CAUSE = "likely cause"
     QUOTE = "quote"
     WHERE = "where"
@@ -74,10 +76,11 @@ def brief(worklog: Worklog, folder: Path | None = None) -> Brief:
     folder = folder or Path(DEFAULT_RUNS_DIR, "runs", worklog.run.run_id)
     above = tuple(_above(worklog))
     below = tuple(_below(worklog, folder))
-    # Every other line has a bound of its own: what failed gets the room that is left.
-    if len(above) + len(below) >= MOST_LINES:
-        # A log line beside the quoted one is what can be missed.
-        below = tuple(line for line in below if line.role is not Role.LOG)
+    # Every other line has a bound of its own: what failed gets the room that is left. A log line
+    # beside the quoted one is what can be missed, then what the worklog says of quarantine.
+    for spare in (Role.LOG, Role.NOT_COUNTED):
+        if len(above) + len(below) >= MOST_LINES:
+            below = tuple(line for line in below if line.role is not spare)
     room = MOST_LINES - len(above) - len(below)
     failed = tuple(Line(Role.FAILED, text) for text in failed_texts(worklog, room))
     lines = (Line(line.role, for_terminal(line.text)) for line in (*above, *failed, *below))
@@ -93,6 +96,8 @@ def _above(worklog: Worklog) -> Iterator[Line]:
 
 
 def _below(worklog: Worklog, folder: Path) -> Iterator[Line]:
+    if excused := not_counted_text(worklog):
+        yield Line(Role.NOT_COUNTED, excused)
     if not is_green(worklog):
         yield from _diagnosis(worklog)
     elif len(worklog.counted_cycles) > 1:
@@ -156,8 +161,13 @@ def _verdict(worklog: Worklog) -> str:
 
 def _tolerated(worklog: Worklog) -> str:
     """A green that stands on tolerances says so: nobody may take it for all passed."""
-    failed = worklog.last.failed_cases() if worklog.last and is_green(worklog) else {}
-    return f" with {count(len(failed), 'case')} tolerated that did not pass" if failed else ""
+    if worklog.last is None or not is_green(worklog):
+        return ""
+    failed = counted_failures(worklog.last)
+    excused = len(worklog.last.failed_cases()) - len(failed)
+    said = [f"{count(len(failed), 'case')} tolerated that did not pass"] if failed else []
+    said += [f"{count(excused, 'case')} quarantined that did not pass"] if excused else []
+    return f" with {' and '.join(said)}" if said else ""
 
 
 def _restore(worklog: Worklog) -> str:

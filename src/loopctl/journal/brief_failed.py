@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loopctl.inert import one_line
+from loopctl.journal.quarantine import counted_failures, not_counted
 from loopctl.journal.worklog import CycleRecord, StageRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import GradedCase, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind
@@ -26,6 +27,15 @@ def failed_texts(worklog: Worklog, room: int) -> tuple[str, ...]:
     return tuple(shown)
 
 
+def not_counted_text(worklog: Worklog) -> str:
+    """The quarantined cases that did not pass, the first of them by name; empty without any."""
+    excused = not_counted(worklog.last.suites.values()) if worklog.last else ()
+    if not excused:
+        return ""
+    more = f" (and {len(excused) - 1} more in the report)" if len(excused) > 1 else ""
+    return f"{excused[0]}{more}"
+
+
 def _texts(cycle: CycleRecord) -> Iterator[str]:
     failed = cycle.failed_stage
     if failed is None:
@@ -37,7 +47,7 @@ def _texts(cycle: CycleRecord) -> Iterator[str]:
         yield from _stage(failed, faults)
     for suite in sorted(unmet, key=_order):
         yield _suite(suite)
-    for case in list(cycle.failed_cases().values())[:_CASE_LINES]:
+    for case in list(counted_failures(cycle).values())[:_CASE_LINES]:
         yield _case(case)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.brief_cause import blamed
 from loopctl.journal.commands import Commands, path_word
+from loopctl.journal.quarantine import counted_failures
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
 from loopctl.model.finding import FaultKind
 from loopctl.model.state import State, Verdict
@@ -64,7 +65,7 @@ def _without(worklog: Worklog, folder: Path) -> str:
     if cycle is None or failed is None:
         return _curl(worklog) or f"less {path_word(folder / 'worklog.md')}"
     dead = _dead(cycle)
-    if dead is None and failed.stage in (State.VERIFY, State.CONFIRM):
+    if dead is None and failed.stage in (State.VERIFY, State.CONFIRM) and not _measured(failed):
         output = _suite_output(cycle)
         if output:
             return f"less {path_word(folder / output)}"
@@ -101,6 +102,12 @@ def _dead(cycle: CycleRecord | None) -> ServiceRecord | None:
     return next((record for record in records if record.logs), None)
 
 
+def _measured(failed: StageRecord) -> bool:
+    """Whether criteria alone decided: every test has passed, and none printed why it was slow."""
+    kinds = {fault.kind for fault in failed.faults}
+    return kinds == {FaultKind.CRITERION}
+
+
 def _build_log(failed: StageRecord) -> str | None:
     """The log that a failed step was quoted from."""
     quotes = [quote for fault in failed.faults for quote in fault.quotes if quote.kind == "build"]
@@ -108,7 +115,7 @@ def _build_log(failed: StageRecord) -> str | None:
 
 
 def _suite_output(cycle: CycleRecord) -> Path | None:
-    failed = {key.partition("::")[0] for key in cycle.failed_cases()}
+    failed = {key.partition("::")[0] for key in counted_failures(cycle)}
     suites = [suite for suite in cycle.suites.values() if suite.folder]
     suites.sort(key=lambda suite: (suite.facts.id not in failed, suite.facts.priority))
     return Path(suites[0].folder or "", "stdout.txt") if suites else None

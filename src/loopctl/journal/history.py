@@ -35,7 +35,8 @@ class RunSummary:
 
     `counts` is of the last cycle's cases, over all suites: `collected` and every status. `stages`
     and `suites` are seconds by name, `verified` the revision that this run verified, by service.
-    `cut` names the fields from which something was left out to stay within the size.
+    `history` is the folder of the record of its cases, None: that in the runs folder. `cut` names
+    the fields from which something was left out to stay within the size.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class RunSummary:
     verified: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
     pid_started: int = 0
+    history: str | None = None
     cut: tuple[str, ...] = ()
     state: RunState = "ended"
 
@@ -187,6 +189,8 @@ def _from_json(document: Mapping[str, object]) -> RunSummary:
     for name in _MAPPINGS:
         if not isinstance(known.get(name, {}), dict):
             raise TypeError(name)
+    if not isinstance(known.get("history"), str | None):
+        raise TypeError("history")
     known["cut"] = tuple(cast("list[str]", known.get("cut", ())))
     return RunSummary(**known)  # type: ignore[arg-type]  # a file's types are checked above
 

@@ -71,10 +71,14 @@ def _verify_verdict(failed: StageRecord, cycle: CycleRecord) -> Verdict:
 
 
 def _confirm_verdict(failed: StageRecord, cycle: CycleRecord) -> Verdict:
-    """A suite that failed on the public address is red; an address that failed is undelivered."""
+    """A suite that failed on the public address, or a criterion that was missed there, is red; an
+    address that failed is undelivered.
+    """
     if failed.kind is OutcomeKind.UNPROVEN:
         return Verdict.UNPROVEN
-    return Verdict.RED if _any_failed(cycle, "confirm") else Verdict.UNDELIVERED
+    # A criterion that VERIFY found missed would have ended the cycle there.
+    missed = any(judged.met is False for judged in cycle.criteria)
+    return Verdict.RED if missed or _any_failed(cycle, "confirm") else Verdict.UNDELIVERED
 
 
 def _any_failed(cycle: CycleRecord, phase: str) -> bool:

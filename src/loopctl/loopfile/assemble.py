@@ -11,7 +11,7 @@ from loopctl.loopfile.checks_suite import PATTERN
 from loopctl.loopfile.chosen import Chosen
 from loopctl.loopfile.later import later_keys
 from loopctl.loopfile.nodes import Scalar
-from loopctl.loopfile.paths import glob_from_root, is_file, written_path
+from loopctl.loopfile.paths import absolute, glob_from_root, is_file, written_path
 from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.schema import (
     CriterionPart,
@@ -73,7 +73,7 @@ def assemble(chosen: Chosen, model: LoopFile, files: Mapping[str, str], problems
             for node in chosen.document.items("signatures")
             if isinstance(node, Scalar)
         ),
-        history=model.history,
+        history=_history(chosen),
         worklog=WorklogRules(**given(keep=worklog.keep, redact=redact)),
         files=files,
         secrets=dict(_secrets(chosen.variables, names, services)),
@@ -119,6 +119,15 @@ def _runbook(chosen: Chosen) -> str | None:
     path: Path = written_path(runbook)
     inside = path.is_relative_to(chosen.root) and is_file(path)
     return str(path.relative_to(chosen.root)) if inside else runbook.text
+
+
+def _history(chosen: Chosen) -> Path | None:
+    """The folder that `history` names by a path or a file URL; other URLs are told as later."""
+    history = chosen.document.scalar("history")
+    if history is None or history.is_null or not history.text:
+        return None
+    text = history.text.removeprefix("file://")
+    return None if "://" in text else absolute(history.mark.folder / text)
 
 
 def _criteria(chosen: Chosen, parts: list[CriterionPart]) -> tuple[Criterion, ...]:

@@ -13,12 +13,14 @@ from loopctl.loopfile.problems import Problems
 
 _PROCESS = frozenset({"pytest", "command"})
 _KINDS_OF = {
-    **dict.fromkeys(["run", "cwd", "env", "collect_min", "shards", "executor"], _PROCESS),
-    "python": frozenset({"pytest"}),
+    **dict.fromkeys(["run", "cwd", "env", "collect_min"], _PROCESS),
+    # A shard is a pytest process that leaves out what is another's: no other runner can be told.
+    **dict.fromkeys(["python", "shards", "executor"], frozenset({"pytest"})),
     "requests": frozenset({"http"}),
     **dict.fromkeys(["url", "send", "expect", "connections"], frozenset({"websocket"})),
 }
 _REQUIRED = {"command": ("run",), "http": ("requests",), "websocket": ("url", "expect")}
+_JUNIT = "{junit}"
 _VERBS = ("get", "head", "post", "put", "patch", "delete")
 PATTERN = "re:"
 
@@ -27,6 +29,7 @@ def check_suites(chosen: Chosen, problems: Problems, today: date) -> None:
     """Every suite of the file."""
     for suite in chosen.suites:
         _check_kind(suite, problems)
+        _check_control(suite, problems)
         cwd = suite.scalar("cwd")
         fault = folder_fault(written_path(cwd)) if cwd else None
         if cwd and fault:
@@ -48,6 +51,28 @@ def _check_kind(suite: Table, problems: Problems) -> None:
     for key in _REQUIRED.get(kind, ()):
         if suite.get(key) is None:
             problems.add(suite.mark, f'"{key}" is missing: kind {kind} needs it')
+
+    limit = suite.scalar("timeout", "test")
+    if kind == "command" and limit is not None:
+        hint = "give its runner a limit for each test; timeout.suite holds for the whole command"
+        problems.add(limit.mark, '"timeout.test" is not for command: nobody sees its tests', hint)
+    run = suite.scalar("run")
+    if kind == "command" and run is not None and _JUNIT not in run.text:
+        hint = "write {junit} where the runner is told the file of its JUnit report"
+        problems.add(run.mark, "run does not say where the JUnit report goes", hint)
+
+
+def _check_control(suite: Table, problems: Problems) -> None:
+    """A control run needs pytest, and tests that do no harm when they are run twice."""
+    control = suite.scalar("evidence", "control")
+    if control is None or control.text == "off":
+        return
+    if (suite.text("kind") or "pytest") != "pytest":
+        hint = "take it away: what loopctl asks by itself, it cannot pass without its target"
+        problems.add(control.mark, "only suites of kind pytest have a control run", hint)
+    elif suite.text("repeatable") != "true":
+        hint = "add `repeatable: true` if running a test twice harms nothing"
+        problems.add(control.mark, "a control run runs passing tests a second time", hint)
 
 
 def _check_quarantine(case: object, today: date, problems: Problems) -> None:

@@ -8,6 +8,7 @@ several environments they are meant for the others, and on local there is nothin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,10 +23,14 @@ _HINT = "take the key away, or wait for the version that has it"
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A key by its path, `*` for any name or item. Null, empty and `now` values are had today."""
+    """A key by its path, `*` for any name or item.
+
+    Null, empty and `now` values are had today, and those that `now_like`, a pattern, matches.
+    """
 
     path: str
     now: tuple[str, ...] = ()
+    now_like: str | None = None
 
 
 LATER = (
@@ -37,13 +42,9 @@ LATER = (
     Later("services.*.auth", ("none",)),
     Later("services.*.auth.kind", ("none",)),
     Later("services.*.public_url"),
-    Later("suites.*.kind", ("pytest",)),
-    Later("suites.*.shards", ("1",)),
     Later("suites.*.executor", ("local",)),
-    Later("suites.*.quarantine"),
-    Later("suites.*.evidence.control", ("off", "false")),
-    Later("criteria"),
-    Later("history"),
+    # Plain files are had today; other places by their URL come with other platforms.
+    Later("history", now_like=r"file://|(?!\w+://)"),
     Later("notify"),
 )
 
@@ -56,7 +57,7 @@ def later_keys(chosen: Chosen, problems: Problems) -> tuple[Problem, ...]:
         root: Node | None = chosen.place if first == "environment" else chosen.document.get(first)
         mark = _key_mark(chosen.document, first)
         for at, node in _at(root, rest, mark):
-            if _is_given(node, rule.now):
+            if _is_given(node, rule):
                 message = (
                     f'"{rule.path.split(".")[-1]}"{_of(node, rule)} comes with a later version'
                 )
@@ -89,15 +90,16 @@ def _all(node: Node) -> Iterator[tuple[Mark, Node]]:
         yield from ((entry.mark, entry.value) for entry in node.named())
 
 
-def _is_given(node: Node, now: tuple[str, ...]) -> bool:
+def _is_given(node: Node, rule: Later) -> bool:
     match node:
         case Scalar():
-            return not node.is_null and node.text not in now
+            had = rule.now_like is not None and re.match(rule.now_like, node.text)
+            return not (node.is_null or node.text in rule.now or had)
         case Sequence():
             return bool(node.items)
         case Table():
             # With values that are had today, the map itself is judged by the rules below it.
-            return bool(node.entries) and not now
+            return bool(node.entries) and not rule.now
 
 
 def _of(node: Node, rule: Later) -> str:

@@ -21,7 +21,7 @@ from loopctl.loopfile.schema_service import HttpUrl, ServicePart
 from loopctl.loopfile.schema_suite import SuitePart
 
 LOOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
-_METRIC = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+"
+_METRIC = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*"
 
 
 def _one_region(value: object) -> object:

@@ -21,7 +21,11 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class SuiteFacts:
-    """What reports need to know of a suite's spec."""
+    """What reports need to know of a suite's spec.
+
+    `quarantine` are cases whose failures are not counted: the case's id, who answers for it, and
+    until which day (ISO).
+    """
 
     id: str
     title: str
@@ -31,6 +35,7 @@ class SuiteFacts:
     require: str
     protects: str | None = None
     target: tuple[str, ...] = ()
+    quarantine: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class RunStarted:
     `partial` says why the run may not promote (None: it may). `green_run` is the last green run of
     this loop on this environment, `config_changed` the files that differ from what that run read.
     `plan` is the keyed hash of everything that was resolved from the loop file and its variables:
-    a run is resumed with the plan it began with, or not at all.
+    a run is resumed with the plan it began with, or not at all. `history` is the folder that the
+    record of its cases goes to, None: that in the runs folder.
     """
 
     KIND: ClassVar[str] = "run.started"
@@ -83,6 +89,7 @@ class RunStarted:
     green_run: str | None = None
     config_changed: tuple[str, ...] = ()
     plan: str = ""
+    history: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     CONTROL_PLANE = "control-plane"
     NOTHING_COLLECTED = "nothing-collected"
     SUITE = "suite"
+    CRITERION = "criterion"
     MOVED = "moved"
     MISSING_TOOL = "missing-tool"
     MISSING_VARIABLE = "missing-variable"

@@ -317,7 +317,9 @@ class Plan:
 
     `files` are the loop file and what it extends, each with its hash; `later` names every key
     given whose behaviour this version does not have. `secrets` are all values that redaction
-    must know, by name. Services stand in the order of their needs, suites by priority.
+    must know, by name. `history` is the folder where later runs find what earlier ones tell of
+    their cases; None: in the runs folder. Services stand in the order of their needs, suites by
+    priority.
     """
 
     loop: str
@@ -334,7 +336,7 @@ class Plan:
     limits: LoopLimits = LoopLimits()
     remediation: Remediation = Remediation()
     signatures: tuple[Path, ...] = ()
-    history: str | None = None
+    history: Path | None = None
     worklog: WorklogRules = WorklogRules()
     files: Mapping[str, str] | None = None
     secrets: Mapping[str, Secret] | None = None

@@ -4,20 +4,25 @@ JUnit has four results, loopctl seven statuses and six grades. `failed` and `tim
 `broken` and `lost` errors. A pass below the grade its suite requires is written as *skipped*, with
 the reason: a dashboard that shows it green would say what nobody has shown. Every case has the
 properties `status`, `grade`, `reason`. A suite that does not count as passed although no case of
-it says so (nothing collected, no end reported, not run) gets one case named after the suite.
+it says so (nothing collected, no end reported, not run) gets one case named after the suite. A
+quarantined case that did not pass is *skipped* too, with whose it is. The criteria are the cases of
+a suite `criteria`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 from xml.etree import ElementTree as ET
 
+from loopctl.evidence.criteria import measured, told
 from loopctl.inert import for_xml
 from loopctl.journal.codec import JournalError
+from loopctl.journal.quarantine import NotCounted, not_counted
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import SuiteRecord, Worklog
 from loopctl.model.events import SuiteFacts
-from loopctl.model.evidence import CaseStatus, Grade, GradedCase, SuiteOutcome
+from loopctl.model.evidence import CaseStatus, CriterionJudgement, Grade, GradedCase, SuiteOutcome
 from loopctl.reports.facts import by_priority, outcome_of
 
 _OUTPUT = 4000
@@ -29,6 +34,8 @@ def junit(worklog: Worklog) -> bytes:
     root = ET.Element("testsuites", name=for_xml(worklog.run.loop))
     for suite in by_priority(worklog.last.suites.values()) if worklog.last else ():
         root.append(_suite(suite))
+    if worklog.last is not None and worklog.last.criteria:
+        root.append(_criteria(worklog.last.criteria))
     if worklog.ended is not None:
         root.set("time", f"{worklog.ended.duration_s:.3f}")
     _count(root)
@@ -48,8 +55,9 @@ def _suite(suite: SuiteRecord) -> ET.Element:
     properties = {"outcome": outcome, "priority": suite.facts.priority, "reasons": reasons}
     _properties(element, properties)
     required = _required(suite.facts)
+    excused = {each.case.id: each for each in not_counted([suite])}
     for case in suite.cases:
-        element.append(_case(suite.facts.id, case, required))
+        element.append(_case(suite.facts.id, case, required, excused.get(case.id)))
     if outcome is not SuiteOutcome.PASSED and not _says_so(element):
         element.append(_whole(suite, outcome, reasons))
     _count(element)
@@ -63,7 +71,9 @@ def _required(suite: SuiteFacts) -> Grade:
         raise JournalError(f"the journal requires no grade of {suite.id}: {error}") from error
 
 
-def _case(suite: str, case: GradedCase, required: Grade) -> ET.Element:
+def _case(
+    suite: str, case: GradedCase, required: Grade, excused: NotCounted | None = None
+) -> ET.Element:
     file, _, name = case.id.rpartition("::")
     element = ET.Element(
         "testcase",
@@ -73,7 +83,11 @@ def _case(suite: str, case: GradedCase, required: Grade) -> ET.Element:
     )
     grade = case.grade.value if case.grade else ""
     _properties(element, {"status": case.status, "grade": grade, "reason": case.reason or ""})
-    _result(element, case, required)
+    if excused is None:
+        _result(element, case, required)
+    else:
+        message = f"not counted: {excused.entry}; {case.status.value}: {case.message or ''}"
+        ET.SubElement(element, "skipped", message=for_xml(message[:_MESSAGE]))
     if case.output:
         ET.SubElement(element, "system-out").text = for_xml(case.output[-_OUTPUT:])
     return element
@@ -127,6 +141,20 @@ def _whole(suite: SuiteRecord, outcome: SuiteOutcome, reasons: str) -> ET.Elemen
     element = ET.Element("testcase", classname=name, name="the suite itself", time="0.000")
     kind = "skipped" if outcome is SuiteOutcome.NOT_RUN else "error"
     ET.SubElement(element, kind, message=for_xml(f"{outcome.value}: {reasons}"[:_MESSAGE]))
+    return element
+
+
+def _criteria(criteria: Sequence[CriterionJudgement]) -> ET.Element:
+    """A suite of its own: a dashboard that knows no criteria shows a missed one as a failure."""
+    element = ET.Element("testsuite", name="criteria")
+    for judged in criteria:
+        name = for_xml(f"{judged.metric} {judged.op} {judged.limit}")
+        case = ET.SubElement(element, "testcase", classname="criteria", name=name, time="0.000")
+        _properties(case, {"value": measured(judged), "samples": str(judged.samples)})
+        if judged.met is not True:
+            kind = "skipped" if judged.met is None else "failure"
+            ET.SubElement(case, kind, message=for_xml(told(judged)))
+    _count(element)
     return element
 
 

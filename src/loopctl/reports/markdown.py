@@ -12,8 +12,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from loopctl.evidence.criteria import measured
 from loopctl.inert import code_block, code_span, for_markdown, one_line
 from loopctl.journal.brief import Role, brief
+from loopctl.journal.quarantine import not_counted
 from loopctl.journal.wording import clock, count, seconds, short, traffic, utc
 from loopctl.journal.worklog import Worklog
 from loopctl.reports.facts import (
@@ -104,6 +106,8 @@ _FUNCTIONS: Mapping[str, object] = {
     "failed_cases": failed_cases,
     "grades_of": grades_of,
     "lowest": lowest,
+    "measured": measured,
+    "not_counted": not_counted,
     "outcome_of": outcome_of,
     "stage_outcome": stage_outcome,
     "timeline": timeline,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loopctl.journal.quarantine import entries
 from loopctl.journal.wording import count
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord, Worklog
 from loopctl.model.events import NotChecked, ServiceFacts
@@ -59,6 +60,10 @@ def _suite(suite: SuiteRecord) -> Iterator[NotChecked]:
         reasons = suite.judgement.reasons if suite.judgement else ()
         yield NotChecked(name, "; ".join(reasons) or "the run ended before it")
         return
+    ran = {case.id for case in suite.cases}
+    for entry in entries(suite).values():
+        if entry.case not in ran:
+            yield NotChecked(f"case {entry.case} of {name}", f"{entry}; no case of that name ran")
     skipped = counts_of(suite.cases)[CaseStatus.SKIPPED]
     passed = [case for case in suite.cases if case.status is CaseStatus.PASSED]
     without = sum(1 for case in passed if case.grade is not Grade.PROVEN)

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from loopctl.journal.wording import iso
-from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord, Worklog
+from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
 from loopctl.model.events import Left, RemedyDecided
-from loopctl.model.evidence import CaseStatus, GradedCase
 from loopctl.model.finding import Finding, Quote, Why
 from loopctl.model.state import OutcomeKind, State
 from loopctl.reports.facts import (
-    collected_of,
-    counts_of,
-    grades_of,
-    lowest,
-    outcome_of,
     serving_percent,
     source_of,
     why_status,
 )
+from loopctl.reports.result_suites import Document, criterion_document, rounded, suite_document
 
 SCHEMA = 1
-
-Document: TypeAlias = dict[str, object]
 
 
 def result_document(worklog: Worklog) -> Document:
@@ -43,7 +36,7 @@ def result_document(worklog: Worklog) -> Document:
         "stop_reason": ended.stop_reason.value if ended else None,
         "started_at": iso(worklog.started_at),
         "ended_at": iso(worklog.ended_at) if worklog.ended_at else None,
-        "duration_s": _seconds(ended.duration_s if ended else None),
+        "duration_s": rounded(ended.duration_s if ended else None),
         "loopctl": run.loopctl,
         "resumed": len(worklog.resumed),
         "source": {"commit": source.commit, "dirty": source.dirty, "tree": source.tree},
@@ -81,9 +74,8 @@ def _cycle(worklog: Worklog, index: int) -> Document:
         "number": cycle.number,
         "stages": list(_stages(cycle, partial=worklog.run.partial is not None)),
         "services": [_service(s, worklog, last=last) for s in cycle.services.values()],
-        "suites": [_suite(suite) for suite in cycle.suites.values()],
-        # Criteria come with the suites that measure; a loop file that has any is refused before.
-        "criteria": [],
+        "suites": [suite_document(suite) for suite in cycle.suites.values()],
+        "criteria": [criterion_document(judged) for judged in cycle.criteria],
         "findings": [_finding(f, cycle, known=f.fingerprint in known) for f in cycle.findings],
         "remedy": _remedy(cycle.remedy) if cycle.remedy else None,
     }
@@ -95,7 +87,7 @@ def _stages(cycle: CycleRecord, *, partial: bool) -> Iterator[Document]:
             "name": stage.stage.value,
             "outcome": stage_outcome(stage),
             "started_at": iso(stage.started_at),
-            "duration_s": _seconds(stage.duration_s),
+            "duration_s": rounded(stage.duration_s),
             "detail": stage.detail,
         }
     ran = {stage.stage for stage in cycle.stages}
@@ -157,37 +149,6 @@ def _service(service: ServiceRecord, worklog: Worklog, *, last: bool) -> Documen
     }
 
 
-def _suite(suite: SuiteRecord) -> Document:
-    counts = counts_of(suite.cases)
-    grades = grades_of(suite.cases)
-    least = lowest(grades)
-    judgement = suite.judgement
-    return {
-        "id": suite.facts.id,
-        "priority": suite.facts.priority,
-        "outcome": outcome_of(suite).value,
-        "reasons": list(judgement.reasons) if judgement else ["the run ended before it"],
-        "collected": collected_of(suite),
-        **{status.value: number for status, number in counts.items()},
-        "grade": least.value if least else None,
-        "grades": {grade.value: number for grade, number in grades.items()},
-        "duration_s": _seconds(judgement.duration_s if judgement else 0.0),
-        "cases": [_case(case) for case in suite.cases],
-    }
-
-
-def _case(case: GradedCase) -> Document:
-    passed = case.status in (CaseStatus.PASSED, CaseStatus.FLAKY)
-    return {
-        "id": case.id,
-        "status": case.status.value,
-        "grade": case.grade.value if case.grade and passed else None,
-        "reason": case.reason,
-        "duration_s": _seconds(case.duration_s),
-        "message": case.message,
-    }
-
-
 def _finding(finding: Finding, cycle: CycleRecord, *, known: bool) -> Document:
     return {
         "signature": finding.signature,
@@ -244,7 +205,3 @@ def _left(left: Left) -> Document:
         "changed_by_run": left.changed_by_run,
         "dead": left.dead,
     }
-
-
-def _seconds(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

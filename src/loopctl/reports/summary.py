@@ -43,6 +43,7 @@ def summary_of(worklog: Worklog) -> RunSummary:
         verified=verified_by(worklog),
         pid=run.pid,
         pid_started=run.pid_started,
+        history=run.history,
         state="ended" if ended else "interrupted",
     )
 
@@ -93,6 +94,7 @@ def _smaller(summary: RunSummary) -> list[RunSummary]:
         environment=summary.environment[:_NAME],
         commit=summary.commit and summary.commit[:_NAME],
         tree=summary.tree and summary.tree[:_NAME],
+        history=None,
     )
     return [no_suites, no_stages, few_verified, bare]
 

@@ -6,19 +6,20 @@ import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from loopctl.errors import Stopped
-from loopctl.evidence.blame import where_of
-from loopctl.evidence.grade import grade, is_of, met_target
+from loopctl.evidence.case_rules import PASSES, CaseRules
+from loopctl.evidence.control import Control
 from loopctl.journal.store import Journal
 from loopctl.model.artifact import Revision
 from loopctl.model.events import CasesGraded
-from loopctl.model.evidence import Case, CaseStatus, GradedCase, Grading, Receipt
+from loopctl.model.evidence import Case, CaseStatus, GradedCase, Receipt
 from loopctl.model.logs import LogWindow
 from loopctl.model.plan import SuiteSpec
 from loopctl.ports.logs import LogError, Receipts
 from loopctl.process import Stop
+from loopctl.stages.control_run import with_control
 
 BATCH = 100
 BATCH_S = 0.5
@@ -26,9 +27,6 @@ BATCH_S = 0.5
 _CLOCK_SLACK = timedelta(seconds=2)
 """How far the clocks of the test process and of the request log may differ."""
 
-_DETAIL_LIMIT = 6000
-_OUTPUT_LIMIT = 4000
-_PASSES = (CaseStatus.PASSED, CaseStatus.FLAKY)
 _HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
 
 
@@ -36,16 +34,17 @@ _HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
 class CaseGrader:
     """Takes raw cases from the suite's thread; grades and writes them.
 
-    `graded` are the cases by id, each with its last record; `attempt` is the number of the retry
-    whose cases come now, 0 for the first run.
+    `graded` are the cases by id, each with its last record; `passed` are those that passed, as the
+    suite handed them over, where a control run may ask for them; `attempt` is the number of the
+    retry whose cases come now, 0 for the first run.
     """
 
     spec: SuiteSpec
     targets: Mapping[str, Revision | None]
     receipts: Receipts
     journal: Journal
-    loopback: bool
-    health_paths: Sequence[str]
+    rules: CaseRules
+    passed: dict[str, Case] = field(default_factory=dict)
     graded: dict[str, GradedCase] = field(default_factory=dict)
     attempt: int = 0
     _waiting: list[Case] = field(default_factory=list)
@@ -77,19 +76,36 @@ class CaseGrader:
             receipts, complete = self._receipts_of(batch)
             written = []
             for case in batch:
-                now = self._not_laundered(self._grade(case, receipts, complete))
-                self.graded[now.id] = now
+                graded = self.rules.graded(case, receipts, complete=complete)
+                now = self.graded[case.id] = self._not_laundered(graded)
+                if graded.status in PASSES and self.spec.evidence.control != "off":
+                    self.passed[case.id] = case
                 written.append(now)
             self.journal.append(CasesGraded(tuple(written)), suite=self.spec.id)
 
     def to_run_again(self) -> tuple[str, ...]:
-        """The ids of the cases that a retry is for.
+        """The ids of the cases that the next attempt is for.
 
         A case that may have been cut short is run again only where running it twice harms nothing.
+        There one that was lost has another try even without retries: its process died under it.
         """
-        harmful = () if self.spec.repeatable else (CaseStatus.TIMEOUT, CaseStatus.LOST)
-        again = {CaseStatus.FAILED, CaseStatus.TIMEOUT, CaseStatus.LOST}.difference(harmful)
+        again = {CaseStatus.FAILED} if self.attempt < self.spec.retries else set()
+        if again and self.spec.repeatable:
+            again |= {CaseStatus.TIMEOUT}
+        if self.spec.repeatable and self.attempt < max(self.spec.retries, 1):
+            again |= {CaseStatus.LOST}
         return tuple(case.id for case in self.graded.values() if case.status in again)
+
+    def controlled(self, found: Mapping[str, Control]) -> None:
+        """Write down what the control run showed of cases that passed, by id."""
+        written = [
+            with_control(self.graded[name], self.passed[name], control)
+            for name, control in found.items()
+        ]
+        self.graded.update((case.id, case) for case in written)
+        for first in range(0, len(written), BATCH):
+            batch = tuple(written[first : first + BATCH])
+            self.journal.append(CasesGraded(batch), suite=self.spec.id)
 
     def _receipts_of(self, batch: Sequence[Case]) -> tuple[Mapping[str, list[Receipt]], bool]:
         """Receipts by trace id, which may be empty, and whether their logs are complete."""
@@ -113,41 +129,6 @@ class CaseGrader:
                 found.setdefault(receipt.trace, []).append(receipt)
         return found, complete
 
-    def _grade(
-        self, case: Case, receipts: Mapping[str, list[Receipt]], complete: bool
-    ) -> GradedCase:
-        mine = [
-            receipt
-            for phase in case.phases
-            for trace in (*phase.traces, "")
-            for receipt in receipts.get(trace, ())
-            if is_of(receipt, phase)
-        ]
-        grading = None
-        if case.status in _PASSES:
-            grading = grade(
-                case,
-                receipts=mine,
-                revisions={n: r.name if r else None for n, r in self.targets.items()},
-                loopback_is_target=self.loopback,
-                health_paths=self.health_paths,
-                receipts_available=complete,
-            )
-        return GradedCase(
-            id=case.id,
-            status=case.status,
-            duration_s=case.duration_s,
-            at=case.started_at.astimezone(UTC),
-            grade=grading.grade if grading else None,
-            reason=self._explained(grading, case) if grading else None,
-            message=case.message,
-            where=where_of(case.raised),
-            detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
-            output=case.output[-_OUTPUT_LIMIT:] if case.status is not CaseStatus.PASSED else "",
-            met_target=bool(mine) or met_target(case, self.targets),
-            trace=case.call.trace if case.call else None,
-        )
-
     def _not_laundered(self, now: GradedCase) -> GradedCase:
         """A pass of what failed earlier in this run on the same image is no pass."""
         before = self.graded.get(now.id)
@@ -160,13 +141,6 @@ class CaseGrader:
                 return replace(now, status=CaseStatus.FLAKY, message=message)
         return now
 
-    def _explained(self, grading: Grading, case: Case) -> str:
-        """The reason, with every forbidden text that the test printed: it explains, no more."""
-        said = [text for text in self.spec.evidence.forbid if text in case.output]
-        return "; ".join(
-            [grading.reason, *(f"it printed {text!r}, forbidden here" for text in said)]
-        )
-
 
 def _run_again(before: GradedCase, now: GradedCase, attempt: int) -> GradedCase:
     """What a case comes to that did not pass, and was run again: flaky, or as bad as it was.
@@ -174,8 +148,9 @@ def _run_again(before: GradedCase, now: GradedCase, attempt: int) -> GradedCase:
     A flaky case shows its first failure, and what its pass has proven.
     """
     met = before.met_target or now.met_target
+    now = replace(now, samples=before.samples + now.samples)
     when = f"on retry {attempt}" if attempt else "when it was run again"
-    if now.status in _PASSES:
+    if now.status in PASSES:
         return replace(
             now,
             status=CaseStatus.FLAKY,
@@ -189,7 +164,7 @@ def _run_again(before: GradedCase, now: GradedCase, attempt: int) -> GradedCase:
         message = f"{_said(now)} (run {attempt + 1} times, never passed)"
         return replace(now, message=message if attempt else now.message, met_target=met)
     message = f"{_said(before)}; {now.status} {when}: {_said(now)}"
-    return replace(before, message=message, met_target=met)
+    return replace(before, message=message, met_target=met, samples=now.samples)
 
 
 def _said(case: GradedCase) -> str:

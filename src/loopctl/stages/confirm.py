@@ -9,12 +9,13 @@ from loopctl.journal.worklog import CycleRecord
 from loopctl.model.events import ChainChecked, NotChecked
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
-from loopctl.model.plan import ServiceSpec
+from loopctl.model.plan import Criterion, ServiceSpec
 from loopctl.model.references import Endpoint
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.ports.probe import Prober
 from loopctl.process import Stop
+from loopctl.stages.criteria import CriteriaGate
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer
 from loopctl.stages.keep_logs import LogKeeper
@@ -25,7 +26,10 @@ from loopctl.stages.traffic import GONE, as_moved, said, traffic_moved
 
 
 class Confirm:
-    """Reads the chain at the public address, runs the confirm suites, keeps the green logs."""
+    """Reads the chain at the public address, runs the confirm suites, keeps the green logs.
+
+    With suites of its own it judges `criteria` again, over the samples of the whole cycle.
+    """
 
     def __init__(
         self,
@@ -34,12 +38,14 @@ class Confirm:
         platform: Platform,
         prober: Prober,
         keeper: LogKeeper,
+        criteria: Sequence[Criterion] = (),
     ) -> None:
         self._services = services
         self._course = course
         self._platform = platform
         self._prober = prober
         self._keeper = keeper
+        self._gate = CriteriaGate(tuple(criteria))
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK when address, revision and content agree and the confirm suites have passed."""
@@ -48,7 +54,8 @@ class Confirm:
         if merged.kind is OutcomeKind.OK and self._course.suites:
             revisions = {n: r.revision for n, r in cycle.services.items() if r.revision}
             tests = self._course.run(UnderTest(endpoints, revisions), journal, stop)
-            merged = worst([tests, self._addresses(cycle, endpoints, journal, stop)])
+            met = self._gate.judge(journal)
+            merged = worst([tests, met, self._addresses(cycle, endpoints, journal, stop)])
         if merged.kind is OutcomeKind.OK:
             for problem in self._keeper.keep(cycle, journal, stop):
                 journal.append(NotChecked("service logs", problem))

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from loopctl.evidence.criteria import measured
+from loopctl.journal.quarantine import not_counted
 from loopctl.journal.store import Journal
-from loopctl.journal.worklog import CycleRecord, ServiceRecord
+from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
 from loopctl.model.events import CommitChanged, FindingMade, NotChecked, NovelLine
+from loopctl.model.evidence import GradedCase
 from loopctl.model.finding import Fault
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
@@ -16,11 +19,13 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
+from loopctl.stages.criteria import place_of
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Baseline, learn
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.symptoms import (
+    Measure,
     RequestLog,
     ServiceFacts,
     ServiceLog,
@@ -88,7 +93,7 @@ class Diagnose:
                 SuiteResult(
                     suite=suite.facts.id,
                     source=suite.folder or f"suites/{cycle.number}/{suite.facts.id}",
-                    cases=suite.cases,
+                    cases=_counted(suite),
                     judgement=suite.judgement,
                     service=suite.facts.protects,
                 )
@@ -96,6 +101,9 @@ class Diagnose:
                 if suite.cases or suite.judgement is not None
             ),
             facts=tuple(ServiceFacts(r.name, proof=r.proof) for r in cycle.services.values()),
+            measures=tuple(
+                Measure(c.metric, measured(c), c.limit, c.met, place_of(c)) for c in cycle.criteria
+            ),
             baseline=self._baseline(),
         )
 
@@ -138,6 +146,12 @@ def _placed(fault: Fault, cycle: CycleRecord) -> Fault:
     live, kept = f"{record.name}/{record.revision.name}#", f"{record.logs.path}#"
     quotes = (replace(q, source=q.source.replace(live, kept)) for q in fault.quotes)
     return replace(fault, quotes=tuple(quotes))
+
+
+def _counted(suite: SuiteRecord) -> tuple[GradedCase, ...]:
+    """The cases without those in quarantine that did not pass: nothing follows from them."""
+    excused = {each.case.id for each in not_counted([suite])}
+    return tuple(case for case in suite.cases if case.id not in excused)
 
 
 def _log(record: ServiceRecord, folder: Path) -> ServiceLog:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from loopctl.evidence.field_checks import field_faults
 from loopctl.inert import one_line
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.plan import HealthSpec
 from loopctl.ports.probe import Answer, Unreachable
 
 _REDIRECTS = range(300, 400)
-_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,7 @@ def _wrong_field(body: str, expected: Mapping[str, object]) -> str | None:
         return None
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "the answer is not JSON"
-    for path, wanted in expected.items():
-        value = _at(document, path)
-        if value is _MISSING:
-            return f"the answer has no field {path}"
-        if value != wanted:
-            return f"{path} is {one_line(json.dumps(value))}, not {json.dumps(wanted)}"
-    return None
-
-
-def _at(document: object, path: str) -> object:
-    for part in path.split("."):
-        if not isinstance(document, dict) or part not in document:
-            return _MISSING
-        document = document[part]
-    return document
+    faults = field_faults(document, expected)
+    return faults[0].said(one_line) if faults else None

@@ -24,8 +24,12 @@ from loopctl.stages.suite_paths import (
     settings_of,
 )
 
-TEST_FOLDERS = frozenset({"test", "tests"})
-_TEST_NAMES = ("test_*.py", "*_test.py", CONFTEST)
+TEST_FOLDERS = frozenset({"test", "tests", "__tests__"})
+_TEST_NAMES = (
+    *("test_*.py", "*_test.py", CONFTEST),
+    # What other runners take for tests by their names: jest, Playwright, go, Maven, RSpec.
+    *("*.test.*", "*.spec.*", "*_test.go", "*Test.java", "*Tests.java", "*IT.java", "*_spec.rb"),
+)
 
 # Python reads these by itself, so they reach into every test process; an entry point may load a
 # plugin into pytest.
@@ -70,10 +74,12 @@ def guard_of(plan: Plan) -> Guard:
     root = plan.root
     sources = _inside(root, (s.source for s in plan.services if s.source is not None))
     loop_files = [plan.path, *(root / name for name in plan.files or ())]
-    pythons = (suite.python for suite in plan.suites if suite.python and "/" in suite.python)
-    suites = _inside(root, (suite.cwd for suite in plan.suites))
-    settings = (path for suite in plan.suites for path in settings_of(suite))
-    tests = _inside(root, (path for suite in plan.suites for path in places_of_tests(suite)))
+    # A suite that the loop file declares whole has no files but that one.
+    written = [suite for suite in plan.suites if suite.probe is None]
+    pythons = (suite.python for suite in written if suite.python and "/" in suite.python)
+    suites = _inside(root, (suite.cwd for suite in written))
+    settings = (path for suite in written for path in settings_of(suite))
+    tests = _inside(root, (path for suite in written for path in places_of_tests(suite)))
     return Guard(
         sources=sources,
         # The link of a virtual environment, not the machine's own interpreter behind it.

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+from loopctl import evidence
 
 MODULE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pyd"})
 
-_JUDGES = frozenset(
-    {
-        *("loopctl_evidence", "loopctl_select", "pytest", "_pytest"),
-        *("sitecustomize", "usercustomize"),
-    }
+_OUR_PLUGINS = frozenset(
+    path.stem for path in (Path(evidence.__file__).parent / "plugin").glob("*.py")
 )
+_JUDGES = _OUR_PLUGINS | {"pytest", "_pytest", "sitecustomize", "usercustomize"}
 """Refused anywhere: no service has a module of that name, and `PYTHONPATH` may lead to it."""
 
 _LOADED_BY_PYTEST = frozenset(

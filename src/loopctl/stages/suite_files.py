@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from loopctl.evidence.blobs import blob_of
-from loopctl.model.plan import SuiteSpec
+from loopctl.model.plan import SuiteKind, SuiteSpec
 from loopctl.stages.suite_paths import (
     CONFTEST,
     SETTINGS,
@@ -27,8 +28,13 @@ def suite_digest(spec: SuiteSpec) -> str | None:
 
     It covers what `run` names, the suite's folder where it names nothing, and the settings that
     pytest reads, by their content whatever links lead to it. Of more than 5,000 files nothing is
-    said.
+    said, nor of what another runner would read. A suite declared in the loop file is its keys.
     """
+    if spec.probe is not None:
+        declared = json.dumps(spec.probe, sort_keys=True, default=str)
+        return f"sha256:{hashlib.sha256(declared.encode()).hexdigest()}"
+    if spec.kind is not SuiteKind.PYTEST:
+        return None
     found = hashlib.sha256()
     files = sorted(set(_files(spec)))
     if len(files) > _MOST:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 
+from loopctl.evidence.case_rules import CaseRules
 from loopctl.evidence.judge import judge
 from loopctl.journal.store import Journal
 from loopctl.model.artifact import Revision
-from loopctl.model.events import Intent, SuiteFinished, SuiteStarted
+from loopctl.model.events import Intent, NotChecked, Note, SuiteFinished, SuiteStarted
 from loopctl.model.evidence import (
+    Case,
     CaseStatus,
     Collection,
     GradedCase,
@@ -24,18 +27,37 @@ from loopctl.ports.logs import Receipts
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
 from loopctl.process import Stop, TaskScope
 from loopctl.stages.case_grading import CaseGrader
+from loopctl.stages.control_run import CONTROL, ControlRun
 from loopctl.stages.suite_files import suite_digest
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier runs tell of the suites, each by the suite's id.
+
+    `seconds` that its cases took; `borne_out`, the hashes of code that a control run has borne
+    out; `green`, the folder that the last green run left of it.
+    """
+
+    seconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    borne_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    green: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What every suite of a run is told. `health_paths` by service, `gated` URLs by service."""
+    """What every suite of a run is told. `health_paths` by service, `gated` URLs by service.
+
+    In a `protected` environment no test is run again for a control run.
+    """
 
     run_id: str
     environment: str
     loopback: bool
     health_paths: Mapping[str, str]
     gated: Mapping[str, str]
+    protected: bool = False
+    earlier: Earlier = field(default_factory=Earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +72,13 @@ _TELLS_NOTHING = (CaseStatus.SKIPPED, CaseStatus.TIMEOUT, CaseStatus.LOST)
 """Not run, or ended before it could report whom it had met."""
 
 
-def nobody_met(cases: Iterable[GradedCase]) -> bool:
-    """Whether cases came to their end and none of all of them reached a target."""
+def nobody_met(spec: SuiteSpec, cases: Iterable[GradedCase]) -> bool:
+    """Whether cases came to their end and none of all of them reached a target.
+
+    Of a command nobody can tell: whom it meets is not seen.
+    """
+    if spec.kind is SuiteKind.COMMAND:
+        return False
     told = [c.met_target for c in cases if c.met_target or c.status not in _TELLS_NOTHING]
     return bool(told) and not any(told)
 
@@ -80,20 +107,41 @@ class SuiteRunner:
         context = self._context(spec, UnderTest(gated, {}), journal)
         return self._adapters[spec.kind].collect(spec, context, stop)
 
-    def run(self, spec: SuiteSpec, where: UnderTest, journal: Journal, stop: Stop) -> Ran:
-        """Run it; a suite that cannot be started is unproven, with the reason."""
+    def run(
+        self, spec: SuiteSpec, where: UnderTest, journal: Journal, stop: Stop, *, alone: bool = True
+    ) -> Ran:
+        """Run it; a suite that cannot be started is unproven, with the reason.
+
+        `alone`: no other suite runs at the same time.
+        """
         context = self._context(spec, where, journal)
         folder = str(context.folder.relative_to(journal.folder))
         expected = journal.fold.cycle().suites[spec.id].collected
         started = SuiteStarted(folder, expected, suite_digest(spec))
         journal.append(started, suite=spec.id)
-        paths = tuple(path for path in self._facts.health_paths.values() if path)
         targets = {name: where.revisions.get(name) for name in spec.evidence.target}
-        grader = CaseGrader(spec, targets, self._receipts, journal, self._facts.loopback, paths)
+        rules = CaseRules(
+            spec.evidence,
+            {name: revision.name if revision else None for name, revision in targets.items()},
+            self._facts.loopback,
+            self._health_paths(spec),
+            alone and spec.shards == 1,
+        )
+        grader = CaseGrader(spec, targets, self._receipts, journal, rules)
         end = self._to_the_end(spec, context, grader, journal, stop)
+        if spec.evidence.control != "off" and end.usage_error is None and end.stopped is None:
+            self._control(spec, context, grader, journal, stop)
+        for note in end.notes:
+            journal.append(Note(f"{spec.id}: {note}"), suite=spec.id)
         judgement = judge(spec, grader.graded.values(), end, expected)
         journal.append(SuiteFinished(judgement, end), suite=spec.id)
-        return Ran(judgement, nobody_met(grader.graded.values()))
+        return Ran(judgement, nobody_met(spec, grader.graded.values()))
+
+    def _health_paths(self, spec: SuiteSpec) -> tuple[str, ...]:
+        """The paths that prove little. A request that the loop file declares is the test itself."""
+        if spec.probe is not None:
+            return ()
+        return tuple(path for path in self._facts.health_paths.values() if path)
 
     def not_run(self, spec: SuiteSpec, why: str, journal: Journal) -> SuiteJudgement:
         """A suite that is passed over, with its reason."""
@@ -110,25 +158,49 @@ class SuiteRunner:
         journal: Journal,
         stop: Stop,
     ) -> SuiteEnd:
-        """The suite, and the cases that ended badly once more, as often as `retries` allows.
+        """The suite, and the cases that ended badly once more, as often as they may be.
 
         Nothing is run again when the suite could not be run or had no time left, nor when no case
         reached its target: that is no flake.
         """
         end = self._attempt(spec, context, grader, journal, stop)
-        if end.usage_error is not None or nobody_met(grader.graded.values()):
+        if end.usage_error is not None or nobody_met(spec, grader.graded.values()):
             return end
-        for number in range(1, spec.retries + 1):
-            only = grader.to_run_again()
+        while only := grader.to_run_again():
             left_s = spec.suite_timeout_s - end.duration_s
-            if not only or end.stopped is not None or left_s <= 0:
+            if end.stopped is not None or left_s <= 0:
                 break
             stop.remaining(0)
-            grader.attempt = number
+            grader.attempt = number = grader.attempt + 1
             shorter = replace(spec, suite_timeout_s=left_s)
-            retry = self._of_retry(context, number, only, journal)
-            end = _merged(end, number, self._attempt(shorter, retry, grader, journal, stop))
+            retry = self._apart(context, _retry(number), journal)
+            again = self._attempt(shorter, replace(retry, only=only), grader, journal, stop)
+            end = _merged(end, number, again)
         return end
+
+    def _control(
+        self,
+        spec: SuiteSpec,
+        context: SuiteContext,
+        grader: CaseGrader,
+        journal: Journal,
+        stop: Stop,
+    ) -> None:
+        """Run what has passed once more with its targets refused."""
+        if self._facts.protected:
+            why = f"{self._facts.environment} is protected: no test is run twice there"
+            journal.append(NotChecked(f"control run of {spec.id}", why), suite=spec.id)
+            return
+
+        def again(shorter: SuiteSpec, its: SuiteContext, on: Callable[[Case], None]) -> SuiteEnd:
+            adapter = self._adapters[spec.kind]
+            key = f"{journal.cycle}/{spec.id}/{CONTROL}"
+            return _told(key, spec, journal, lambda: adapter.run(shorter, its, on, stop))
+
+        known = self._facts.earlier.borne_out.get(spec.id, frozenset())
+        run = ControlRun(spec, known)
+        its = self._apart(context, CONTROL, journal)
+        grader.controlled(run(grader.graded, grader.passed, its, again))
 
     def _attempt(
         self,
@@ -138,10 +210,12 @@ class SuiteRunner:
         journal: Journal,
         stop: Stop,
     ) -> SuiteEnd:
-        key = "/".join([str(journal.cycle), spec.id, *_retry(grader.attempt)])
+        parts = [_retry(grader.attempt)] if grader.attempt else []
+        key = "/".join([str(journal.cycle), spec.id, *parts])
         flusher = Stop()
-        try:
-            with journal.effect(Intent("suite", key), suite=spec.id), TaskScope(stop) as scope:
+
+        def run() -> SuiteEnd:
+            with TaskScope(stop) as scope:
                 scope.start(f"flush {spec.id}", lambda _: grader.keep_flushing(flusher))
                 try:
                     # Its own stop: a journal that takes no more cases ends the suite at once.
@@ -149,14 +223,8 @@ class SuiteRunner:
                 finally:
                     flusher.stop("the suite has ended")
                     grader.flush()
-        except SuiteError as error:
-            return SuiteEnd(
-                complete=False,
-                exit_code=None,
-                duration_s=0.0,
-                detail=error.what,
-                usage_error=error.what,
-            )
+
+        return _told(key, spec, journal, run)
 
     def _context(self, spec: SuiteSpec, where: UnderTest, journal: Journal) -> SuiteContext:
         seed = self._seed(journal, spec.id)
@@ -172,20 +240,18 @@ class SuiteRunner:
             folder=journal.folder / "suites" / str(journal.cycle) / spec.id,
             trace_seed=seed,
             health_paths=tuple(sorted(path for path in paths if path)),
+            baseline=self._facts.earlier.green.get(spec.id),
+            past_s=self._facts.earlier.seconds.get(spec.id, {}),
         )
 
-    def _of_retry(
-        self, first: SuiteContext, number: int, only: tuple[str, ...], journal: Journal
-    ) -> SuiteContext:
-        """What a retry is given: a folder and traces of its own, and the cases it is about."""
-        (name,) = _retry(number)
+    def _apart(self, first: SuiteContext, name: str, journal: Journal) -> SuiteContext:
+        """What another run of the same suite is given: a folder and traces of its own."""
         seed = self._seed(journal, first.variables["LOOPCTL_SUITE"], name)
         return replace(
             first,
             variables={**first.variables, "TRACEPARENT": _traceparent(seed)},
             folder=first.folder / name,
             trace_seed=seed,
-            only=only,
         )
 
     def _seed(self, journal: Journal, *parts: str) -> str:
@@ -195,13 +261,28 @@ class SuiteRunner:
         return sha256(text.encode()).hexdigest()[:32]
 
 
+def _told(key: str, spec: SuiteSpec, journal: Journal, run: Callable[[], SuiteEnd]) -> SuiteEnd:
+    """A run of a suite, told to the journal before and after; one that cannot start has an end."""
+    try:
+        with journal.effect(Intent("suite", key), suite=spec.id):
+            return run()
+    except SuiteError as error:
+        return SuiteEnd(
+            complete=False,
+            exit_code=None,
+            duration_s=0.0,
+            detail=error.what,
+            usage_error=error.what,
+        )
+
+
 def _traceparent(seed: str) -> str:
     return f"00-{seed}-{seed[:16]}-01"
 
 
-def _retry(number: int) -> tuple[str, ...]:
-    """The name of a retry, none for the first run."""
-    return (f"retry-{number}",) if number else ()
+def _retry(number: int) -> str:
+    """The name of a retry, from 1."""
+    return f"retry-{number}"
 
 
 def _merged(end: SuiteEnd, number: int, retry: SuiteEnd) -> SuiteEnd:
@@ -213,4 +294,5 @@ def _merged(end: SuiteEnd, number: int, retry: SuiteEnd) -> SuiteEnd:
         duration_s=end.duration_s + retry.duration_s,
         stopped=end.stopped or retry.stopped,
         detail="; ".join(filter(None, [end.detail, said and f"retry {number}: {said}"])),
+        notes=(*end.notes, *retry.notes),
     )

@@ -35,8 +35,9 @@ class Course:
             stop.remaining(0)
             group = _next(left)
             left = [spec for spec in left if spec not in group]
+            alone = len(group) == 1 or self.jobs == 1
             tasks: dict[str, Callable[[Stop], Ran | SuiteJudgement]] = {
-                spec.id: self._task(spec, done, where, journal) for spec in group
+                spec.id: self._task(spec, done, where, journal, alone) for spec in group
             }
             done.update(in_parallel(stop, self.jobs, tasks))
         return _outcome(self.suites, done)
@@ -47,11 +48,12 @@ class Course:
         done: Mapping[str, Ran | SuiteJudgement],
         where: UnderTest,
         journal: Journal,
+        alone: bool,
     ) -> Callable[[Stop], Ran | SuiteJudgement]:
         reason = self._held_back(spec, done)
         if reason is not None:
             return lambda _: self.runner.not_run(spec, reason, journal)
-        return lambda stop: self.runner.run(spec, where, journal, stop)
+        return lambda stop: self.runner.run(spec, where, journal, stop, alone=alone)
 
     def _held_back(self, spec: SuiteSpec, done: Mapping[str, Ran | SuiteJudgement]) -> str | None:
         for need in spec.needs:
@@ -78,9 +80,9 @@ def _ended_before(
         # Somebody may have edited a test meanwhile: old passes do not stand beside new tests.
         return {}
     return {
-        name: Ran(judged, nobody_met(record.cases)) if record.end is not None else judged
-        for name, record in records.items()
-        if (judged := record.judgement) is not None
+        spec.id: Ran(judged, nobody_met(spec, record.cases)) if record.end is not None else judged
+        for spec in suites
+        if (judged := (record := records[spec.id]).judgement) is not None
     }
 
 

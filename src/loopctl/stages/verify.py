@@ -16,6 +16,7 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Ready
 from loopctl.process import Stop
 from loopctl.stages.collected import fewer_than_before
+from loopctl.stages.criteria import NO_CRITERIA, CriteriaGate
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
 from loopctl.stages.traffic import GONE, traffic_moved
@@ -35,6 +36,7 @@ class Verify:
         course: Course,
         platform: Platform,
         partial: str | None,
+        criteria: CriteriaGate = NO_CRITERIA,
     ) -> None:
         self._services = services
         self._unselected = unselected
@@ -42,9 +44,10 @@ class Verify:
         self._course = course
         self._platform = platform
         self._partial = partial
+        self._criteria = criteria
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        """The worst of the suites, of the services' own end and of the chain."""
+        """The worst of the suites, of the criteria, of the services' own end and of the chain."""
         try:
             where = self._where(cycle, stop)
         except PlatformError as error:
@@ -53,7 +56,8 @@ class Verify:
         if fewer is not None:
             return fewer
         tests = self._course.run(where, journal, stop)
-        merged = worst([tests, self._after(cycle, where, journal, stop)])
+        met = self._criteria.judge(journal)
+        merged = worst([tests, met, self._after(cycle, where, journal, stop)])
         if merged.kind is OutcomeKind.OK and self._partial is not None:
             return Outcome(OutcomeKind.PARTIAL, f"{tests.detail}; {self._partial}")
         return merged

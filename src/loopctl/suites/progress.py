@@ -15,9 +15,20 @@ from loopctl.redact import Redactor
 from loopctl.suites.case_names import CaseNames
 from loopctl.suites.event_redaction import EventRedaction
 from loopctl.suites.numbering import Lines
-from loopctl.suites.pytest_events import Roots, contact_of, outcome_of, phase_of, raised_of
+from loopctl.suites.pytest_events import (
+    Roots,
+    code_of,
+    contact_of,
+    outcome_of,
+    phase_of,
+    raised_of,
+)
 from loopctl.suites.running import Running
 from loopctl.suites.spool import Event
+
+# How the plugin names what it cannot take as a metric's sample.
+_SAMPLE = "sample of "
+_MOST_BAD_SAMPLES = 5
 
 # pytest's options that run only what an earlier run left over.
 _RESUMING = ("lf", "stepwise")
@@ -63,6 +74,7 @@ class Progress:
         self.plugin_seen = False
         self.internal_error: str | None = None
         self.resumes: Sequence[str] = ()
+        self.bad_samples: list[str] = []
 
     def take(self, events: Iterable[Event]) -> None:
         """Work through what the test process has told since the last call."""
@@ -97,6 +109,8 @@ class Progress:
             self._collect_error(clean)
         elif kind == "internal-error":
             self.internal_error = _last_line(clean.get("longrepr"))
+        elif kind == "plugin-error" and str(clean.get("where")).startswith(_SAMPLE):
+            self._bad_sample(clean)
         elif kind == "session-end":
             self.session_ended = self.session_ended or raw.get("worker") is None
         elif kind == "test-start" and isinstance(test, str):
@@ -120,6 +134,11 @@ class Progress:
             self._roots = tuple(dict.fromkeys((root, self._cwd)))
         options = raw.get("resumes")
         self.resumes = [name for name in _RESUMING if isinstance(options, list) and name in options]
+
+    def _bad_sample(self, clean: Event) -> None:
+        if len(self.bad_samples) < _MOST_BAD_SAMPLES:
+            said = f"{clean.get('where')}: {clean.get('message')}"
+            self.bad_samples.append(_last_line(said))
 
     def _collects(self, raw: Event) -> None:
         if self._is_later_process:
@@ -153,7 +172,7 @@ class Progress:
 
     def _test_starts(self, test: str, raw: Event) -> None:
         self._started.add(test)
-        self._running[test] = Running(self.name_of(test), raw.get("t"))
+        self._running[test] = Running(self.name_of(test), raw.get("t"), code_of(raw))
 
     def _test_event(self, kind: str, test: str, running: Running, clean: Event) -> None:
         if kind in ("phase", "subtest"):

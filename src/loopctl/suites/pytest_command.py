@@ -67,7 +67,9 @@ def arguments(spec: SuiteSpec, context: SuiteContext) -> tuple[str, ...]:
 
 def _plugin_settings(spec: SuiteSpec, context: SuiteContext, spool: Path) -> dict[str, str]:
     targets = {name: {"urls": [e.url, e.ws_url]} for name, e in context.endpoints.items()}
+    refused = {"LOOPCTL_REFUSE": "1"} if context.refuse else {}
     return {
+        **refused,
         "LOOPCTL_SPOOL": str(spool),
         "LOOPCTL_TARGETS": json.dumps(targets),
         "LOOPCTL_TRACE_SEED": context.trace_seed,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from loopctl.model.evidence import (
     MockUse,
     PhaseRecord,
     Raised,
+    Sample,
     TestPhase,
 )
 from loopctl.suites.spool import Event
@@ -28,6 +30,9 @@ Roots = tuple[str, ...]
 
 _FOREIGN_PARTS = frozenset({"site-packages", "dist-packages", ".venv", "venv", ".tox", ".nox"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
+_METRIC = re.compile(r"[a-z][a-z0-9_.]{0,79}")
+_CODE = re.compile(r"[0-9a-f]{64}")
+_VIA: dict[str, Literal["c", "child"]] = {"c": "c", "child": "child"}
 _OUTCOMES: dict[str, Literal["passed", "failed", "skipped"]] = {
     "passed": "passed",
     "failed": "failed",
@@ -91,7 +96,24 @@ def contact_of(value: Event) -> Contact:
         reused=value.get("reused") is True,
         failed=_text_or_none(value.get("failed")),
         local_ports=tuple(p for p in _list(value, "local_ports") if isinstance(p, int)),
+        via=_VIA.get(_text(value.get("via")), "python"),
     )
+
+
+def samples_of(event: Event) -> tuple[Sample, ...]:
+    """What the test measured in this phase; what no name or no finite number is, is left out."""
+    pairs = [each for each in _list(event, "samples") if isinstance(each, list) and len(each) == 2]
+    return tuple(
+        Sample(name, float(value))
+        for name, value in pairs
+        if isinstance(name, str) and _METRIC.fullmatch(name) and _is_finite(value)
+    )
+
+
+def code_of(event: Event) -> str | None:
+    """The hash of the test's code and fixtures, None where the event has none."""
+    code = _text(event.get("code"))
+    return code if _CODE.fullmatch(code) else None
 
 
 def output_of(event: Event) -> str:
@@ -154,8 +176,13 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float:
-    finite = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if finite else 0.0
+    return float(value) if _is_finite(value) else 0.0
+
+
+def _is_finite(value: Any) -> bool:
+    with contextlib.suppress(OverflowError):  # an integer beyond any float
+        return isinstance(value, int | float) and math.isfinite(value)
+    return False
 
 
 def _count(value: Any) -> int | None:

@@ -8,25 +8,36 @@ from dataclasses import replace
 from typing import Literal
 
 from loopctl.evidence.status import last_attempt, met_in, status_of
-from loopctl.model.evidence import Case, CaseStatus, Contact, PhaseRecord, Raised, TestPhase
+from loopctl.model.evidence import (
+    Case,
+    CaseStatus,
+    Contact,
+    PhaseRecord,
+    Raised,
+    Sample,
+    TestPhase,
+)
 from loopctl.process import utc_now
-from loopctl.suites.pytest_events import moment_of, output_of
+from loopctl.suites.pytest_events import moment_of, output_of, samples_of
 from loopctl.suites.spool import Event
 
 _LONGEST_OUTPUT = 16_000
+_MOST_SAMPLES = 1000
 
 
 class Running:
-    """A test from its start to its end. `name` is its redacted id."""
+    """A test from its start to its end. `name` is its redacted id, `code` a hash of its code."""
 
-    def __init__(self, name: str, told_at: object) -> None:
+    def __init__(self, name: str, told_at: object, code: str | None = None) -> None:
         self.name = name
+        self._code = code
         self._began = time.monotonic()
         # A number no clock shows: the test corrupted its own event.
         self._started_at = moment_of(told_at) or utc_now()
         self._phases: list[PhaseRecord] = []
         self._subtests: list[PhaseRecord] = []
         self._children: dict[str, list[Contact]] = {}
+        self._samples: list[Sample] = []
         self._output = ""
 
     def age(self, now: float) -> float:
@@ -39,6 +50,10 @@ class Running:
         if is_subtest:
             self._subtests.append(phase)
             return
+        if phase.phase is TestPhase.SETUP:
+            self._samples.clear()  # of an attempt that is run again
+        room = _MOST_SAMPLES - len(self._samples)
+        self._samples.extend(samples_of(event)[:room])
         met = tuple(self._children.pop(phase.phase, ()))
         self._phases.append(replace(phase, contacts=phase.contacts + met))
 
@@ -99,4 +114,6 @@ class Running:
             longrepr=longrepr,
             output=self._output,
             phases=tuple(last_attempt(self._phases)),
+            samples=tuple(self._samples),
+            code=self._code,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,7 +74,7 @@ def records_of(symptoms: Symptoms) -> Iterator[Record]:
         for number, request in enumerate(log.requests, log.first):
             yield _request(log, number, request, failing.get(request.trace or "", ()))
     for measure in symptoms.measures:
-        yield _measure(measure)
+        yield _measure(measure, symptoms.faults)
 
 
 def _failing_by_trace(symptoms: Symptoms) -> dict[str, tuple[str, ...]]:
@@ -246,7 +246,9 @@ def _close_text(request: RequestEntry) -> str:
     return f"{request.path} closed {request.close_code}{reason}{by}{age}"
 
 
-def _measure(measure: Measure) -> Record:
+def _measure(measure: Measure, faults: Sequence[Fault]) -> Record:
+    """The fault that quotes the same measurement belongs to it: it is no second cause."""
+    mine = (f for f in faults if any(quote.source == measure.source for quote in f.quotes))
     text = f"{measure.metric} is {measure.value}, the limit {measure.limit}"
     return Record(
         "metric",
@@ -258,6 +260,7 @@ def _measure(measure: Measure) -> Record:
             "limit": measure.limit,
             "met": measure.met,
         },
+        fault=next(mine, None),
     )
 
 

@@ -1,9 +1,10 @@
 """A pytest plugin that streams what each test does and whom it meets, one JSON line per event.
 
-loopctl loads this one file into the *user's* interpreter (`-p loopctl_evidence`), so it needs
-nothing but the standard library (Python >= 3.8) and pytest >= 7. It reports to the file that
-`LOOPCTL_SPOOL` names, does nothing without it, never changes a test's outcome and never raises:
-a fault of its own becomes a `plugin-error` line. README.md beside it lists the events.
+loopctl loads this file into the *user's* interpreter (`-p loopctl_evidence`), so it and its
+neighbours need nothing but the standard library (Python >= 3.8) and pytest >= 7. It reports to the
+file that `LOOPCTL_SPOOL` names, does nothing without it, never changes a test's outcome (but for
+`LOOPCTL_REFUSE`, the control run) and never raises: a fault of its own becomes a `plugin-error`
+line. README.md beside it lists the events.
 
 Foreign modules of unknown versions are patched here, so their objects are `Any`.
 PYTEST_DONT_REWRITE
@@ -26,10 +27,15 @@ import struct
 import sys
 import time
 import traceback
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+import loopctl_tcp  # type: ignore[import-not-found]  # neighbours on the path
 import pytest
+from loopctl_c_clients import CClients  # type: ignore[import-not-found]
+from loopctl_code import Codes  # type: ignore[import-not-found]
+from loopctl_samples import Samples  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -47,6 +53,11 @@ _MOST_PROBLEMS = 20
 _MOST_FRAMES = 40
 _MOST_CHAINED = 6
 _TCP_INFO_BYTES = 256
+_HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as frames have it
+# Modules whose only children tell of the machine; importing httpx, for one, may start them.
+_ASK_THE_MACHINE = frozenset(("ctypes.util", "platform", "uuid", "sysconfig"))
+# Bound now: it is wrapped later, and tests replace it.
+_getaddrinfo = socket.getaddrinfo
 # Options that run what failed the last time, so that what passes is not the whole suite.
 _RESUMING = ("lf", "stepwise")
 _OWN_NAMES = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never bound
@@ -87,6 +98,7 @@ class _Spool:
     def __init__(self, path: str) -> None:
         self.worker: str | None = None
         self.forked = False
+        self._is_of_test = False
         self._path = path
         self._fd: int | None = None
         self._inode = 0
@@ -97,6 +109,8 @@ class _Spool:
         self._dumps, self._getpid = json.dumps, os.getpid
 
     def emit(self, event: str, **fields: object) -> None:
+        if self._is_of_test and event != "child-contact":
+            return
         line: dict[str, object] = {"e": event, "t": self.now(), "seq": next(self._seq)}
         line.update(pid=self._getpid(), worker=self.worker, **fields)
         data = memoryview(self._dumps(line, default=repr).encode("ascii") + b"\n")
@@ -112,8 +126,10 @@ class _Spool:
         with contextlib.suppress(Exception):  # nobody is left to tell, and the test must go on
             self.emit("plugin-error", where=where, type=type(problem).__name__, message=text)
 
-    def reopen_in_child(self) -> None:
+    def reopen_in_child(self, *, is_of_test: bool) -> None:
+        """Go on in a forked child; one that a test made has no say in how that test ended."""
         self.forked = True
+        self._is_of_test = self._is_of_test or is_of_test
         self._fd = None
 
     def _descriptor(self) -> int:
@@ -159,9 +175,10 @@ class _Patches:
         if original is None:
             return
         wrapper = make(original)
-        functools.update_wrapper(wrapper, original)
+        if not isinstance(wrapper, type):
+            functools.update_wrapper(wrapper, original)
+            del wrapper.__wrapped__
         wrapper.__module__ = getattr(owner, "__module__", None) or getattr(owner, "__name__", None)
-        del wrapper.__wrapped__
         self._done.append((owner, name, owner.__dict__.get(name), wrapper))
         setattr(owner, name, wrapper)
 
@@ -227,6 +244,7 @@ class _Targets:
     def __init__(self, document: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
         self._names: dict[tuple[str, int], str] = {}
         self._resolved: dict[tuple[str, int], str] = {}
+        self._addresses: dict[tuple[str, int], str] | None = None
         for name, target in document.items():
             for url in target.get("urls", ()):
                 parts = urlsplit(url)
@@ -254,6 +272,30 @@ class _Targets:
             filter(None, (self._names.get((_canonical(host), port)) for host in hosts)), None
         )
 
+    @property
+    def addresses(self) -> dict[tuple[str, int], str]:
+        """The service behind each address that the services' own names resolve to, asked once."""
+        if self._addresses is None:
+            self._addresses = {}
+            for (host, port), name in self._names.items():
+                with contextlib.suppress(OSError, UnicodeError):
+                    for answer in _getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                        self._addresses.setdefault((str(answer[4][0]), port), name)
+        return self._addresses
+
+    def behind(self, ip: str, port: int) -> str | None:
+        """The service at an address of which no name is known, as C code resolved it unseen."""
+        if _is_loopback(ip) or all(port != known for _, known in self._names):
+            return None
+        return self.addresses.get((_canonical(ip), port))
+
+    @property
+    def local(self) -> dict[str, tuple[str, int]]:
+        """Services at addresses of this machine alone, each with one of them."""
+        found = {name: address for address, name in self.addresses.items()}
+        remote = {name for (ip, _), name in self.addresses.items() if not _is_loopback(ip)}
+        return {name: address for name, address in found.items() if name not in remote}
+
 
 class _Phase:
     """One set-up, call or teardown of one attempt at a test, and what was seen in it."""
@@ -268,6 +310,8 @@ class _Phase:
         self.mocks = list(mocks)
         self.own_traces: list[str] = []
         self.children: list[dict[str, str]] = []
+        # The kernel's table as it was before the first child started; None when none has.
+        self.table: Any = None
         self.contacts: list[dict[str, object]] = []
         self.http: dict[tuple[object, ...], int] = {}
         self.dropped: dict[str, int] = {}
@@ -305,6 +349,31 @@ class _Counters(NamedTuple):
     sent: int
     received: int
     local_port: int
+
+
+def _libc() -> Any:
+    """The C library, whose calls take a descriptor that some other object owns; None without."""
+    try:
+        import ctypes  # noqa: PLC0415 - some builds of Python have none
+
+        return ctypes.CDLL(None)
+    except (ImportError, OSError, TypeError):  # nor has Windows such a library
+        return None
+
+
+def _peer(libc: Any, fd: int) -> tuple[str, int] | None:
+    """Whom a TCP socket is connected to: sockaddr_in and sockaddr_in6 of ip(7) and ipv6(7)."""
+    import ctypes  # noqa: PLC0415 - there is a `libc`
+
+    name, size = ctypes.create_string_buffer(28), ctypes.c_uint32(28)
+    if libc.getpeername(fd, name, ctypes.byref(size)):
+        return None
+    family, port = struct.unpack_from("=H", name)[0], struct.unpack_from("!H", name, 2)[0]
+    if family == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, name.raw[4:8]), port
+    if family == socket.AF_INET6:
+        return socket.inet_ntop(socket.AF_INET6, name.raw[8:24]), port
+    return None
 
 
 def _counter_reader() -> Callable[[int], _Counters | None]:
@@ -356,9 +425,15 @@ def _counter_reader() -> Callable[[int], _Counters | None]:
 class _Connection:
     """One outgoing TCP connection, from its connect to its close."""
 
-    def __init__(self, fd: int, inode: int, address: tuple[str, int], phase: _Phase | None) -> None:
-        self.fd, self.inode, self.address, self.phase = fd, inode, address, phase
+    def __init__(
+        self, fd: int, inode: int, address: tuple[str, int], phase: _Phase | None, via: str
+    ) -> None:
+        self.fd, self.inode, self.address, self.phase, self.via = fd, inode, address, phase, via
         self.host = address[0]
+        # C code reads, writes and closes it, whoever connected; `is_lost`: it has closed it unseen,
+        # and what was read of it before may not be all.
+        self.in_c, self.is_lost = via == "c", False
+        self.is_grpc = False
         self.target: str | None = None
         self.base = (0, 0)
         self.last: _Counters | None = None
@@ -370,7 +445,9 @@ class _Connection:
         if self.last is not None:
             sent = self.last.sent - self.base[0]
             received = max(self.last.received - self.base[1], 0)
-        if self.phase is not phase and not sent and not received:
+        if self.is_lost and self.in_c and not (sent and received):
+            sent = received = None
+        elif self.phase is not phase and not sent and not received:
             return None
         here = self.phase is not None and self.phase.is_of(phase)
         never = self.last is not None and not self.last.established
@@ -384,6 +461,7 @@ class _Connection:
             "failed": self.failed or ("not-established" if never else None),
             "sent": sent,
             "received": received,
+            "via": self.via,
             "local_port": self.last.local_port if self.last is not None else 0,
         }
 
@@ -397,8 +475,15 @@ class _Connections:
         self._live: dict[int, _Connection] = {}
         self._contacts: dict[tuple[object, ...], dict[str, Any]] = {}
         self._foreign: dict[int, int] = {}
-        self._read = _counter_reader()
-        self._fstat, self._socket_class = os.fstat, socket.socket
+        # Local ports of every connection that was open in this phase, to tell them from a child's.
+        self._ports: set[int] = set()
+        # Whether no other worker runs tests beside this one: the kernel's table has theirs as well.
+        self.alone = True
+        # Whether this phase has a call of grpc's: one made in it, or a stream that is open still.
+        self._grpc_asked = False
+        self._grpc_streams: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._read, self._libc = _counter_reader(), _libc()
+        self._fstat, self._listdir, self._stat = os.fstat, os.listdir, os.stat
         self._adopt()
 
     def begin(self, phase: _Phase) -> None:
@@ -406,7 +491,103 @@ class _Connections:
             self._sample(connection)
             if connection.last is not None:
                 connection.base = (connection.last.sent, connection.last.received)
-        self._phase, self._contacts = phase, {}
+        self._phase, self._contacts, self._ports = phase, {}, set()
+        self._grpc_asked = not all(stream.done() for stream in list(self._grpc_streams))
+
+    def shut(self) -> None:
+        """Cut what is open to the services: nothing said before may be heard in the control run."""
+        self._adopt()
+        for connection in list(self._live.values()):
+            if connection.target is not None and self._libc is not None:
+                self._libc.shutdown(connection.fd, socket.SHUT_RDWR)
+
+    @_guarded
+    def look(self) -> None:
+        """Find and read what C code has open now: it will be closed unseen."""
+        if any(name in sys.modules for name in _C_CLIENTS):
+            self._adopt()
+            for connection in list(self._live.values()):
+                if connection.in_c:
+                    self._sample(connection)
+
+    @_guarded
+    def called(self, port: int, stream: Any) -> None:
+        """A call of grpc's over a channel to this port was made, or begun as a `stream`."""
+        self.look()
+        self._grpc_asked = True
+        if stream is not None:
+            self._grpc_streams.add(stream)
+        for connection in list(self._live.values()):
+            connection.is_grpc |= connection.in_c and connection.address[1] == port
+
+    @_guarded
+    def opened(self, fd: int, peer: tuple[Any, ...]) -> None:
+        """C code has made a connection, or took one over."""
+        known = self._live.get(fd)
+        if known is None or self._fstat(fd).st_ino != known.inode:
+            known = self.opening(fd, peer, "c")
+        known.in_c = True
+        self._sample(known)
+
+    @_guarded
+    def told(self, peer: tuple[str, int], local_port: int, sent: int, received: int) -> None:
+        """C code says what went over a connection, which is closed unless it is seen open."""
+        if local_port in self._ports or self._phase is None:
+            return
+        self._ports.add(local_port)
+        connection = self._named(_Connection(-1, 0, peer, self._phase, "c"))
+        connection.last = _Counters(
+            established=True, sent=sent, received=received, local_port=local_port
+        )
+        self._count(connection)
+
+    def of_children(self, before: Any) -> list[dict[str, Any]]:
+        """Connections to the services that came up in this phase and are not this process' own.
+
+        `before` is the kernel's table as the phase's first child found it, None if it was not
+        read. On this machine a child that connected leaves a trace, so that none is one, too.
+        """
+        if not self.alone:
+            places = {name: address for address, name in self._targets.addresses.items()}
+            return [self.by_child(*each, (), "not-alone") for each in places.items()]
+        self._adopt()
+        after = loopctl_tcp.read(self._targets.addresses) if before is not None else None
+        if after is None:
+            return []
+        found: dict[tuple[str, int], list[int]] = {}
+        for (address, port), row in after.items():
+            known = before.get((address, port))
+            if port not in self._ports and (known is None or row.is_another_than(known)):
+                found.setdefault(address, []).append(port)
+        names = self._targets.addresses
+        contacts = [self.by_child(names[each], each, ports) for each, ports in found.items()]
+        met = {each["target"] for each in contacts}
+        silent = {name: at for name, at in self._targets.local.items() if name not in met}
+        return contacts + [self.by_child(name, at, (), "not-seen") for name, at in silent.items()]
+
+    def by_child(
+        self,
+        target: str,
+        address: tuple[str, int],
+        ports: Iterable[int],
+        failed: str | None = None,
+    ) -> dict[str, Any]:
+        """A contact of a child process, or (`failed`) why none is told."""
+        listed = sorted(ports)
+        return {
+            "target": target,
+            "host": address[0],
+            "port": address[1],
+            "loopback": _is_loopback(address[0]),
+            "connected_in": self._phase.name if self._phase is not None else "earlier",
+            "reused": False,
+            "failed": failed,
+            "via": "child",
+            "sent": None,
+            "received": None,
+            "count": len(listed),
+            "local_ports": listed[:_MOST_ENTRIES],
+        }
 
     def end(self) -> list[dict[str, Any]]:
         """Contacts of the phase that `begin` named, alike ones added up under `count`."""
@@ -415,22 +596,35 @@ class _Connections:
         for connection in list(self._live.values()):
             if self._sample(connection):
                 self._count(connection)
+        contacts, phase = list(self._contacts.values()), self._phase
+        if phase is not None and phase.children:
+            contacts += self.of_children(phase.table)
         self._phase = None
-        return list(self._contacts.values())
+        return contacts
 
-    def opening(self, fd: int, address: tuple[Any, ...]) -> _Connection:
+    def opening(self, fd: int, address: tuple[Any, ...], via: str = "python") -> _Connection:
         inode, ip, port = self._fstat(fd).st_ino, str(address[0]), int(address[1])
         known = self._live.get(fd)
         if known is not None and (known.inode, known.address) == (inode, (ip, port)):
             return known
         if known is not None:
             self._finish(known)
-        connection = self._live[fd] = _Connection(fd, inode, (ip, port), self._phase)
-        connection.host = _clean(self._targets.host_of(ip, port), 300)
-        # `localhost` is two addresses, and a stand-in may listen on the other one.
-        names = (ip,) if _is_loopback(connection.host) else (connection.host, ip)
-        connection.target = self._targets.name_of(*names, port=port)
+        connection = self._named(_Connection(fd, inode, (ip, port), self._phase, via))
+        self._live[fd] = connection
         return connection
+
+    def _named(self, connection: _Connection) -> _Connection:
+        """Fill in whom it goes to."""
+        connection.host, connection.target = self.whom(*connection.address)
+        return connection
+
+    def whom(self, ip: str, port: int) -> tuple[str, str | None]:
+        """The host that an address was last the answer for, and the service it means."""
+        host = _clean(self._targets.host_of(ip, port), 300)
+        # `localhost` is two addresses, and a stand-in may listen on the other one.
+        names = (ip,) if _is_loopback(host) else (host, ip)
+        target = self._targets.name_of(*names, port=port)
+        return host, target or (self._targets.behind(ip, port) if host == ip else None)
 
     @_guarded
     def refused(self, sock: Any, problem: OSError) -> None:
@@ -450,7 +644,10 @@ class _Connections:
         with contextlib.suppress(OSError):
             if self._fstat(connection.fd).st_ino == connection.inode:
                 connection.last = self._read(connection.fd) or connection.last
+                if connection.last is not None:
+                    self._ports.add(connection.last.local_port)
                 return True
+        connection.is_lost = True
         self._finish(connection)
         return False
 
@@ -460,7 +657,9 @@ class _Connections:
 
     def _count(self, connection: _Connection) -> None:
         contact = connection.contact(self._phase) if self._phase is not None else None
-        if contact is None:
+        # A channel is kept up by pings of its own, without anybody's doing.
+        is_upkeep = connection.is_grpc and not self._grpc_asked
+        if contact is None or (contact["reused"] and is_upkeep):
             return
         sent, received, port = (contact.pop(n) for n in ("sent", "received", "local_port"))
         # Silent and one-way connections stay apart, so that a sum never looks like an exchange.
@@ -468,7 +667,8 @@ class _Connections:
         fresh = dict(contact, sent=None, received=None, count=0, local_ports=[])
         total = self._contacts.setdefault(key, fresh)
         total["count"] += 1
-        if contact["target"] and port and received and total["count"] <= _MOST_ENTRIES:
+        heard = received or received is None  # what cannot be counted may have been heard
+        if contact["target"] and port and heard and total["count"] <= _MOST_ENTRIES:
             total["local_ports"].append(port)
         for name, value in (("sent", sent), ("received", received)):
             if value is not None:
@@ -476,21 +676,24 @@ class _Connections:
 
     def _adopt(self) -> None:
         """Find connections to a target that this process opened unseen: by C code, or before us."""
-        if socket.getdefaulttimeout() is not None or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
-            return  # with a default timeout, a look would make the owner's descriptor non-blocking
-        for fd in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
+        try:
+            listed = self._listdir("/proc/self/fd")
+        except OSError:
+            return
+        for fd in map(int, listed):
             with contextlib.suppress(OSError):
                 status = self._fstat(fd)
                 if stat.S_ISSOCK(status.st_mode) and self._foreign.get(fd) != status.st_ino:
-                    self._foreign[fd] = status.st_ino
-                    self._adopt_one(fd)
+                    self._adopt_one(fd, status.st_ino)
 
-    def _adopt_one(self, fd: int) -> None:
-        with self._socket_class(fileno=os.dup(fd)) as view:
-            peer = view.getpeername()
-        known = fd in self._live or not isinstance(peer, tuple)
-        if not known and self._targets.name_of(str(peer[0]), port=peer[1]) is not None:
-            self.opening(fd, peer)
+    def _adopt_one(self, fd: int, inode: int) -> None:
+        known = self._live.get(fd)
+        peer = _peer(self._libc, fd) if self._libc is not None else None
+        if peer is None:
+            return  # not connected yet, it may be later
+        self._foreign[fd] = inode
+        if (known is None or known.inode != inode) and self.whom(*peer)[1] is not None:
+            self.opening(fd, peer, "c")
 
 
 def _is_network(name: object) -> bool:
@@ -624,6 +827,7 @@ class _Traffic:
 
     def answered(self, asked: _Asked, status: int) -> None:
         method, host, port, path = asked
+        self._recorder.connections.look()  # what answered may run on a loop that is written in C
         phase = self._recorder.phase
         if phase is None or not phase.running:
             return
@@ -779,20 +983,23 @@ def _child_hooks(recorder: _Recorder) -> list[tuple[str, _Wrapper]]:
 class _Hooks:
     """Installs what watches a module as soon as that module has been imported, and not before."""
 
-    def __init__(self, recorder: _Recorder, traffic: _Traffic) -> None:
+    def __init__(self, recorder: _Recorder, traffic: _Traffic, *, refuses: bool) -> None:
         self.patches = _Patches()
         self._recorder = recorder
         self._waiting: dict[str, list[tuple[str, _Wrapper]]] = {}
+        seen = recorder.connections
+        in_c = CClients(seen, traffic.header, _guarded)
         watched = (*_client_hooks(traffic), *_mock_hooks(recorder.mocks), *_child_hooks(recorder))
+        watched += (*in_c.hooks(),)
         for path, make in watched:
             module, _, attribute = path.partition(":")
             self._waiting.setdefault(module, []).append((attribute, make))
-        self._install_own()
+        self._install_own(refuses=refuses)
         for name in [name for name in self._waiting if name in sys.modules]:
             self.install(name, sys.modules[name])
         sys.meta_path.insert(0, self)
 
-    def _install_own(self) -> None:
+    def _install_own(self, *, refuses: bool) -> None:
         wrap, mocks = self.patches.wrap, self._recorder.mocks
         closing = self._recorder.connections.closing
         wrap(pytest.MonkeyPatch, "setattr", _around(after=mocks.attribute_set))
@@ -800,6 +1007,8 @@ class _Hooks:
         wrap(pytest.MonkeyPatch, "undo", _around(mocks.undone))
         wrap(socket, "getaddrinfo", _around(after=self._recorder.resolved))
         wrap(socket.socket, "connect", self._connect)
+        if refuses:
+            wrap(socket.socket, "connect_ex", self._connect_ex)
         wrap(socket.socket, "_real_close", _around(closing))
         # A client that is dropped unclosed ends in the finalizer: its bytes are read there.
         wrap(socket.socket, "__del__", _around(closing))
@@ -852,6 +1061,17 @@ class _Hooks:
 
         return connect
 
+    def _connect_ex(self, original: Any) -> Any:
+        """An audit hook can only raise; this call's own way to say so is a number."""
+
+        def connect_ex(sock: Any, *args: Any) -> Any:
+            try:
+                return original(sock, *args)
+            except ConnectionRefusedError as problem:
+                return problem.errno
+
+        return connect_ex
+
 
 def _exception(problem: BaseException) -> dict[str, object]:
     """An exception with its frames, innermost last, and those that led to it."""
@@ -882,7 +1102,7 @@ def _one_exception(problem: BaseException) -> dict[str, object]:
     frames = [
         _frame(frame, line)
         for frame, line in traceback.walk_tb(problem.__traceback__)
-        if frame.f_code.co_filename != __file__
+        if not frame.f_code.co_filename.startswith(_HERE)
     ]
     return {
         "type": kind.__name__,
@@ -915,6 +1135,16 @@ class _Innermost:
             self._recorder.raised_in_call(outcome.excinfo[1])
 
 
+def _asks_the_machine() -> bool:
+    """Whether the standard library starts this child itself, as `ldconfig` to find a library."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _ASK_THE_MACHINE:
+            return True
+        frame = frame.f_back
+    return False
+
+
 class _Recorder:
     """What a session writes to the spool: pytest's hooks, joined with what was watched."""
 
@@ -930,9 +1160,12 @@ class _Recorder:
         self._found = 0
         self._deselected = 0
         self._controls = False
+        self._codes, self._samples = Codes(), Samples()
+        self._code: str | None = None
+        self._refuses = environ.get("LOOPCTL_REFUSE") == "1"
         receipts = environ.get("LOOPCTL_RECEIPTS", "on") != "off"
         health = self._setting(environ, "LOOPCTL_HEALTH_PATHS", [])
-        self.hooks = _Hooks(self, _Traffic(self, receipts, health))
+        self.hooks = _Hooks(self, _Traffic(self, receipts, health), refuses=self._refuses)
         self._audits: dict[str, Callable[..., Any]] = {
             "socket.connect": self._connecting,
             "subprocess.Popen": lambda program, args, *_: self._child("Popen", args, program),
@@ -941,8 +1174,10 @@ class _Recorder:
             "os.system": lambda _command: self._child("system", (), "sh"),
             "os.fork": lambda: self._child("fork", (), sys.executable),
         }
+        if self._refuses:
+            self._audits["socket.sendto"] = self._sending
         sys.addaudithook(self._audit)
-        os.register_at_fork(after_in_child=self.spool.reopen_in_child)
+        os.register_at_fork(after_in_child=self._forked)
 
     def _setting(self, environ: Mapping[str, str], name: str, default: Any) -> Any:
         try:
@@ -954,26 +1189,54 @@ class _Recorder:
     # What the process does
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        __tracebackhide__ = True
         handler = self._audits.get(event)
         if handler is not None:
-            _guarded(handler)(*args)
+            refusal = _guarded(handler)(*args)
+            if refusal is not None:
+                raise refusal
 
-    def _connecting(self, sock: Any, address: Any) -> None:
-        families = (socket.AF_INET, socket.AF_INET6)
-        if sock.family not in families or sock.type != socket.SOCK_STREAM:
-            return
+    def _forked(self) -> None:
+        self.spool.reopen_in_child(is_of_test=self.phase is not None and self.phase.running)
+
+    def _connecting(self, sock: Any, address: Any) -> OSError | None:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return None
+        if sock.type != socket.SOCK_STREAM:
+            return self._sending(sock, address) if self._refuses else None
         met = self.connections.opening(sock.fileno(), address)
         if self.spool.forked and self.phase is not None:
             contact = {"target": met.target, "host": met.host, "port": met.address[1]}
+            contact["via"] = "child"
             test, phase = self.phase.test, self.phase.name
             self.spool.emit("child-contact", id=test, phase=phase, contact=contact)
+        refusal = self._refusal(met.target)
+        if refusal is not None:
+            met.failed = "ECONNREFUSED"
+        return refusal
+
+    def _sending(self, sock: Any, address: Any) -> OSError | None:
+        """Refuse a datagram (HTTP/3 is made of them) or a fast open, where a connect would be."""
+        if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple):
+            return None
+        return self._refusal(self.connections.whom(str(address[0]), int(address[1]))[1])
+
+    def _refusal(self, target: str | None) -> OSError | None:
+        """What a connect to a service is answered in the call phase of a control run."""
+        if target is None or not self._refuses or self.phase is None:
+            return None
+        if not self.phase.running or self.phase.name != "call":
+            return None
+        return ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
     def _child(self, how: str, args: Any, program: Any) -> None:
         """Keep the program's name only: arguments can hold secrets."""
-        if self.phase is not None and self.phase.running:
+        if self.phase is not None and self.phase.running and not _asks_the_machine():
             first = program or (args if isinstance(args, (str, bytes)) else next(iter(args), ""))
             path = _clean(os.fsdecode(first), 300)
             child = {"how": how, "argv0": path, "name": path.rpartition("/")[2]}
+            if not self.phase.children and self.connections.alone and not self.spool.forked:
+                self.phase.table = loopctl_tcp.read(self.targets.addresses)
             self.phase.keep("children", child)
 
     @_guarded
@@ -988,7 +1251,9 @@ class _Recorder:
 
     @_guarded
     def _session_starts(self, config: pytest.Config) -> None:
-        found = [each for _, each in config.pluginmanager.list_plugin_distinfo()]
+        plugins = config.pluginmanager.list_plugin_distinfo()
+        self._codes.session(plugins)
+        found = [each for _, each in plugins]
         self._controls = config.pluginmanager.hasplugin("dsession")
         self.spool.emit(
             "session-start",
@@ -1076,11 +1341,17 @@ class _Recorder:
 
     # What pytest says of one test
 
+    @pytest.hookimpl(tryfirst=True)
+    @_guarded
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        self._code = None  # should the next line fail
+        self._code = self._codes.of(item, _clean(item.nodeid, 4000))
+
     @_guarded
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
         if not self._controls:
-            file = _clean(location[0], 1000)
-            self.spool.emit("test-start", id=_clean(nodeid, 4000), file=file, line=location[1])
+            test, file = _clean(nodeid, 4000), _clean(location[0], 1000)
+            self.spool.emit("test-start", id=test, file=file, line=location[1], code=self._code)
 
     @_guarded
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
@@ -1120,6 +1391,8 @@ class _Recorder:
         self.phase = _Phase(test, name, attempt, trace, self.mocks.active.values())
         self.phase.began = self.spool.now()
         self.connections.begin(self.phase)
+        if self._refuses and name == "call":
+            self.connections.shut()
 
     @_guarded
     def _end(self) -> None:
@@ -1157,10 +1430,18 @@ class _Recorder:
             exc=_exception(problem) if problem is not None else None,
             longrepr=_long(text),
             sections=_sections(report),
+            samples=self._fresh_samples(test, report) if whole else [],
             **(phase.seen() if phase is not None and whole else {}),
         )
         if whole:
             self._outcomes[test, report.when] = report.outcome
+
+    def _fresh_samples(self, test: str, report: pytest.TestReport) -> list[tuple[str, float]]:
+        samples: list[tuple[str, float]]
+        samples, wrong = self._samples.fresh(test, report.user_properties)
+        for each in wrong:
+            self.spool.problem(f"sample of {test[:300]}", ValueError(each))
+        return samples
 
     @_guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -1238,3 +1519,4 @@ def pytest_configure(config: pytest.Config) -> None:
     _activate(config)
     if _recorder is not None and hasattr(config, "workerinput"):
         _recorder.spool.worker = str(config.workerinput.get("workerid"))
+        _recorder.connections.alone = config.workerinput.get("workercount") == 1

@@ -1,0 +1,1 @@
+"""Each exercises the target in its own body and asserts on what it answered."""

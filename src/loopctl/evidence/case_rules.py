@@ -1,0 +1,81 @@
+"""From a case and the target's own records to what is written down of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+from loopctl.evidence.blame import where_of
+from loopctl.evidence.grade import grade, is_of, met_target
+from loopctl.model.evidence import Case, CaseStatus, GradedCase, Grading, Receipt
+from loopctl.model.plan import EvidenceSpec
+
+PASSES = (CaseStatus.PASSED, CaseStatus.FLAKY)
+
+_DETAIL_LIMIT = 6000
+_OUTPUT_LIMIT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRules:
+    """What the cases of one suite are graded by.
+
+    `revisions` are the services that the suite is to meet, each with the name of its revision
+    under test (None: any will do); `loopback`: they are on this machine; `alone`: no other test
+    runs at the same time.
+    """
+
+    evidence: EvidenceSpec
+    revisions: Mapping[str, str | None]
+    loopback: bool
+    health_paths: Sequence[str]
+    alone: bool = True
+
+    def graded(
+        self, case: Case, receipts: Mapping[str, Sequence[Receipt]], *, complete: bool
+    ) -> GradedCase:
+        """The case with its grade, if it passed, and the reason.
+
+        `receipts` are by trace id, which may be empty; `complete`: their log was read completely.
+        """
+        mine = [
+            receipt
+            for phase in case.phases
+            for trace in (*phase.traces, "")
+            for receipt in receipts.get(trace, ())
+            if is_of(receipt, phase)
+        ]
+        grading = self._grading(case, mine, complete) if case.status in PASSES else None
+        return GradedCase(
+            id=case.id,
+            status=case.status,
+            duration_s=case.duration_s,
+            at=case.started_at.astimezone(UTC),
+            grade=grading.grade if grading else None,
+            reason=self._explained(grading, case) if grading else None,
+            message=case.message,
+            where=where_of(case.raised),
+            detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
+            output=case.output[-_OUTPUT_LIMIT:] if case.status is not CaseStatus.PASSED else "",
+            met_target=bool(mine) or met_target(case, self.revisions),
+            trace=case.call.trace if case.call else None,
+            samples=case.samples,
+        )
+
+    def _grading(self, case: Case, mine: Sequence[Receipt], complete: bool) -> Grading:
+        return grade(
+            case,
+            receipts=mine,
+            revisions=self.revisions,
+            loopback_is_target=self.loopback,
+            health_paths=self.health_paths,
+            receipts_available=complete,
+        )
+
+    def _explained(self, grading: Grading, case: Case) -> str:
+        """The reason, with every forbidden text that the test printed: it explains, no more."""
+        said = [text for text in self.evidence.forbid if text in case.output]
+        return "; ".join(
+            [grading.reason, *(f"it printed {text!r}, forbidden here" for text in said)]
+        )

@@ -1,0 +1,161 @@
+"""Criteria against the samples of a cycle. Pure.
+
+A metric is a series and an aggregate, `http.p95`: the last word is the aggregate if it is one of
+`p50`, `p95`, `p99`, `max`, `min`, `mean`. Without one every sample must meet the limit, and the
+value that is shown is the worst. `error_rate` is the mean of `error`; `suite.duration` has one
+sample for each suite that was run. Percentiles are of the nearest rank: of n samples in order the
+one at place ceil(p/100 · n), so that a percentile is always a sample that was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Final
+
+from loopctl.model.evidence import CriterionJudgement, GradedCase
+from loopctl.model.plan import Criterion
+from loopctl.model.quantity import DURATION, duration
+
+SUITE_DURATION: Final = "suite.duration"
+ERRORS: Final = "error"
+
+Series = Mapping[str, Sequence[float]]
+"""Samples by the name of their series."""
+
+_NEAR: Final = 1e-9
+"""How far apart, relative to the limit, two numbers may be that count as equal."""
+
+_MOST_DIGITS: Final = 17
+
+
+def series_of(cases: Iterable[GradedCase], durations_s: Iterable[float] = ()) -> Series:
+    """All samples, by series; `durations_s` are those of the suites that were run.
+
+    What is no finite number was not measured. The durations of suites are loopctl's own to
+    measure: what a test calls `suite.duration` is left out.
+    """
+    found: dict[str, list[float]] = {}
+    for case in cases:
+        for sample in case.samples:
+            if sample.metric != SUITE_DURATION and math.isfinite(sample.value):
+                found.setdefault(sample.metric, []).append(sample.value)
+    if durations := [seconds for seconds in durations_s if math.isfinite(seconds)]:
+        found[SUITE_DURATION] = durations
+    return found
+
+
+def judge_criteria(criteria: Iterable[Criterion], series: Series) -> tuple[CriterionJudgement, ...]:
+    """Each criterion, in the file's order; with too few samples it is neither met nor missed."""
+    return tuple(_judge(criterion, series) for criterion in criteria)
+
+
+def nearest_rank(ordered: Sequence[float], percent: int) -> float:
+    """The percentile of samples in rising order, of which there is at least one."""
+    return ordered[max(1, -(-percent * len(ordered) // 100)) - 1]
+
+
+def measured(judged: CriterionJudgement) -> str:
+    """The value as people read it, in the unit of its limit; never rounded onto the limit."""
+    if judged.value is None:
+        return "not measured"
+    is_duration = DURATION.fullmatch(judged.limit) is not None
+    return _near_the_limit(judged.value, judged.limit) + (" s" if is_duration else "")
+
+
+def told(judged: CriterionJudgement) -> str:
+    """One line: `http.p95 = 2.31 s, <= 2s wanted, 200 samples`."""
+    number = f"{judged.samples} sample{'' if judged.samples == 1 else 's'}"
+    few = f" of at least {judged.min_samples}" if judged.met is None else ""
+    wanted = f"{judged.op} {judged.limit} wanted"
+    if judged.value is None:
+        return f"{judged.metric}: {wanted}, {number}{few}"
+    return f"{judged.metric} = {measured(judged)}, {wanted}, {number}{few}"
+
+
+def _judge(criterion: Criterion, series: Series) -> CriterionJudgement:
+    name, aggregate = _parts(criterion.metric)
+    samples = sorted(series.get(name, ()))
+    value = None
+    if samples:
+        value = _AGGREGATES[aggregate](samples) if aggregate else _worst(criterion, samples)
+    met = None
+    if value is not None and len(samples) >= criterion.min_samples:
+        met = _holds(criterion, value)
+    return CriterionJudgement(
+        metric=criterion.metric,
+        op=criterion.op,
+        limit=criterion.limit,
+        value=value,
+        samples=len(samples),
+        min_samples=criterion.min_samples,
+        met=met,
+    )
+
+
+def _parts(metric: str) -> tuple[str, str | None]:
+    if metric == "error_rate":
+        return ERRORS, "mean"
+    name, _, last = metric.rpartition(".")
+    return (name, last) if name and last in _AGGREGATES else (metric, None)
+
+
+def _mean(samples: Sequence[float]) -> float:
+    try:
+        return fmean(samples)
+    except OverflowError:
+        # A test may record what it likes: the sum of two finite numbers need not be one.
+        return math.fsum(sample / len(samples) for sample in samples)
+
+
+# Each takes samples in rising order.
+_AGGREGATES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
+    "p50": lambda ordered: nearest_rank(ordered, 50),
+    "p95": lambda ordered: nearest_rank(ordered, 95),
+    "p99": lambda ordered: nearest_rank(ordered, 99),
+    "max": lambda ordered: ordered[-1],
+    "min": lambda ordered: ordered[0],
+    "mean": _mean,
+}
+
+
+def _worst(criterion: Criterion, ordered: Sequence[float]) -> float:
+    """The sample that is the furthest from meeting the limit: if it does, all do."""
+    match criterion.op:
+        case "<" | "<=":
+            return ordered[-1]
+        case ">" | ">=":
+            return ordered[0]
+        case "==":
+            return max(ordered, key=lambda sample: abs(sample - criterion.value))
+
+
+def _holds(criterion: Criterion, value: float) -> bool:
+    match criterion.op:
+        case "<":
+            return value < criterion.value
+        case "<=":
+            return value <= criterion.value
+        case ">":
+            return value > criterion.value
+        case ">=":
+            return value >= criterion.value
+        case "==":
+            # A mean of tenths is no tenth to the last bit.
+            return math.isclose(value, criterion.value, rel_tol=_NEAR)
+
+
+def _near_the_limit(value: float, limit: str) -> str:
+    """Three digits, more where those would say that the value is the limit and it is not."""
+    whole = len(f"{abs(value):.0f}")
+    first = min(max(3, whole), _MOST_DIGITS)
+    try:
+        bound = duration(limit) if DURATION.fullmatch(limit) else float(limit)
+    except ValueError:
+        return f"{value:.{first}g}"
+    for digits in range(first, _MOST_DIGITS):
+        text = f"{value:.{digits}g}"
+        if (float(text) > bound) - (float(text) < bound) == (value > bound) - (value < bound):
+            return text
+    return repr(value)

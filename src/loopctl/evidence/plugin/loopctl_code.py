@@ -1,0 +1,90 @@
+"""A hash of a test's code and of the fixtures it uses, to tell one that changed.
+
+A neighbour of `loopctl_evidence.py`: standard library only, Python >= 3.8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_INSTALLED = ("site-packages", "dist-packages")
+# Bound now: tests mock these.
+_open, _exists = open, os.path.exists
+
+
+class Codes:
+    """The hashes of a session's tests. Files count as they were when first asked for."""
+
+    def __init__(self) -> None:
+        self._versions: Mapping[str, str] = {}
+        self._files: dict[str, str] = {}
+        self._conftests: dict[str, list[str]] = {}
+        # By function, which parametrized tests share; kept beside its digest, so that no other
+        # one can come to its address.
+        self._known: dict[tuple[str, int], tuple[object, str]] = {}
+
+    def session(self, plugins: Iterable[tuple[Any, Any]]) -> None:
+        """Learn which version every plugin has: `list_plugin_distinfo()` of pytest's manager."""
+        self._versions = {
+            str(getattr(plugin, "__name__", "")).partition(".")[0]: str(found.version)
+            for plugin, found in plugins
+        }
+
+    def of(self, item: Any, name: str) -> str:
+        """64 hex digits over the test's id, its module, its fixtures' files and the conftests.
+
+        A fixture out of an installed package counts by that package's version. What a test
+        imports is no part of it.
+        """
+        info = getattr(item, "_fixtureinfo", None)
+        file = str(item.path)
+        known = self._known.get((file, id(info)))
+        if known is None or known[0] is not info:
+            known = self._known[file, id(info)] = (info, self._of_function(item, info, file))
+        return hashlib.sha256(f"{name}\0{known[1]}".encode("utf-8", "replace")).hexdigest()
+
+    def _of_function(self, item: Any, info: Any, file: str) -> str:
+        root = str(item.config.rootpath)
+        parts = {self._file(each, root) for each in (file, *self._conftests_of(file, root))}
+        for definitions in getattr(info, "name2fixturedefs", {}).values():
+            parts.update(self._fixture(each.func, root) for each in definitions)
+        return hashlib.sha256("\0".join(sorted(parts)).encode("utf-8", "replace")).hexdigest()
+
+    def _fixture(self, function: Any, root: str) -> str:
+        bare = inspect.unwrap(function)
+        bare = getattr(bare, "__func__", getattr(bare, "func", bare))  # a method, a partial
+        code = getattr(bare, "__code__", None)
+        module = str(getattr(bare, "__module__", None) or type(bare).__module__)
+        if code is None or any(part in code.co_filename for part in _INSTALLED):
+            package = module.partition(".")[0]
+            return f"{module} {self._versions.get(package, '')}"
+        return self._file(code.co_filename, root)
+
+    def _file(self, path: str, root: str) -> str:
+        """The file's place below the root, the same in any checkout, and a hash of its content."""
+        known = self._files.get(path)
+        if known is None:
+            try:
+                with _open(path, "rb") as file:
+                    digest = hashlib.sha256(file.read()).hexdigest()
+            except OSError:
+                digest = "unreadable"  # made at run time, in no file
+            known = self._files[path] = f"{os.path.relpath(path, root)} {digest}"
+        return known
+
+    def _conftests_of(self, file: str, root: str) -> list[str]:
+        """Those in force for a file, whether a test of it uses their fixtures or not."""
+        folder = os.path.dirname(file)  # noqa: PTH120 - cheaper, and tests mock pathlib
+        known = self._conftests.get(folder)
+        if known is None:
+            path = os.path.join(folder, "conftest.py")  # noqa: PTH118
+            above = folder != root and folder.startswith(root + os.sep)
+            known = self._conftests_of(folder, root) if above else []
+            known = self._conftests[folder] = [*known, *([path] if _exists(path) else [])]
+        return known

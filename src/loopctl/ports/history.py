@@ -1,0 +1,67 @@
+"""What earlier runs of a loop tell of their cases, wherever it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from loopctl.errors import PortError
+from loopctl.model.evidence import CaseStatus, Grade
+from loopctl.process import Stop
+
+
+class HistoryError(PortError):
+    """Records cannot be read or kept: no permission, full disk, a name that is no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """How one test ended in one run, redacted.
+
+    `code` is the hash of the test's code and fixtures where the control run has borne its pass out.
+    """
+
+    status: CaseStatus
+    duration_s: float
+    grade: Grade | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run's last cycle, as later runs need it.
+
+    `images` are what each service was made from, by its name: the hash of the source tree, else the
+    image's digest. `suites` are the cases by suite and id, of suites that were run; `outcomes` and
+    `seconds` what each of those came to, and how long it took. `verdict` is None for a run that has
+    not ended.
+    """
+
+    run_id: str
+    loop: str
+    environment: str
+    started_at: datetime
+    verdict: str | None = None
+    partial: bool = False
+    commit: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    suites: Mapping[str, Mapping[str, CaseRecord]] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class History(Protocol):
+    """One object a run; names sort by time."""
+
+    def recent(self, loop: str, environment: str, limit: int, stop: Stop) -> Sequence[RunRecord]:
+        """The newest records, at most `limit`, the newest first; raises `HistoryError`.
+
+        A record that cannot be understood is passed over.
+        """
+        ...
+
+    def put(self, record: RunRecord, stop: Stop) -> None:
+        """Keep a record; one of the same run is replaced whole. Raises `HistoryError`."""
+        ...

@@ -1,0 +1,161 @@
+"""The control run within a suite: what it asks, what it finds, and where it must not happen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes import FakeReceipts, FakeSuite, an_end, revision
+from loop_rig import RUN_ID, a_case, a_journal, a_suite, written
+
+from loopctl.model.events import Event, Intent, NotChecked
+from loopctl.model.evidence import Case, CaseStatus, Grade, GradedCase, SuiteOutcome
+from loopctl.model.plan import EvidenceSpec, SuiteKind, SuiteSpec
+from loopctl.model.references import Endpoint
+from loopctl.process import Stop
+from loopctl.stages.suite_run import Earlier, Ran, RunFacts, SuiteRunner, UnderTest
+
+CONTROLLED = a_suite(
+    "p1", repeatable=True, evidence=EvidenceSpec(target=("chat",), control="always")
+)
+ONLY_NEW = replace(CONTROLLED, evidence=replace(CONTROLLED.evidence, control="changed"))
+
+
+def with_child(case: Case) -> Case:
+    return replace(case, phases=tuple(replace(p, children=("curl",)) for p in case.phases))
+
+
+class Suite:
+    """One suite and its control run, both scripted."""
+
+    def __init__(
+        self, folder: Path, spec: SuiteSpec, first: Sequence[Case], control: Sequence[Case]
+    ) -> None:
+        self.spec, self.adapter = spec, FakeSuite()
+        self.adapter.cases = {"p1": first, "p1/control": control}
+        self.events: list[Event] = []
+        self.journal = a_journal(folder, suites=[spec], subscribers=[self.events.append])
+
+    def run(self, *, protected: bool = False, borne_out: Mapping[str, frozenset[str]] = {}) -> Ran:
+        facts = RunFacts(
+            RUN_ID,
+            "prod" if protected else "local",
+            loopback=True,
+            health_paths={},
+            gated={},
+            protected=protected,
+            earlier=Earlier(borne_out=borne_out),
+        )
+        runner = SuiteRunner({SuiteKind.PYTEST: self.adapter}, FakeReceipts(), facts)
+        where = UnderTest(
+            {"chat": Endpoint.of("http://own")}, {"chat": revision("chat", "chat-new")}
+        )
+        return runner.run(self.spec, where, self.journal, Stop(10.0))
+
+    def case(self, name: str) -> GradedCase:
+        cases = self.journal.fold.cycle().suites["p1"].cases
+        return next(case for case in cases if case.id.endswith(f"::{name}"))
+
+    @property
+    def asked(self) -> tuple[str, ...] | None:
+        context = self.adapter.contexts.get("p1/control")
+        return context.only if context else None
+
+
+def test_a_pass_that_passes_without_its_target_is_contradicted(tmp_path: Path) -> None:
+    passes = [a_case("test_vacuous"), a_case("test_honest")]
+    again = [
+        a_case("test_vacuous", target=None),
+        a_case("test_honest", CaseStatus.FAILED, target=None),
+    ]
+    suite = Suite(tmp_path, CONTROLLED, passes, again)
+    judged = suite.run().judgement
+    vacuous, honest = suite.case("test_vacuous"), suite.case("test_honest")
+    assert vacuous.grade is Grade.CONTRADICTED
+    assert vacuous.reason == "it still passes while chat is refused (control run)"
+    assert (honest.grade, honest.control) == (
+        Grade.OBSERVED,
+        "it does not pass while chat is refused",
+    )
+    assert judged.outcome is SuiteOutcome.UNPROVEN
+    assert "test_vacuous" in judged.reasons[0]
+    assert judged.counts == {CaseStatus.PASSED: 2}, "the control run's own cases count nowhere"
+
+
+def test_the_control_run_has_a_place_and_traces_of_its_own(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, CONTROLLED, [a_case()], [a_case(status=CaseStatus.FAILED)])
+    suite.run()
+    first, control = suite.adapter.contexts["p1"], suite.adapter.contexts["p1/control"]
+    assert (first.refuse, control.refuse) == (False, True)
+    assert control.folder == first.folder / "control"
+    assert control.trace_seed != first.trace_seed
+    keys = [p.key for p in written(suite.events, Intent) if isinstance(p, Intent)]
+    assert keys == ["1/p1", "1/p1/control"]
+
+
+def test_what_cannot_be_refused_is_not_accused_and_not_run_again(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, CONTROLLED, [with_child(a_case("test_curl"))], [])
+    suite.run()
+    case = suite.case("test_curl")
+    assert suite.asked is None
+    assert case.grade is Grade.OBSERVED
+    assert (case.control or "").startswith("control unavailable: it starts a child process (curl)")
+
+
+def test_only_passes_that_may_count_are_run_again(tmp_path: Path) -> None:
+    first = [
+        a_case("test_failed", CaseStatus.FAILED),
+        a_case("test_skipped", CaseStatus.SKIPPED),
+        a_case("test_good"),
+    ]
+    suite = Suite(tmp_path, CONTROLLED, first, [a_case("test_good", CaseStatus.FAILED)])
+    suite.run()
+    assert suite.asked == ("tests/test_chat.py::test_good",)
+
+
+def test_a_case_whose_code_was_borne_out_before_is_not_run_again(tmp_path: Path) -> None:
+    first = [replace(a_case("test_old"), code="c1"), replace(a_case("test_new"), code="c2")]
+    again = [a_case("test_new", CaseStatus.FAILED)]
+    suite = Suite(tmp_path, ONLY_NEW, first, again)
+    suite.run(borne_out={"p1": frozenset({"c1"}), "other": frozenset({"c2"})})
+    assert suite.asked == ("tests/test_chat.py::test_new",)
+    assert suite.case("test_old").control == "unchanged since a control run has borne it out"
+    assert [suite.case(name).code for name in ("test_old", "test_new")] == ["c1", "c2"]
+
+
+def test_always_means_every_time(tmp_path: Path) -> None:
+    first = [replace(a_case(), code="c1")]
+    suite = Suite(tmp_path, CONTROLLED, first, [a_case(status=CaseStatus.FAILED)])
+    suite.run(borne_out={"p1": frozenset({"c1"})})
+    assert suite.asked is not None
+
+
+def test_nothing_is_run_twice_in_a_protected_environment(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, CONTROLLED, [a_case()], [])
+    judged = suite.run(protected=True).judgement
+    assert suite.asked is None
+    assert judged.outcome is SuiteOutcome.PASSED
+    told = [p for p in written(suite.events, NotChecked) if isinstance(p, NotChecked)]
+    assert [(t.what, t.why) for t in told] == [
+        ("control run of p1", "prod is protected: no test is run twice there")
+    ]
+
+
+@pytest.mark.parametrize("how", ["stopped", "usage_error"])
+def test_a_control_run_that_could_not_be_made_accuses_nobody(tmp_path: Path, how: str) -> None:
+    suite = Suite(tmp_path, CONTROLLED, [a_case()], [])
+    suite.adapter.ends["p1/control"] = replace(an_end(collected=0), **{how: "no time"})  # type: ignore[arg-type]
+    judged = suite.run().judgement
+    case = suite.case("test_it")
+    assert judged.outcome is SuiteOutcome.PASSED
+    assert case.control == "control unavailable: it was not run again (no time)"
+    assert case.code is None, "nothing that a later run could rely on"
+
+
+def test_a_suite_that_was_stopped_has_no_control_run(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, CONTROLLED, [a_case()], [])
+    suite.adapter.ends["p1"] = replace(an_end(collected=1), stopped="suite timeout")
+    suite.run()
+    assert suite.asked is None
