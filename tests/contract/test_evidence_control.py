@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from evidence_rig import Target, Watched, running_target, watch
 
-from loopctl.evidence.control import Control, controlled
+from loopctl.evidence.control import controlled
+from loopctl.model.evidence import Control
 
 REFUSE = {"LOOPCTL_REFUSE": "1"}
 PLUGINS = ("-p", "anyio")

@@ -177,7 +177,7 @@ def test_what_a_real_process_did_is_graded_by_the_contract(project: Project) -> 
         "test_swallows_503": "contradicted",
         "test_mocked": "contradicted",
         "test_refused": "unproven",
-        "test_child": "plausible",
+        "test_child": "unproven",
     }, graded
     assert graded["test_in_setup_only"].reason.endswith("in set-up only")
     calls = [project.case(name).call for name in ("test_meets", "test_meets_again")]

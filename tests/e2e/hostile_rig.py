@@ -67,12 +67,15 @@ class Attacked:
     standing: frozenset[int]
     left: Path
 
-    def run(self, tests: str, **keys: Any) -> Ended:
-        """Run the suite of `tests`; fails when anything is not as the green run has left it."""
+    def run(self, tests: str, *, within_s: float = 150, **keys: Any) -> Ended:
+        """Run the suite of `tests`; fails when anything is not as the green run has left it.
+
+        `keys` are the suite's own; the run is killed when it takes longer than `within_s`.
+        """
         _write(self.project, f"LEFT = {str(self.left)!r}\n{tests}", keys)
         going = self.project.start("run", "web", "-q")
         with _peak_mb_of(going.process.pid) as peak:
-            ran = going.end(120)
+            ran = going.end(within_s)
         still_served(ran, self.before)
         until(lambda: frozenset(self.project.processes()) == self.standing, 8)
         assert not list(Path(self.project.env["TMPDIR"]).glob("loopctl-spool-*"))

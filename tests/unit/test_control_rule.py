@@ -8,8 +8,16 @@ from typing import Literal
 
 import pytest
 
-from loopctl.evidence.control import Control, controlled, uncontrollable
-from loopctl.model.evidence import Case, CaseStatus, Contact, PhaseRecord, Raised, TestPhase
+from loopctl.evidence.control import controlled, uncontrollable
+from loopctl.model.evidence import (
+    Case,
+    CaseStatus,
+    Contact,
+    Control,
+    PhaseRecord,
+    Raised,
+    TestPhase,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Outcome = Literal["passed", "failed", "skipped"]

@@ -11,7 +11,15 @@ from fakes import FakeReceipts, FakeSuite, an_end, revision
 from loop_rig import RUN_ID, a_case, a_journal, a_suite, written
 
 from loopctl.model.events import Event, Intent, NotChecked
-from loopctl.model.evidence import Case, CaseStatus, Grade, GradedCase, SuiteOutcome
+from loopctl.model.evidence import (
+    Case,
+    CaseStatus,
+    Grade,
+    GradedCase,
+    PhaseRecord,
+    SuiteOutcome,
+    TestPhase,
+)
 from loopctl.model.plan import EvidenceSpec, SuiteKind, SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.process import Stop
@@ -21,6 +29,17 @@ CONTROLLED = a_suite(
     "p1", repeatable=True, evidence=EvidenceSpec(target=("chat",), control="always")
 )
 ONLY_NEW = replace(CONTROLLED, evidence=replace(CONTROLLED.evidence, control="changed"))
+
+
+SET_UP = PhaseRecord(TestPhase.SETUP, "passed", 0.01)
+
+
+def again(
+    name: str = "test_it", status: CaseStatus = CaseStatus.FAILED, target: str | None = None
+) -> Case:
+    """A case of the control run, which came to its call."""
+    case = a_case(name, status, target)
+    return replace(case, phases=(SET_UP, *case.phases))
 
 
 def with_child(case: Case) -> Case:
@@ -66,18 +85,15 @@ class Suite:
 
 def test_a_pass_that_passes_without_its_target_is_contradicted(tmp_path: Path) -> None:
     passes = [a_case("test_vacuous"), a_case("test_honest")]
-    again = [
-        a_case("test_vacuous", target=None),
-        a_case("test_honest", CaseStatus.FAILED, target=None),
-    ]
-    suite = Suite(tmp_path, CONTROLLED, passes, again)
+    control = [again("test_vacuous", CaseStatus.PASSED), again("test_honest")]
+    suite = Suite(tmp_path, CONTROLLED, passes, control)
     judged = suite.run().judgement
     vacuous, honest = suite.case("test_vacuous"), suite.case("test_honest")
     assert vacuous.grade is Grade.CONTRADICTED
     assert vacuous.reason == "it still passes while chat is refused (control run)"
-    assert (honest.grade, honest.control) == (
+    assert (honest.grade, str(honest.control)) == (
         Grade.OBSERVED,
-        "it does not pass while chat is refused",
+        "it fails while chat is refused (control run)",
     )
     assert judged.outcome is SuiteOutcome.UNPROVEN
     assert "test_vacuous" in judged.reasons[0]
@@ -85,7 +101,7 @@ def test_a_pass_that_passes_without_its_target_is_contradicted(tmp_path: Path) -
 
 
 def test_the_control_run_has_a_place_and_traces_of_its_own(tmp_path: Path) -> None:
-    suite = Suite(tmp_path, CONTROLLED, [a_case()], [a_case(status=CaseStatus.FAILED)])
+    suite = Suite(tmp_path, CONTROLLED, [a_case()], [again()])
     suite.run()
     first, control = suite.adapter.contexts["p1"], suite.adapter.contexts["p1/control"]
     assert (first.refuse, control.refuse) == (False, True)
@@ -101,7 +117,7 @@ def test_what_cannot_be_refused_is_not_accused_and_not_run_again(tmp_path: Path)
     case = suite.case("test_curl")
     assert suite.asked is None
     assert case.grade is Grade.OBSERVED
-    assert (case.control or "").startswith("control unavailable: it starts a child process (curl)")
+    assert str(case.control).startswith("control unavailable: a child process ran (curl)")
 
 
 def test_only_passes_that_may_count_are_run_again(tmp_path: Path) -> None:
@@ -110,24 +126,23 @@ def test_only_passes_that_may_count_are_run_again(tmp_path: Path) -> None:
         a_case("test_skipped", CaseStatus.SKIPPED),
         a_case("test_good"),
     ]
-    suite = Suite(tmp_path, CONTROLLED, first, [a_case("test_good", CaseStatus.FAILED)])
+    suite = Suite(tmp_path, CONTROLLED, first, [again("test_good")])
     suite.run()
     assert suite.asked == ("tests/test_chat.py::test_good",)
 
 
 def test_a_case_whose_code_was_borne_out_before_is_not_run_again(tmp_path: Path) -> None:
     first = [replace(a_case("test_old"), code="c1"), replace(a_case("test_new"), code="c2")]
-    again = [a_case("test_new", CaseStatus.FAILED)]
-    suite = Suite(tmp_path, ONLY_NEW, first, again)
+    suite = Suite(tmp_path, ONLY_NEW, first, [again("test_new")])
     suite.run(borne_out={"p1": frozenset({"c1"}), "other": frozenset({"c2"})})
     assert suite.asked == ("tests/test_chat.py::test_new",)
-    assert suite.case("test_old").control == "unchanged since a control run has borne it out"
+    assert str(suite.case("test_old").control) == "unchanged since a control run has borne it out"
     assert [suite.case(name).code for name in ("test_old", "test_new")] == ["c1", "c2"]
 
 
 def test_always_means_every_time(tmp_path: Path) -> None:
     first = [replace(a_case(), code="c1")]
-    suite = Suite(tmp_path, CONTROLLED, first, [a_case(status=CaseStatus.FAILED)])
+    suite = Suite(tmp_path, CONTROLLED, first, [again()])
     suite.run(borne_out={"p1": frozenset({"c1"})})
     assert suite.asked is not None
 
@@ -150,7 +165,7 @@ def test_a_control_run_that_could_not_be_made_accuses_nobody(tmp_path: Path, how
     judged = suite.run().judgement
     case = suite.case("test_it")
     assert judged.outcome is SuiteOutcome.PASSED
-    assert case.control == "control unavailable: it was not run again (no time)"
+    assert str(case.control) == "control unavailable: it was not run again (no time)"
     assert case.code is None, "nothing that a later run could rely on"
 
 

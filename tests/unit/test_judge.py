@@ -43,7 +43,8 @@ def cases(status: CaseStatus, count: int, grade: Grade | None = None) -> list[Gr
 
 
 def end(collected: int | None, *, complete: bool = True, **more: str) -> SuiteEnd:
-    return SuiteEnd(complete, 0, 1.5, collected=collected, deselected=0, **more)
+    whole = SuiteEnd(complete, 0, 1.5, collected=collected, deselected=0)
+    return replace(whole, **more)  # type: ignore[arg-type]
 
 
 PASSES = cases(CaseStatus.PASSED, 10)

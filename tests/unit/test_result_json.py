@@ -12,7 +12,7 @@ import worklogs
 from loopctl.journal.codec import from_json, to_json
 from loopctl.journal.fold import fold
 from loopctl.model.events import CriteriaJudged
-from loopctl.model.evidence import CaseStatus, CriterionJudgement, Sample, SuiteOutcome
+from loopctl.model.evidence import CaseStatus, Control, CriterionJudgement, Sample, SuiteOutcome
 from loopctl.model.state import State
 from loopctl.reports.result import cycle_document, result_document
 
@@ -228,10 +228,10 @@ def test_a_case_tells_of_its_control_run_and_of_its_quarantine() -> None:
     script = worklogs.Script(replace(worklogs.RUN, suites=(suite,)))
     script.until_health({worklogs.OLD: 100}).healthy()
     known = worklogs.case("test_known", CaseStatus.FAILED)
-    shown = worklogs.case("test_x", control="it failed with the target refused, as it should")
+    shown = worklogs.case("test_x", control=Control("borne-out", "it fails while refused"))
     script.verify([known, shown], SuiteOutcome.PASSED)
     document: Any = result_document(script.worklog())
 
     first, second = document["cycles"][0]["suites"][0]["cases"]
     assert (first["quarantined"], first["control"]) == (True, None)
-    assert (second["quarantined"], second["control"]) == (False, shown.control)
+    assert (second["quarantined"], second["control"]) == (False, str(shown.control))

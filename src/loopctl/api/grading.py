@@ -14,11 +14,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from loopctl.errors import PreflightError, Problem, UsageError
 from loopctl.evidence.case_rules import PASSES, CaseRules
-from loopctl.evidence.control import Control
 from loopctl.evidence.judge import judge
 from loopctl.model.evidence import (
     Case,
     CaseStatus,
+    Control,
     Grade,
     GradedCase,
     SuiteEnd,
@@ -116,7 +116,7 @@ def _graded(
     passed: dict[str, Case] = {}
 
     def take(case: Case) -> None:
-        graded[case.id] = rules.graded(case, {}, complete=False)
+        graded[case.id] = rules.graded(case)
         if case.status in PASSES:
             passed[case.id] = case
 
@@ -129,7 +129,7 @@ def _graded(
         found = ControlRun(spec, frozenset())(graded, passed, _apart(context), again)
         graded |= _with(found, graded, passed)
     judgement = judge(spec, graded.values(), end)
-    if nobody_met(graded.values()):
+    if nobody_met(spec, graded.values()):
         judgement = replace(judgement, reasons=(*judgement.reasons, _unmet(targets)))
     cases = tuple(sorted(graded.values(), key=_worst_first))
     return GradeReport(request, targets, judgement, end, cases)

@@ -99,6 +99,6 @@ def _lines(report: api.GradeReport) -> list[str]:
         shown = " ".join((why or "").split())[:_LONGEST_WHY]
         lines.append(f"{case.status:8} {case.grade or '-':{width}}  {case.id}")
         lines.extend([f"         {shown}"] if shown else [])
-        if case.control is not None and case.control not in shown:
-            lines.append(f"         control: {case.control}")
+        if case.control is not None and case.control.reason not in shown:
+            lines.append(f"         {case.control}")
     return lines

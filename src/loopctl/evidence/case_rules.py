@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -11,6 +11,7 @@ from loopctl.evidence.grade import grade, is_of, met_target
 from loopctl.model.evidence import Case, CaseStatus, GradedCase, Grading, Receipt
 from loopctl.model.plan import EvidenceSpec
 
+NO_RECEIPTS: Mapping[str, Sequence[Receipt]] = {}
 PASSES = (CaseStatus.PASSED, CaseStatus.FLAKY)
 
 _DETAIL_LIMIT = 6000
@@ -33,11 +34,15 @@ class CaseRules:
     alone: bool = True
 
     def graded(
-        self, case: Case, receipts: Mapping[str, Sequence[Receipt]], *, complete: bool
+        self,
+        case: Case,
+        receipts: Mapping[str, Sequence[Receipt]] = NO_RECEIPTS,
+        logged: Collection[str] = (),
     ) -> GradedCase:
         """The case with its grade, if it passed, and the reason.
 
-        `receipts` are by trace id, which may be empty; `complete`: their log was read completely.
+        `receipts` are by trace id, which may be empty; `logged` are the services whose request log
+        was read completely.
         """
         mine = [
             receipt
@@ -46,7 +51,7 @@ class CaseRules:
             for receipt in receipts.get(trace, ())
             if is_of(receipt, phase)
         ]
-        grading = self._grading(case, mine, complete) if case.status in PASSES else None
+        grading = self._grading(case, mine, logged) if case.status in PASSES else None
         return GradedCase(
             id=case.id,
             status=case.status,
@@ -63,14 +68,17 @@ class CaseRules:
             samples=case.samples,
         )
 
-    def _grading(self, case: Case, mine: Sequence[Receipt], complete: bool) -> Grading:
+    def _grading(self, case: Case, mine: Sequence[Receipt], logged: Collection[str]) -> Grading:
+        contacts = case.call.contacts if case.call else ()
+        met = {c.target for c in contacts if c.target in self.revisions and c.failed is None}
         return grade(
             case,
             receipts=mine,
             revisions=self.revisions,
             loopback_is_target=self.loopback,
             health_paths=self.health_paths,
-            receipts_available=complete,
+            receipts_available=met <= set(logged),
+            alone=self.alone,
         )
 
     def _explained(self, grading: Grading, case: Case) -> str:

@@ -16,19 +16,8 @@ this order:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from loopctl.evidence.seen import NOT_SEEN
-from loopctl.model.evidence import Case, CaseStatus, Contact, PhaseRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """What the control run shows of one pass, with the reason in words."""
-
-    kind: Literal["borne-out", "contradicted", "unavailable"]
-    reason: str
+from loopctl.model.evidence import Case, CaseStatus, Contact, Control, PhaseRecord
 
 
 def controlled(first: Case, again: Case | None) -> Control:

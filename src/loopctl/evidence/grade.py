@@ -97,7 +97,7 @@ def _mocked(call: PhaseRecord, seen: Seen) -> Grading | None:
         return None
     what = call.mocks[0].what
     if seen.met:
-        return Grading(Grade.SUSPECT, f"met {seen.names}, but {what} was mocked too")
+        return Grading(Grade.SUSPECT, f"met {seen.met_names}, but {what} was mocked too")
     if seen.may_hide:
         return Grading(Grade.SUSPECT, f"mocked {what}; a child process may have met {seen.names}")
     return Grading(Grade.CONTRADICTED, f"mocked {what}, no contact with {seen.names}")
@@ -117,7 +117,8 @@ def _only_redirects(seen: Seen) -> Grading | None:
     other = seen.elsewhere[0]
     listed = ", ".join(map(str, sorted(seen.statuses)))
     return Grading(
-        Grade.SUSPECT, f"{seen.names} only redirected ({listed}), {_name(other)} was met instead"
+        Grade.SUSPECT,
+        f"{seen.met_names} only redirected ({listed}), {_name(other)} was met instead",
     )
 
 
@@ -159,7 +160,7 @@ def _exchanged(seen: Seen, *, receipts_available: bool) -> Grading | None:
         return Grading(Grade.PLAUSIBLE, f"{seen.bytes}")
     if seen.uncounted:
         why = "by code in C, its bytes unseen" if seen.in_c else "bytes could not be counted"
-        return Grading(Grade.PLAUSIBLE, f"connected to {seen.names}, {why}")
+        return Grading(Grade.PLAUSIBLE, f"connected to {seen.met_names}, {why}")
     return None
 
 

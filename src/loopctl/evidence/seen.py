@@ -101,6 +101,12 @@ class Seen:
         )
 
     @property
+    def met_names(self) -> str:
+        """The services that were met, of those that were to be."""
+        met = {c.target or "" for c in self.target} | {r.service for r in self.receipts}
+        return " and ".join(sorted(met)) or self.names
+
+    @property
     def known(self) -> Sequence[HttpExchange | Receipt]:
         """The requests that somebody saw, on either side."""
         return (*self.exchanges, *self.receipts)

@@ -54,7 +54,8 @@ class Contact:
     `target` is the service's name, None for anywhere else. Bytes are None where the channel
     cannot count them. `failed` is the errno's name when the connection was not made.
     `local_ports` are this end's, of the connections to a target that moved bytes. `via` is who
-    made it: the test process by Python's own sockets, by code in C, or a child process of it.
+    made it: the test process by Python's own sockets, by code in C, or a child process of it; of a
+    child `failed` may also be `not-seen` or `not-alone`, as `evidence.seen` explains.
     """
 
     host: str
@@ -204,11 +205,23 @@ class Grading:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """What the control run shows of one pass, with the reason in words."""
+
+    kind: Literal["borne-out", "contradicted", "unavailable"]
+    reason: str
+
+    def __str__(self) -> str:
+        unavailable = self.kind == "unavailable"
+        return f"control unavailable: {self.reason}" if unavailable else self.reason
+
+
+@dataclass(frozen=True, slots=True)
 class GradedCase:
     """One test, judged: what the journal keeps and the reports show. `at` is its start.
 
-    `control` says in words what the control run showed of it, None where there was none; `code`
-    is `Case.code`, kept where the control run has borne the pass out.
+    `control` is None where there was no control run of it; `code` is `Case.code`, kept where the
+    control run has borne the pass out.
     """
 
     id: str
@@ -224,7 +237,7 @@ class GradedCase:
     met_target: bool = False
     trace: str | None = None
     samples: tuple[Sample, ...] = ()
-    control: str | None = None
+    control: Control | None = None
     code: str | None = None
 
 

@@ -52,6 +52,37 @@ def outcome_of(suite: SuiteRecord) -> SuiteOutcome:
     return suite.judgement.outcome if suite.judgement else SuiteOutcome.NOT_RUN
 
 
+@dataclass(frozen=True, slots=True)
+class ControlFacts:
+    """What the control run of one suite has shown: how many passes need their target, which pass
+    without it, and of which nothing could be told.
+    """
+
+    suite: str
+    borne_out: int
+    contradicted: tuple[GradedCase, ...]
+    unavailable: tuple[GradedCase, ...]
+
+
+def control_runs(cycle: CycleRecord) -> tuple[ControlFacts, ...]:
+    """Of every suite that had one."""
+    found = []
+    for suite in cycle.suites.values():
+        by_kind: dict[str, list[GradedCase]] = {}
+        for case in suite.cases:
+            if case.control is not None:
+                by_kind.setdefault(case.control.kind, []).append(case)
+        if by_kind:
+            facts = ControlFacts(
+                suite.facts.id,
+                len(by_kind.get("borne-out", ())),
+                tuple(by_kind.get("contradicted", ())),
+                tuple(by_kind.get("unavailable", ())),
+            )
+            found.append(facts)
+    return tuple(found)
+
+
 def counts_of(cases: Iterable[GradedCase]) -> Mapping[CaseStatus, int]:
     """Cases by status, every status present."""
     found = Counter(case.status for case in cases)

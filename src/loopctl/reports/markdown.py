@@ -21,6 +21,7 @@ from loopctl.journal.worklog import Worklog
 from loopctl.reports.facts import (
     by_priority,
     collected_of,
+    control_runs,
     counts_of,
     grades_of,
     lowest,
@@ -100,6 +101,7 @@ _FUNCTIONS: Mapping[str, object] = {
     "by_priority": by_priority,
     "case_evidence": case_evidence,
     "collected_of": collected_of,
+    "control_runs": control_runs,
     "count": count,
     "counts_of": counts_of,
     "cycle_changes": cycle_changes,

@@ -72,7 +72,7 @@ def _case(case: GradedCase, *, quarantined: bool) -> Document:
         "reason": case.reason,
         "duration_s": rounded(case.duration_s),
         "message": case.message,
-        "control": case.control,
+        "control": str(case.control) if case.control else None,
         "quarantined": quarantined,
     }
 

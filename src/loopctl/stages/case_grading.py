@@ -10,11 +10,10 @@ from datetime import timedelta
 
 from loopctl.errors import Stopped
 from loopctl.evidence.case_rules import PASSES, CaseRules
-from loopctl.evidence.control import Control
 from loopctl.journal.store import Journal
 from loopctl.model.artifact import Revision
 from loopctl.model.events import CasesGraded
-from loopctl.model.evidence import Case, CaseStatus, GradedCase, Receipt
+from loopctl.model.evidence import Case, CaseStatus, Control, GradedCase, Receipt
 from loopctl.model.logs import LogWindow
 from loopctl.model.plan import SuiteSpec
 from loopctl.ports.logs import LogError, Receipts
@@ -73,10 +72,10 @@ class CaseGrader:
                 batch, self._waiting = self._waiting, []
             if not batch:
                 return
-            receipts, complete = self._receipts_of(batch)
+            receipts, logged = self._receipts_of(batch)
             written = []
             for case in batch:
-                graded = self.rules.graded(case, receipts, complete=complete)
+                graded = self.rules.graded(case, receipts, logged)
                 now = self.graded[case.id] = self._not_laundered(graded)
                 if graded.status in PASSES and self.spec.evidence.control != "off":
                     self.passed[case.id] = case
@@ -107,27 +106,28 @@ class CaseGrader:
             batch = tuple(written[first : first + BATCH])
             self.journal.append(CasesGraded(batch), suite=self.spec.id)
 
-    def _receipts_of(self, batch: Sequence[Case]) -> tuple[Mapping[str, list[Receipt]], bool]:
-        """Receipts by trace id, which may be empty, and whether their logs are complete."""
+    def _receipts_of(
+        self, batch: Sequence[Case]
+    ) -> tuple[Mapping[str, list[Receipt]], frozenset[str]]:
+        """Receipts by trace id, which may be empty, and the services whose logs are complete."""
         found: dict[str, list[Receipt]] = {}
+        logged: set[str] = set()
         traces = frozenset(t for case in batch for phase in case.phases for t in phase.traces)
         if not self.spec.evidence.receipts or not traces:
-            return found, False
+            return found, frozenset()
         since = min(case.started_at for case in batch) - _CLOCK_SLACK
-        complete = True
         for name, revision in self.targets.items():
             if revision is None:
-                complete = False
                 continue
             try:
                 met = self.receipts.of(revision, traces, LogWindow(name, since), Stop(10.0))
             except LogError:
-                complete = False
                 continue
-            complete = complete and met.coverage.complete
+            if met.coverage.complete:
+                logged.add(name)
             for receipt in met.receipts:
                 found.setdefault(receipt.trace, []).append(receipt)
-        return found, complete
+        return found, frozenset(logged)
 
     def _not_laundered(self, now: GradedCase) -> GradedCase:
         """A pass of what failed earlier in this run on the same image is no pass."""

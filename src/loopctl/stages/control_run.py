@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from loopctl.evidence.control import Control, controlled, uncontrollable
-from loopctl.model.evidence import Case, Grade, GradedCase, SuiteEnd
+from loopctl.evidence.control import controlled, uncontrollable
+from loopctl.model.evidence import Case, Control, Grade, GradedCase, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.ports.suite import SuiteContext
 
@@ -85,12 +85,10 @@ def with_control(graded: GradedCase, passed: Case, control: Control) -> GradedCa
     """The case with what the control run has shown of it."""
     match control.kind:
         case "contradicted":
-            return replace(
-                graded, control=control.reason, grade=Grade.CONTRADICTED, reason=control.reason
-            )
+            return replace(graded, control=control, grade=Grade.CONTRADICTED, reason=control.reason)
         case "borne-out":
-            return replace(graded, control=control.reason, code=passed.code)
+            return replace(graded, control=control, code=passed.code)
         case "unavailable":
-            return replace(graded, control=control.reason)
+            return replace(graded, control=control)
         case _:
             assert_never(control.kind)

@@ -132,6 +132,7 @@ class PytestRun:
             stopped="suite timeout" if limit.reason is not None else None,
             detail="; ".join(self._details(ended, processes)),
             usage_error=usage_error,
+            notes=tuple(progress.bad_samples),
         )
 
     @property

@@ -95,6 +95,7 @@ def merged(ends: Sequence[SuiteEnd], duration_s: float) -> SuiteEnd:
         stopped=next((end.stopped for end in ends if end.stopped), None),
         detail="; ".join(told),
         usage_error=next((end.usage_error for end in ends if end.usage_error), None),
+        notes=tuple(note for end in ends for note in end.notes),
     )
 
 

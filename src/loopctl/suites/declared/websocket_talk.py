@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from loopctl.evidence.field_checks import field_at
 from loopctl.model.evidence import HttpExchange, Sample
-from loopctl.suites import websocket_client as client
+from loopctl.suites.declared import websocket_client as client
 from loopctl.suites.declared.awaited_events import AwaitedEvents
 from loopctl.suites.declared.probe_address import traceparent
 from loopctl.suites.declared.probe_case import RAW_MESSAGE, Clean, Running
