@@ -188,7 +188,7 @@ def test_what_cannot_be_run_is_told_before_a_test_starts(graded: Project, url: s
     assert f"--url web={url}: web is named twice" in ran.err
     assert grade(graded, HONEST).code == 2, "nobody is named"
 
-    venv = [sys.executable, "-m", "venv", "--without-pip", graded.root / "bare"]
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(graded.root / "bare")]
     subprocess.run(venv, check=True, timeout=60, capture_output=True)
     bare = grade(graded, HONEST, "--url", url, "--python", "bare/bin/python")
     assert (bare.code, bare.out) == (4, ""), str(bare)

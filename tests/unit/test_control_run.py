@@ -22,6 +22,7 @@ from loopctl.model.evidence import (
 )
 from loopctl.model.plan import EvidenceSpec, SuiteKind, SuiteSpec
 from loopctl.model.references import Endpoint
+from loopctl.ports.suite import Withhold
 from loopctl.process import Stop
 from loopctl.stages.suite_run import Earlier, Ran, RunFacts, SuiteRunner, UnderTest
 
@@ -104,7 +105,7 @@ def test_the_control_run_has_a_place_and_traces_of_its_own(tmp_path: Path) -> No
     suite = Suite(tmp_path, CONTROLLED, [a_case()], [again()])
     suite.run()
     first, control = suite.adapter.contexts["p1"], suite.adapter.contexts["p1/control"]
-    assert (first.refuse, control.refuse) == (False, True)
+    assert (first.withhold, control.withhold) == (Withhold.NOTHING, Withhold.CONNECTIONS)
     assert control.folder == first.folder / "control"
     assert control.trace_seed != first.trace_seed
     keys = [p.key for p in written(suite.events, Intent) if isinstance(p, Intent)]

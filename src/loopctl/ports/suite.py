@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,18 @@ class SuiteError(PortError):
     """A suite could not be started or read at all."""
 
 
+class Withhold(StrEnum):
+    """What of its services a test is kept from while its body runs.
+
+    `connections`: each is refused, and those that a fixture holds are shut. `answers`: a stand-in
+    takes the services' place and answers everything wrongly, without an error of the network.
+    """
+
+    NOTHING = "nothing"
+    CONNECTIONS = "connections"
+    ANSWERS = "answers"
+
+
 @dataclass(frozen=True, slots=True)
 class SuiteContext:
     """What a run of a suite is given beside its spec.
@@ -28,7 +41,7 @@ class SuiteContext:
     `health_paths` are the paths of the targets' health checks; `only` are the ids of the cases to
     run again, as `Case.id` has them (None: the whole suite). `baseline` is the folder that the
     last green run of the same suite left, where there is one. `past_s` are seconds by case, of
-    earlier runs. With `refuse`, asked of a kind that can alone, no test meets any of `endpoints`
+    earlier runs. With `withhold`, asked of a kind that can alone, no test meets any of `endpoints`
     while its body runs: the control run.
     """
 
@@ -40,7 +53,7 @@ class SuiteContext:
     only: tuple[str, ...] | None = None
     baseline: Path | None = None
     past_s: Mapping[str, float] = field(default_factory=dict)
-    refuse: bool = False
+    withhold: Withhold = Withhold.NOTHING
 
 
 class Suite(Protocol):

@@ -12,7 +12,7 @@ from typing import assert_never
 from loopctl.evidence.control import controlled, uncontrollable
 from loopctl.model.evidence import Case, Control, Grade, GradedCase, SuiteEnd
 from loopctl.model.plan import SuiteSpec
-from loopctl.ports.suite import SuiteContext
+from loopctl.ports.suite import SuiteContext, Withhold
 
 CONTROL = "control"
 """The name of the control run in a run's folder, its journal and its traces."""
@@ -54,7 +54,7 @@ class ControlRun:
             ran[case.id] = case
 
         if left:
-            end = again(self._shorter(asked, left), replace(context, only=left, refuse=True), keep)
+            end = again(self._shorter(asked, left), replace(context, only=left, withhold=Withhold.CONNECTIONS), keep)
             why = end.usage_error or end.stopped
         else:
             why = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loopctl import evidence
 from loopctl.model.plan import SuiteSpec
-from loopctl.ports.suite import SuiteContext, SuiteError
+from loopctl.ports.suite import SuiteContext, SuiteError, Withhold
 from loopctl.suites.suite_environment import contract_variables, filled, users_environment
 
 # On `PYTHONPATH` of the user's interpreter, so it holds nothing but the plugins.
@@ -67,7 +67,8 @@ def arguments(spec: SuiteSpec, context: SuiteContext) -> tuple[str, ...]:
 
 def _plugin_settings(spec: SuiteSpec, context: SuiteContext, spool: Path) -> dict[str, str]:
     targets = {name: {"urls": [e.url, e.ws_url]} for name, e in context.endpoints.items()}
-    refused = {"LOOPCTL_REFUSE": "1"} if context.refuse else {}
+    withheld = context.withhold is Withhold.CONNECTIONS
+    refused = {"LOOPCTL_REFUSE": "1"} if withheld else {}
     return {
         **refused,
         "LOOPCTL_SPOOL": str(spool),
