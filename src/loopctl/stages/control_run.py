@@ -54,7 +54,11 @@ class ControlRun:
             ran[case.id] = case
 
         if left:
-            end = again(self._shorter(asked, left), replace(context, only=left, withhold=Withhold.CONNECTIONS), keep)
+            end = again(
+                self._shorter(asked, left),
+                replace(context, only=left, withhold=Withhold.CONNECTIONS),
+                keep,
+            )
             why = end.usage_error or end.stopped
         else:
             why = None
