@@ -408,6 +408,29 @@ def test_an_address_that_is_none_is_a_problem_beforehand(tmp_path: Path) -> None
         fine.run()
 
 
+def test_the_handshake_bears_the_headers_of_the_file(tmp_path: Path) -> None:
+    heads: list[Headers] = []
+
+    def talk(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        heads.append(connection.request.headers)
+        connection.recv()
+        connection.send(json.dumps({"type": "a"}))
+
+    with talking(talk) as url:
+        rig = ws(tmp_path, url, "a", headers={"Authorization": "Bearer t"})
+        rig.run()
+    assert rig.cases[0].status is CaseStatus.PASSED
+    assert heads[0]["authorization"] == "Bearer t"
+    assert "traceparent" in heads[0]
+
+
+def test_a_header_that_cannot_be_sent_is_a_problem_beforehand(tmp_path: Path) -> None:
+    rig = ws(tmp_path, "http://x.invalid", "a", headers={"X-A": "b\r\nX-C: d"})
+    (problem,) = rig.suite.check(rig.spec, Stop(1))
+    assert problem.message == "the header 'X-A' cannot be sent"
+
+
 def test_a_wrapper_around_all_events_is_told_at_its_place(tmp_path: Path) -> None:
     with talking(saying({"type": "a", "n": 1}, {"type": "b"})) as url:
         rig = ws(tmp_path, url, "a", "b")

@@ -84,8 +84,11 @@ class Attacked:
 
     def daemons(self) -> list[int]:
         """Those that a test has left and told of, in files below `LEFT`, which still run."""
-        told = [int(file.read_text()) for file in self.left.glob("*.pid")]
-        return [pid for pid in told if is_running(pid)]
+        told = {file: int(file.read_text()) for file in self.left.glob("*.pid")}
+        for file, pid in told.items():
+            if not is_running(pid):
+                file.unlink()  # the kernel may give its number to somebody else
+        return [pid for pid in told.values() if is_running(pid)]
 
 
 @contextlib.contextmanager

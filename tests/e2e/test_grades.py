@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from rig import Project, Ran, opened
 
+from loopctl.model.evidence import Grade
+
 SERVICE = """
 import json, os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -218,6 +220,11 @@ def case(ran: Ran, name: str, test: str) -> dict[str, Any]:
     return dict(found)
 
 
+def test_no_grade_is_left_out() -> None:
+    shown = {grade for tests in EXPECTED.values() for grade, _ in tests.values()}
+    assert shown == {grade.value for grade in Grade}
+
+
 @pytest.mark.parametrize(("name", "test"), CASES)
 def test_a_pass_has_its_grade_and_the_reason_for_it(ran: Ran, name: str, test: str) -> None:
     grade, reason = EXPECTED[name][test]
@@ -250,7 +257,7 @@ def test_the_control_run_bears_out_accuses_or_says_that_it_cannot(ran: Ran) -> N
     assert told == {
         "needs_it": "it fails while web is refused (control run)",
         "does_not_care": "it still passes while web is refused (control run)",
-        "child": "a child process ran (curl), which cannot be refused",
+        "child": "control unavailable: a child process ran (curl), which cannot be refused",
     }
     assert ran.suite("graded")["cases"][0]["control"] is None
 

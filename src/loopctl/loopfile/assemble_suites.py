@@ -103,6 +103,6 @@ def _tolerance(part: TolerancePart) -> Tolerance:
 
 def _probe(part: SuitePart) -> dict[str, object] | None:
     """The keys of the declarative kinds, durations in seconds."""
-    keys = {"requests", "url", "send", "expect", "connections"}
+    keys = {"requests", "url", "headers", "send", "expect", "connections"}
     probe = part.model_dump(include=keys, by_alias=True, exclude_none=True)
     return probe or None

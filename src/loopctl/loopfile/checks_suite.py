@@ -17,7 +17,7 @@ _KINDS_OF = {
     # A shard is a pytest process that leaves out what is another's: no other runner can be told.
     **dict.fromkeys(["python", "shards", "executor"], frozenset({"pytest"})),
     "requests": frozenset({"http"}),
-    **dict.fromkeys(["url", "send", "expect", "connections"], frozenset({"websocket"})),
+    **dict.fromkeys(["url", "headers", "send", "expect", "connections"], frozenset({"websocket"})),
 }
 _REQUIRED = {"command": ("run",), "http": ("requests",), "websocket": ("url", "expect")}
 _JUNIT = "{junit}"

@@ -158,6 +158,9 @@ class SuitePart(Part):
     evidence: EvidencePart | None = Field(None, description="What a pass must prove.")
     requests: list[RequestPart] | None = Field(None, description="http: what is asked.")
     url: Text | None = Field(None, description="websocket: where to connect.")
+    headers: dict[str, OwnText] | None = Field(
+        None, description="websocket: headers of the handshake."
+    )
     send: list[FreeValue] | None = Field(None, description="websocket: what is sent.")
     expect: ExpectPart | None = Field(None, description="websocket: what must come.")
     connections: Annotated[int, Field(ge=1, le=1000)] | None = Field(

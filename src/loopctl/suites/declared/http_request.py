@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from loopctl.evidence.field_checks import field_faults
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.ports.suite import SuiteError
+from loopctl.suites.declared.headers import sendable
 from loopctl.suites.declared.http_client import MOST_BODY, HttpAnswer
 from loopctl.suites.declared.probe_address import Address, address_of, path_of, traceparent
 from loopctl.suites.declared.probe_case import Clean, as_json, filled_in, unique
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _VERBS = ("get", "head", "post", "put", "patch", "delete")
 _MOST_SAID = 5
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, token
-_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,8 @@ class HttpRequest:
         given = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "loopctl"}
         given |= {"content-type": "application/json"} if self.sends else {}
         given |= {"traceparent": traceparent(trace)} if trace else {}
-        given |= {name.lower(): value for name, value in self.headers.items()}
         where = f"{self.id} of suite {suite}"
-        for name, value in given.items():
-            if not _HEADER_NAME.fullmatch(name) or _NOT_IN_A_HEADER.search(value):
-                raise SuiteError(
-                    f"the header {name!r} cannot be sent",
-                    where=where,
-                    hint="a header's name has no white space, its value no line break",
-                )
+        given |= sendable(self.headers, where)
         try:
             headers = [(name.encode(), value.encode()) for name, value in given.items()]
             content = as_json(self.body).encode() if self.sends else None

@@ -9,13 +9,14 @@ from typing import Any
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.ports.suite import SuiteError
+from loopctl.suites.declared.headers import sendable
 from loopctl.suites.declared.probe_address import Address, address_of, path_of
 from loopctl.suites.declared.probe_case import Clean, as_json, filled_in
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketProbe:
-    """The keys of a websocket suite, filled in.
+    """The keys of a websocket suite, filled in; `headers` are those of the handshake.
 
     Each connection sends `messages` (JSON texts) once it is open, and then has `within_s` seconds
     for all `events`, which `field` of a message names; without events the handshake is all that
@@ -23,6 +24,7 @@ class WebSocketProbe:
     """
 
     address: Address
+    headers: Mapping[str, str]
     messages: tuple[str, ...]
     events: tuple[str, ...]
     ordered: bool
@@ -40,7 +42,7 @@ def case_ids(spec: SuiteSpec, clean: Clean) -> tuple[str, ...]:
 def probe_of(spec: SuiteSpec, endpoints: Mapping[str, Endpoint]) -> WebSocketProbe:
     """The suite's keys with the addresses of a run. Raises `SuiteError` for what cannot be asked.
 
-    That is a service without an address, or a URL that is none.
+    That is a service without an address, a URL that is none, or a header that cannot be sent.
     """
     filled: Any = filled_in(dict(spec.probe or {}), endpoints, f"suite {spec.id}")
     url, expect = filled.get("url", ""), filled.get("expect") or {}
@@ -58,6 +60,7 @@ def probe_of(spec: SuiteSpec, endpoints: Mapping[str, Endpoint]) -> WebSocketPro
         ) from problem
     return WebSocketProbe(
         address=address,
+        headers=sendable(filled.get("headers") or {}, f"headers of suite {spec.id}"),
         messages=tuple(as_json(message) for message in filled.get("send") or ()),
         events=tuple(expect.get("events") or ()),
         ordered=expect.get("ordered", True),

@@ -105,7 +105,8 @@ class Talk:
         running.output = self.clean.transcript(f"{at:.3f} s {text}" for at, text in self._log)
 
     async def _open_and_talk(self) -> None:
-        headers = {"traceparent": traceparent(self.running.trace)} if self.running.trace else {}
+        trace = {"traceparent": traceparent(self.running.trace)} if self.running.trace else {}
+        headers = {**trace, **self.probe.headers}
         began = time.monotonic()
         connection = await client.opened(self.probe.address, headers, self.tls, self._counted)
         self._opened = time.monotonic()
