@@ -41,7 +41,7 @@ def test_n(n):
         os.kill(os.getpid(), 11)
 """
 LONG = """
-SECONDS = 0.7
+SECONDS = 0.3
 
 @pytest.mark.parametrize("n", range(6))
 def test_n(n):
@@ -117,8 +117,6 @@ def test_each_test_runs_once_and_earlier_runs_keep_the_longest_apart(shared: Pro
     assert second.code == 0, str(second)
     assert times(shared) == once_each(6, sessions=2)
     assert processes(shared)["0"] != processes(shared)["2"]
-    took = [each.suite("smoke")["duration_s"] for each in (first, second)]
-    assert took[1] < took[0] - 0.3
 
 
 @pytest.mark.slow
@@ -128,7 +126,7 @@ def test_auto_starts_no_process_for_less_than_it_costs(shared: Project) -> None:
     assert done.code == 0, str(done)
     assert times(shared) == once_each(8, sessions=1)
 
-    much = LONG.replace("0.7", "1.1")
+    much = LONG.replace("0.3", "1.1")
     loop(shared, much, name="much", shards=2)
     assert run(shared, "much").code == 0
     loop(shared, much, name="much", shards="auto")

@@ -78,6 +78,8 @@ def test_faults_of_schema_names_and_paths_come_together(tmp_path: Path) -> None:
             "{junit}",
             None,
         ),
+        ("criteria: [{metric: http.p90, op: '<', value: 1}]\n", "no aggregate", None, (10, 21)),
+        ("criteria: [{metric: cart.avg, op: '<', value: 1}]\n", "no aggregate", None, (10, 21)),
         ("    needs: [smokee]\n", "no suite", '"smoke"', (10, 13)),
         ("    needs: [smoke]\n", "need each other", None, (10, 13)),
         ("    connections: 5\n", "is for websocket", None, (10, 5)),

@@ -10,6 +10,7 @@ one at place ceil(p/100 · n), so that a percentile is always a sample that was 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Final
@@ -23,6 +24,10 @@ ERRORS: Final = "error"
 
 Series = Mapping[str, Sequence[float]]
 """Samples by the name of their series."""
+
+_OWN_SERIES: Final = frozenset(
+    {"http", "ws.connect", "ws.first_event", "ws.last_event", SUITE_DURATION, ERRORS}
+)
 
 _NEAR: Final = 1e-9
 """How far apart, relative to the limit, two numbers may be that count as equal."""
@@ -54,6 +59,18 @@ def judge_criteria(criteria: Iterable[Criterion], series: Series) -> tuple[Crite
 def nearest_rank(ordered: Sequence[float], percent: int) -> float:
     """The percentile of samples in rising order, of which there is at least one."""
     return ordered[max(1, -(-percent * len(ordered) // 100)) - 1]
+
+
+def is_measurable(metric: str) -> bool:
+    """Whether anything can be measured under that name: no mistyped aggregate in it.
+
+    Of a series of loopctl's own every name is known, of a test's own none.
+    """
+    name, aggregate = _parts(metric)
+    if aggregate is not None or metric in _OWN_SERIES or metric == "error_rate":
+        return True
+    before, _, last = name.rpartition(".")
+    return before not in _OWN_SERIES and not re.fullmatch(r"p\d+|avg|median|count|sum", last)
 
 
 def measured(judged: CriterionJudgement) -> str:

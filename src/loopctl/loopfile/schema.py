@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from loopctl.evidence.criteria import is_measurable
 from loopctl.loopfile.quantities import (
     Measure,
     OwnText,
@@ -34,6 +35,12 @@ def _trigger(value: object) -> object:
     if not isinstance(value, dict) or not value:
         raise wrong("must name what it waits for: signature, stage, verdict, suite or service")
     return value
+
+
+def _measurable(metric: str) -> str:
+    if not is_measurable(metric):
+        raise wrong("ends in no aggregate: these are p50, p95, p99, max, min and mean")
+    return metric
 
 
 class EnvironmentPart(Part):
@@ -69,9 +76,11 @@ class EnvironmentPart(Part):
 class CriterionPart(Part):
     """A limit on a metric over all samples of the cycle."""
 
-    metric: Annotated[str, AfterValidator(matching(_METRIC, "must look like http.p95"))] = Field(
-        description="What is measured."
-    )
+    metric: Annotated[
+        str,
+        AfterValidator(matching(_METRIC, "must look like http.p95")),
+        AfterValidator(_measurable),
+    ] = Field(description="What is measured.")
     op: Literal["<", "<=", ">", ">=", "=="] = Field(description="How it is compared.")
     value: Measure = Field(description="The limit: a number or a duration.")
     min_samples: Annotated[int, Field(ge=1)] | None = Field(
