@@ -296,10 +296,12 @@ def test_what_a_suite_says_of_itself_is_not_taken_for_what_happened(project: Pro
         assert ran.suite(name)["outcome"] == "failed", f"{name}\n{ran}"
         assert "reported it as passed" in ran.case(f"{name}/test_{name}.py::test_bad")["message"]
         assert ran.case(f"{name}/test_{name}.py::test_good")["grade"] == "proven"
-    unproven = {name: ran.suite(name) for name in ("fewer", "forges", "last")}
+    forged = ran.suite("forges")
+    assert (forged["outcome"], forged["failed"]) == ("failed", 1), "what it forged is not read"
+    assert "event stream" in forged["reasons"][1]
+    unproven = {name: ran.suite(name) for name in ("fewer", "last")}
     assert {found["outcome"] for found in unproven.values()} == {"unproven"}, str(unproven)
     assert unproven["fewer"]["reasons"] == ["1 collected, and 2 beforehand"]
-    assert "event stream" in unproven["forges"]["reasons"][0]
     assert "--lf" in unproven["last"]["reasons"][0]
 
 

@@ -1,15 +1,17 @@
-"""The control run: what passed is run again with its targets refused, and must not pass.
+"""The control run: what passed is run again with its targets withheld, and must not pass.
 
-Asked for by a suite's `evidence.control`, and only where a second run harms nothing.
+First they are refused; then what that has borne out is run again while a stand-in answers wrongly
+in their place. Asked for by a suite's `evidence.control`, and only where more runs harm nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import assert_never
 
-from loopctl.evidence.control import controlled, uncontrollable
+from loopctl.evidence.control import answered_wrongly, controlled, heard_targets, uncontrollable
 from loopctl.model.evidence import Case, Control, Grade, GradedCase, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.ports.suite import SuiteContext, Withhold
@@ -17,10 +19,27 @@ from loopctl.ports.suite import SuiteContext, Withhold
 CONTROL = "control"
 """The name of the control run in a run's folder, its journal and its traces."""
 
+CONTROL_ANSWERS = "control-answers"
+"""The name of its second half."""
+
 _LEAST_TEST_S = 10.0
 """A refused test may try for a while; one that waits longer has shown that it needs its target."""
 
 Again = Callable[[SuiteSpec, SuiteContext, Callable[[Case], None]], SuiteEnd]
+
+
+@dataclass(frozen=True, slots=True)
+class _Half:
+    """What a half of the control run came to. `why` it could not be finished, None when it was."""
+
+    cases: Mapping[str, Case]
+    why: str | None
+
+    def told(self, name: str, control: Control) -> Control:
+        """What it shows of a case, with the reason where it did not come to it."""
+        if name in self.cases or self.why is None:
+            return control
+        return replace(control, reason=f"{control.reason} ({self.why})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +58,8 @@ class ControlRun:
     ) -> Mapping[str, Control]:
         """What it shows of each case that passed and is not contradicted already.
 
-        `context` is the control run's own, `again` runs the suite with it.
+        `context` is the control run's own, `again` runs the suite with it, and once more with that
+        of the second half, whose folder is beside it.
         """
         asked = {
             name: case
@@ -47,25 +67,19 @@ class ControlRun:
             if graded[name].grade not in (None, Grade.CONTRADICTED)
         }
         found = {name: told for name, case in asked.items() if (told := self._beforehand(case))}
-        left = tuple(name for name in asked if name not in found)
-        ran: dict[str, Case] = {}
-
-        def keep(case: Case) -> None:
-            ran[case.id] = case
-
-        if left:
-            end = again(
-                self._shorter(asked, left),
-                replace(context, only=left, withhold=Withhold.CONNECTIONS),
-                keep,
-            )
-            why = end.usage_error or end.stopped
-        else:
-            why = None
+        left = {name: case for name, case in asked.items() if name not in found}
+        refused = self._half(left, replace(context, withhold=Withhold.CONNECTIONS), again)
+        for name, case in left.items():
+            found[name] = refused.told(name, controlled(case, refused.cases.get(name)))
+        left = {
+            name: case
+            for name, case in left.items()
+            if found[name].kind == "borne-out" and _can_be_answered(case, context)
+        }
+        wrong = self._half(left, _second(context), again)
         for name in left:
-            told = controlled(asked[name], ran.get(name))
-            missing = name not in ran and why is not None
-            found[name] = replace(told, reason=f"{told.reason} ({why})") if missing else told
+            told = answered_wrongly(found[name], wrong.cases.get(name))
+            found[name] = wrong.told(name, told)
         return found
 
     def _beforehand(self, case: Case) -> Control | None:
@@ -78,11 +92,43 @@ class ControlRun:
             return Control("borne-out", said)
         return None
 
-    def _shorter(self, asked: Mapping[str, Case], left: tuple[str, ...]) -> SuiteSpec:
+    def _half(self, left: Mapping[str, Case], context: SuiteContext, again: Again) -> _Half:
+        """Run what is `left` with what the context withholds."""
+        ran: dict[str, Case] = {}
+        if not left:
+            return _Half(ran, None)
+
+        def keep(case: Case) -> None:
+            ran[case.id] = case
+
+        end = again(self._shorter(left.values()), replace(context, only=tuple(left)), keep)
+        return _Half(ran, end.usage_error or end.stopped)
+
+    def _shorter(self, left: Iterable[Case]) -> SuiteSpec:
         """The suite with no more time for a test than one that meets its target could need."""
-        longest = max(asked[name].duration_s for name in left)
+        longest = max(case.duration_s for case in left)
         limit = min(self.spec.test_timeout_s, max(_LEAST_TEST_S, 3 * longest))
         return replace(self.spec, test_timeout_s=limit)
+
+
+def _can_be_answered(case: Case, context: SuiteContext) -> bool:
+    """Whether a stand-in can take a target's place: it has no certificate for an encrypted one."""
+    urls = (context.endpoints[name].url for name in heard_targets(case))
+    return any(url.startswith("http:") for url in urls)
+
+
+def _second(first: SuiteContext) -> SuiteContext:
+    """What the second half is given: a folder and traces of its own."""
+    seed = sha256(f"{first.trace_seed}/{CONTROL_ANSWERS}".encode()).hexdigest()[:32]
+    parent = {"TRACEPARENT": f"00-{seed}-{seed[:16]}-01"}
+    has_parent = "TRACEPARENT" in first.variables
+    return replace(
+        first,
+        variables={**first.variables, **parent} if has_parent else first.variables,
+        folder=first.folder.with_name(CONTROL_ANSWERS),
+        trace_seed=seed,
+        withhold=Withhold.ANSWERS,
+    )
 
 
 def with_control(graded: GradedCase, passed: Case, control: Control) -> GradedCase:

@@ -69,6 +69,7 @@ class Progress:
         self._lines: dict[int, Lines] = {}
         self.collected_count: int | None = None
         self.ended_count = 0
+        self.strangers = 0
         self.deselected: int | None = None
         self.session_ended = False
         self.plugin_seen = False
@@ -96,7 +97,7 @@ class Progress:
     @property
     def is_whole(self) -> bool:
         """Whether every line that a session wrote came once, and nobody else's among them."""
-        return all(lines.are_whole for lines in self._lines.values())
+        return not self.strangers and all(lines.are_whole for lines in self._lines.values())
 
     def _dispatch(self, raw: Event, clean: Event) -> None:
         kind = raw["e"]

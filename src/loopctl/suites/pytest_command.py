@@ -12,6 +12,7 @@ from pathlib import Path
 from loopctl import evidence
 from loopctl.model.plan import SuiteSpec
 from loopctl.ports.suite import SuiteContext, SuiteError, Withhold
+from loopctl.suites.stand_in import StandIn
 from loopctl.suites.suite_environment import contract_variables, filled, users_environment
 
 # On `PYTHONPATH` of the user's interpreter, so it holds nothing but the plugins.
@@ -36,8 +37,11 @@ def pytest_command(
     *,
     extra: Sequence[str] = (),
     only: Path | None = None,
+    place: StandIn | None = None,
 ) -> PytestCommand:
     """The process that runs the suite; with `only`, just the tests whose ids that file lists.
+
+    `place` is where its tests are led who are kept from the services' answers.
 
     A file that cannot be imported does not keep the others from running: their results are
     evidence too, and a tolerance for broken tests could never hold otherwise.
@@ -47,6 +51,8 @@ def pytest_command(
     argv += ("--continue-on-collection-errors", *arguments(spec, context), *extra)
     env = users_environment(environ) | contract_variables(spec, context)
     env |= _plugin_settings(spec, context, spool)
+    if place is not None:
+        env["LOOPCTL_STAND_IN"] = place.setting
     if only is not None:
         env["LOOPCTL_ONLY"] = str(only)
     inherited = env.get("PYTHONPATH")

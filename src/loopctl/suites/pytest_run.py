@@ -17,6 +17,7 @@ from loopctl.suites.pytest_command import pytest_command
 from loopctl.suites.pytest_process import TEST_TIMEOUT, Watch, run_pytest
 from loopctl.suites.shards import Share
 from loopctl.suites.spool import SpoolReader
+from loopctl.suites.stand_in import StandIn
 
 MOST_PROCESSES = 6
 _NAMED = 3
@@ -28,6 +29,7 @@ class PytestRun:
     """What one run of a suite is made of. `private` is a folder for what is not yet redacted.
 
     `only` are the tests to run, by pytest's own ids; None: all of them, or those of its `share`.
+    `place` is where the stand-in is, of a run that withholds the services' answers.
     """
 
     executable: Path
@@ -39,6 +41,7 @@ class PytestRun:
     watch: Watch
     only: tuple[str, ...] | None = None
     share: Share | None = None
+    place: StandIn | None = None
 
     def to_the_end(self, stop: Stop) -> SuiteEnd:
         """Run every test that it is about.
@@ -69,13 +72,13 @@ class PytestRun:
             only = self.private / f"only-{number}.json"
             only.write_text(json.dumps(wanted), encoding="utf-8")
         path = self.private / f"spool-{number}.jsonl"
-        command = pytest_command(
-            self.executable, self.spec, self.context, self.environ, path, only=only
-        )
+        given = (self.executable, self.spec, self.context, self.environ, path)
+        command = pytest_command(*given, only=only, place=self.place)
         spool = SpoolReader(path)
         try:
             return run_pytest(command, spool, self.progress, self.watch, limit)
         finally:
+            self.progress.strangers += spool.strangers
             spool.close()
 
     def _wanted(self, number: int) -> Mapping[str, object] | None:

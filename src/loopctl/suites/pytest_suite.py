@@ -17,7 +17,7 @@ from loopctl.errors import Problem
 from loopctl.model.evidence import Case, Collection, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, mentioned
-from loopctl.ports.suite import Suite, SuiteContext, SuiteError
+from loopctl.ports.suite import Suite, SuiteContext, SuiteError, Withhold
 from loopctl.process import Stop, in_parallel
 from loopctl.redact import Redactor
 from loopctl.suites.capture import Capture
@@ -30,6 +30,7 @@ from loopctl.suites.pytest_run import PytestRun
 from loopctl.suites.records import gather, records
 from loopctl.suites.shards import Share, merged, shard_count, shares
 from loopctl.suites.spool import Event, SpoolReader, private_folder
+from loopctl.suites.stand_in import StandIn, stand_in
 from loopctl.suites.suite_environment import users_environment
 
 # pytest's exit codes for "all well" and "no tests were collected".
@@ -106,6 +107,19 @@ class PytestSuite(Suite):
         other case, and its end is about those: it is not complete when pytest no longer collects
         one of them.
         """
+        if context.withhold is not Withhold.ANSWERS:
+            return self._run(spec, context, on, stop, None)
+        with stand_in(stop) as place:
+            return self._run(spec, context, on, stop, place)
+
+    def _run(
+        self,
+        spec: SuiteSpec,
+        context: SuiteContext,
+        on: Callable[[Case], None],
+        stop: Stop,
+        place: StandIn | None,
+    ) -> SuiteEnd:
         executable = self._executable(spec)
         names, only = self._chosen(spec, context)
         split = self._shares(spec, context, names, stop)
@@ -118,10 +132,8 @@ class PytestSuite(Suite):
                     self._redactor, wanted, kept.keep, str(spec.cwd), names, told_errors=told
                 )
                 watch = Watch(kept.stdout, kept.stderr, spec.test_timeout_s)
-                pytest = PytestRun(
-                    executable, spec, context, self._environ, private, progress, watch, only, share
-                )
-                return pytest.to_the_end(inner)
+                given = (executable, spec, context, self._environ, private, progress, watch)
+                return PytestRun(*given, only, share, place).to_the_end(inner)
 
         if len(split) < 2:
             return part(context.folder, None, stop)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -11,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from loopctl.suites.capture import open_private
 
 Event = dict[str, Any]
 
@@ -65,12 +69,20 @@ def _sweep(place: Path) -> None:
 
 
 class SpoolReader:
-    """Reads the events appended to a file since the last look, in blocks of bounded size."""
+    """Reads the events appended to a file since the last look, in blocks of bounded size.
+
+    Each line bears a hash by a key that only the plugin was given. `strangers` counts the lines
+    that do not: a test wrote them. They are passed over unread.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Make the file (0600), so that the test process only ever appends to it."""
+        """Make the file (0600), so that the test process only ever appends to it, and its key."""
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
         self.folder = path.parent
+        self.strangers = 0
+        self._key = os.urandom(32)
+        with open_private(path.with_name(f"{path.name}.key")) as file:
+            file.write(self._key)
         self._file = path.open("rb", buffering=0)
         self._rest = b""
         self._skipping = False
@@ -86,10 +98,19 @@ class SpoolReader:
             for line in lines:
                 if self._skipping:
                     self._skipping = False
-                elif (event := _event(line)) is not None:
+                elif (event := self._event(line)) is not None:
                     yield event
             if len(self._rest) > LONGEST_LINE:
                 self._rest, self._skipping = b"", True
+                self.strangers += 1
+
+    def _event(self, line: bytes) -> Event | None:
+        signature, _, text = line.partition(b" ")
+        expected = hashlib.blake2b(text, key=self._key, digest_size=16).hexdigest()
+        if not hmac.compare_digest(signature, expected.encode("ascii")):
+            self.strangers += 1
+            return None
+        return _event(text)
 
 
 def _event(line: bytes) -> Event | None:

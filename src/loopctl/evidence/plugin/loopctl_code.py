@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _INSTALLED = ("site-packages", "dist-packages")
+# What a control run asks of a test: another word where it asks more, so that no hash which an
+# earlier version has borne out is taken for one of this.
+_ASKED = "refused, answered wrongly"
 # Bound now: tests mock these.
 _open, _exists = open, os.path.exists
 
@@ -47,7 +50,8 @@ class Codes:
         known = self._known.get((file, id(info)))
         if known is None or known[0] is not info:
             known = self._known[file, id(info)] = (info, self._of_function(item, info, file))
-        return hashlib.sha256(f"{name}\0{known[1]}".encode("utf-8", "replace")).hexdigest()
+        text = "\0".join((_ASKED, name, known[1]))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
     def _of_function(self, item: Any, info: Any, file: str) -> str:
         root = str(item.config.rootpath)

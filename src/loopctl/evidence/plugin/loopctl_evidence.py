@@ -3,8 +3,8 @@
 loopctl loads this file into the *user's* interpreter (`-p loopctl_evidence`), so it and its
 neighbours need nothing but the standard library (Python >= 3.8) and pytest >= 7. It reports to the
 file that `LOOPCTL_SPOOL` names, does nothing without it, never changes a test's outcome (but for
-`LOOPCTL_REFUSE`, the control run) and never raises: a fault of its own becomes a `plugin-error`
-line. README.md beside it lists the events.
+`LOOPCTL_REFUSE` and `LOOPCTL_STAND_IN`, the control run) and never raises: a fault of its own
+becomes a `plugin-error` line. README.md beside it lists the events.
 
 Foreign modules of unknown versions are patched here, so their objects are `Any`.
 PYTEST_DONT_REWRITE
@@ -36,6 +36,7 @@ import pytest
 from loopctl_c_clients import CClients  # type: ignore[import-not-found]
 from loopctl_code import Codes  # type: ignore[import-not-found]
 from loopctl_samples import Samples  # type: ignore[import-not-found]
+from loopctl_stand_in import StandIn  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     _Asked = tuple[str, str, int, str]  # method, host, port, path
 
 _IDS_PER_LINE = 500
+_KEY = "loopctl_key"
 # Kept on both sides of a cut, for the reader to drop once it has redacted the text: half a secret
 # at the edge could not be recognised.
 _CUT_MARGIN = 1024
@@ -62,6 +64,8 @@ _getaddrinfo = socket.getaddrinfo
 _RESUMING = ("lf", "stepwise")
 _OWN_NAMES = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never bound
 _UNFINISHED_CONNECT = {"EINPROGRESS", "EWOULDBLOCK", "EAGAIN", "EALREADY", "EISCONN"}
+# What a contact with a target has failed of when it was led to the stand-in.
+_STAND_IN = "stand-in"
 _C_CLIENTS = ("grpc", "uvloop", "pycurl", "curl_cffi")
 _IN_PROCESS_TRANSPORTS = {"MockTransport", "ASGITransport", "WSGITransport", "_TestClientTransport"}
 _NETWORK_PACKAGES = frozenset(
@@ -93,7 +97,11 @@ def _tail(text: str, size: int) -> str:
 
 
 class _Spool:
-    """The file of events: one write(2) a line, on O_APPEND, so that a killed process loses none."""
+    """The file of events: one write(2) a line, on O_APPEND, so that a killed process loses none.
+
+    A test can write into that file too. So each line begins with a keyed hash of its text, by a
+    key that lies beside the file until it is read, which is before any code of the suite runs.
+    """
 
     def __init__(self, path: str) -> None:
         self.worker: str | None = None
@@ -104,6 +112,9 @@ class _Spool:
         self._inode = 0
         self._seq = itertools.count(1)
         self._problems = itertools.count(1)
+        self.key = _taken_key(path)
+        # A worker of xdist is told the key by its controller, a moment after its first lines.
+        self._held: list[bytes] | None = [] if _is_unkeyed_worker(self.key) else None
         # Bound now, on an instance: tests freeze clocks and mock os by their module attributes.
         self.now, self._write, self._fstat, self._open = time.time, os.write, os.fstat, os.open
         self._dumps, self._getpid = json.dumps, os.getpid
@@ -113,7 +124,22 @@ class _Spool:
             return
         line: dict[str, object] = {"e": event, "t": self.now(), "seq": next(self._seq)}
         line.update(pid=self._getpid(), worker=self.worker, **fields)
-        data = memoryview(self._dumps(line, default=repr).encode("ascii") + b"\n")
+        text = self._dumps(line, default=repr).encode("ascii")
+        if self._held is not None:
+            self._held.append(text)
+        else:
+            self._put(text)
+
+    def use_key(self, key: bytes | None) -> None:
+        """Write what had to wait for the key, and everything from now on."""
+        self.key = key or self.key
+        held, self._held = self._held or [], None
+        for text in held:
+            self._put(text)
+
+    def _put(self, text: bytes) -> None:
+        signed = _signature(text, self.key) + b" " + text if self.key else text
+        data = memoryview(signed + b"\n")
         fd = self._descriptor()
         while data:
             data = data[self._write(fd, data) :]
@@ -143,6 +169,25 @@ class _Spool:
         self._fd = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._inode = self._fstat(self._fd).st_ino
         return self._fd
+
+
+def _taken_key(path: str) -> bytes | None:
+    """The key beside the spool, which nobody finds there again; None where there is none."""
+    try:
+        with open(path + ".key", "rb") as file:  # noqa: PTH123
+            key = file.read()
+        os.unlink(path + ".key")  # noqa: PTH108
+    except OSError:
+        return None
+    return key
+
+
+def _is_unkeyed_worker(key: bytes | None) -> bool:
+    return key is None and "PYTEST_XDIST_WORKER" in os.environ
+
+
+def _signature(text: bytes, key: bytes) -> bytes:
+    return hashlib.blake2b(text, key=key, digest_size=16).hexdigest().encode("ascii")
 
 
 _recorder: _Recorder | None = None
@@ -245,11 +290,15 @@ class _Targets:
         self._names: dict[tuple[str, int], str] = {}
         self._resolved: dict[tuple[str, int], str] = {}
         self._addresses: dict[tuple[str, int], str] | None = None
+        self._encrypted: set[str] = set()
         for name, target in document.items():
             for url in target.get("urls", ()):
                 parts = urlsplit(url)
-                port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+                encrypted = parts.scheme in ("https", "wss")
+                port = parts.port or (443 if encrypted else 80)
                 host = parts.hostname or ""
+                if encrypted:
+                    self._encrypted.add(name)
                 self._names[_canonical(host), port] = name
                 if host == "localhost":
                     self._names["::1", port] = name
@@ -271,6 +320,10 @@ class _Targets:
         return next(
             filter(None, (self._names.get((_canonical(host), port)) for host in hosts)), None
         )
+
+    def is_plain(self, name: str) -> bool:
+        """Whether nothing that is said to the service is encrypted."""
+        return name not in self._encrypted
 
     @property
     def addresses(self) -> dict[tuple[str, int], str]:
@@ -499,6 +552,20 @@ class _Connections:
         self._adopt()
         for connection in list(self._live.values()):
             if connection.target is not None and self._libc is not None:
+                self._libc.shutdown(connection.fd, socket.SHUT_RDWR)
+
+    def lead(self, fd: int, address: tuple[Any, ...], unheard: int) -> None:
+        """A connect to a target is about to be led to the stand-in.
+
+        The first bytes that come, as many as `unheard`, are no answer yet.
+        """
+        connection = self.opening(fd, address)
+        connection.failed, connection.base = _STAND_IN, (0, unheard)
+
+    def leave_stand_in(self) -> None:
+        """Cut what was led to the stand-in: a client that is kept must ask the services again."""
+        for connection in list(self._live.values()):
+            if connection.failed == _STAND_IN and self._libc is not None:
                 self._libc.shutdown(connection.fd, socket.SHUT_RDWR)
 
     @_guarded
@@ -983,7 +1050,7 @@ def _child_hooks(recorder: _Recorder) -> list[tuple[str, _Wrapper]]:
 class _Hooks:
     """Installs what watches a module as soon as that module has been imported, and not before."""
 
-    def __init__(self, recorder: _Recorder, traffic: _Traffic, *, refuses: bool) -> None:
+    def __init__(self, recorder: _Recorder, traffic: _Traffic, *, withholds: bool) -> None:
         self.patches = _Patches()
         self._recorder = recorder
         self._waiting: dict[str, list[tuple[str, _Wrapper]]] = {}
@@ -994,12 +1061,12 @@ class _Hooks:
         for path, make in watched:
             module, _, attribute = path.partition(":")
             self._waiting.setdefault(module, []).append((attribute, make))
-        self._install_own(refuses=refuses)
+        self._install_own(withholds=withholds)
         for name in [name for name in self._waiting if name in sys.modules]:
             self.install(name, sys.modules[name])
         sys.meta_path.insert(0, self)
 
-    def _install_own(self, *, refuses: bool) -> None:
+    def _install_own(self, *, withholds: bool) -> None:
         wrap, mocks = self.patches.wrap, self._recorder.mocks
         closing = self._recorder.connections.closing
         wrap(pytest.MonkeyPatch, "setattr", _around(after=mocks.attribute_set))
@@ -1007,7 +1074,7 @@ class _Hooks:
         wrap(pytest.MonkeyPatch, "undo", _around(mocks.undone))
         wrap(socket, "getaddrinfo", _around(after=self._recorder.resolved))
         wrap(socket.socket, "connect", self._connect)
-        if refuses:
+        if withholds:
             wrap(socket.socket, "connect_ex", self._connect_ex)
         wrap(socket.socket, "_real_close", _around(closing))
         # A client that is dropped unclosed ends in the finalizer: its bytes are read there.
@@ -1049,12 +1116,12 @@ class _Hooks:
         loader.exec_module = exec_module
 
     def _connect(self, original: Any) -> Any:
-        refused = self._recorder.connections.refused
+        led, refused = self._recorder.led, self._recorder.connections.refused
 
         def connect(sock: Any, *args: Any) -> Any:
             __tracebackhide__ = True
             try:
-                return original(sock, *args)
+                return original(sock, *(led(sock, *args) or args))
             except OSError as problem:
                 refused(sock, problem)
                 raise
@@ -1063,10 +1130,11 @@ class _Hooks:
 
     def _connect_ex(self, original: Any) -> Any:
         """An audit hook can only raise; this call's own way to say so is a number."""
+        led = self._recorder.led
 
         def connect_ex(sock: Any, *args: Any) -> Any:
             try:
-                return original(sock, *args)
+                return original(sock, *(led(sock, *args) or args))
             except ConnectionRefusedError as problem:
                 return problem.errno
 
@@ -1162,10 +1230,12 @@ class _Recorder:
         self._controls = False
         self._codes, self._samples = Codes(), Samples()
         self._code: str | None = None
-        self._refuses = environ.get("LOOPCTL_REFUSE") == "1"
+        self._stand_in = StandIn(self._setting(environ, "LOOPCTL_STAND_IN", {}))
+        self._withholds = environ.get("LOOPCTL_REFUSE") == "1" or self._stand_in.is_there
         receipts = environ.get("LOOPCTL_RECEIPTS", "on") != "off"
         health = self._setting(environ, "LOOPCTL_HEALTH_PATHS", [])
-        self.hooks = _Hooks(self, _Traffic(self, receipts, health), refuses=self._refuses)
+        traffic = _Traffic(self, receipts, health)
+        self.hooks = _Hooks(self, traffic, withholds=self._withholds)
         self._audits: dict[str, Callable[..., Any]] = {
             "socket.connect": self._connecting,
             "subprocess.Popen": lambda program, args, *_: self._child("Popen", args, program),
@@ -1174,7 +1244,7 @@ class _Recorder:
             "os.system": lambda _command: self._child("system", (), "sh"),
             "os.fork": lambda: self._child("fork", (), sys.executable),
         }
-        if self._refuses:
+        if self._withholds:
             self._audits["socket.sendto"] = self._sending
         sys.addaudithook(self._audit)
         os.register_at_fork(after_in_child=self._forked)
@@ -1203,7 +1273,9 @@ class _Recorder:
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         if sock.type != socket.SOCK_STREAM:
-            return self._sending(sock, address) if self._refuses else None
+            return self._sending(sock, address) if self._withholds else None
+        if self._stand_in.is_at(address):
+            return None  # led there, and told of as a connect to its target
         met = self.connections.opening(sock.fileno(), address)
         if self.spool.forked and self.phase is not None:
             contact = {"target": met.target, "host": met.host, "port": met.address[1]}
@@ -1223,11 +1295,31 @@ class _Recorder:
 
     def _refusal(self, target: str | None) -> OSError | None:
         """What a connect to a service is answered in the call phase of a control run."""
-        if target is None or not self._refuses or self.phase is None:
-            return None
-        if not self.phase.running or self.phase.name != "call":
+        if target is None or not self._withholds_now():
             return None
         return ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+
+    def _withholds_now(self) -> bool:
+        """Whether this is the call of a test that is kept from the services."""
+        phase = self.phase
+        return self._withholds and phase is not None and phase.running and phase.name == "call"
+
+    @_guarded
+    def led(self, sock: Any, address: Any = None, *_: object) -> tuple[object] | None:
+        """What a connect is given instead: the stand-in's address; None to leave it as it is.
+
+        A connect that passes this by, or that it cannot lead, is refused.
+        """
+        if not self._stand_in.is_there or not self._withholds_now():
+            return None
+        if sock.type != socket.SOCK_STREAM or not isinstance(address, tuple):
+            return None
+        target = self.connections.whom(str(address[0]), int(address[1]))[1]
+        place = self._stand_in.address(sock.family, str(address[0]))
+        if target is None or place is None or not self.targets.is_plain(target):
+            return None
+        self.connections.lead(sock.fileno(), address, self._stand_in.handshake_bytes)
+        return (place,)
 
     def _child(self, how: str, args: Any, program: Any) -> None:
         """Keep the program's name only: arguments can hold secrets."""
@@ -1339,6 +1431,13 @@ class _Recorder:
         self.hooks.undo()
         _recorder = None
 
+    @pytest.hookimpl(optionalhook=True)
+    @_guarded
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of xdist the key that is gone from beside the spool."""
+        if self.spool.key is not None:
+            node.workerinput[_KEY] = self.spool.key.hex()
+
     # What pytest says of one test
 
     @pytest.hookimpl(tryfirst=True)
@@ -1391,7 +1490,7 @@ class _Recorder:
         self.phase = _Phase(test, name, attempt, trace, self.mocks.active.values())
         self.phase.began = self.spool.now()
         self.connections.begin(self.phase)
-        if self._refuses and name == "call":
+        if self._withholds_now():
             self.connections.shut()
 
     @_guarded
@@ -1399,6 +1498,7 @@ class _Recorder:
         if self.phase is not None:
             self.phase.running = False
             self.phase.contacts = self.connections.end()
+            self.connections.leave_stand_in()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -1519,4 +1619,5 @@ def pytest_configure(config: pytest.Config) -> None:
     _activate(config)
     if _recorder is not None and hasattr(config, "workerinput"):
         _recorder.spool.worker = str(config.workerinput.get("workerid"))
+        _recorder.spool.use_key(bytes.fromhex(config.workerinput.pop(_KEY, "")))
         _recorder.connections.alone = config.workerinput.get("workercount") == 1
