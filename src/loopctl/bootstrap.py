@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from loopctl.errors import PortError, UsageError
+from loopctl.errors import PortError, Stopped, UsageError
 from loopctl.files import write_atomic
 from loopctl.journal.case_history import borne_out, durations
 from loopctl.journal.commands import Commands
@@ -397,7 +397,7 @@ class Composition:
         records: Sequence[RunRecord] = ()
         if suites:
             # Without it everything is run, and the longest are not told from the others.
-            with contextlib.suppress(HistoryError):
+            with contextlib.suppress(HistoryError, Stopped):
                 records = self.world.history.recent(
                     plan.loop, plan.environment.name, _RECORDS, Stop(_HISTORY_S)
                 )

@@ -210,10 +210,6 @@ def test_a_folder_of_reports_is_read_like_one(project: Commanded) -> None:
     [
         (report("a"), "exit 3", "exited with 3 although no case failed"),
         (report("a"), "kill -9 $$", "was killed by SIGKILL although no case failed"),
-        ("<testsuites/>", "", "the report has no case in it"),
-        ("<!DOCTYPE x><testsuite/>", "", "DOCTYPE, which is refused"),
-        ("<html/>", "", "it is no JUnit XML: its root is <html>"),
-        ("", "", "no element found"),
         (report("a", errors=1), "", "failures or errors that it declares and no case shows: 1"),
         (report("a") + report("b"), "", "junk after document element"),
     ],
@@ -226,7 +222,33 @@ def test_a_run_that_shows_no_clean_end_is_not_complete(
     assert not end.complete
     assert said in end.detail
     assert end.usage_error is None
-    assert end.collected == ("<testcase" in xml)
+    assert end.collected == 1
+
+
+@pytest.mark.parametrize(
+    ("xml", "then", "said"),
+    [
+        ("<testsuites/>", "", "it exited with 0 and its report has no case in it"),
+        ("<testsuites/>", "echo no config >&2; exit 3", "has no case in it: no config"),
+        ('<testsuite errors="2"/>', "", "in it, but 2 failures or errors that it does not show"),
+        (
+            "<!DOCTYPE x><testsuite/>",
+            "",
+            "the report was not read: junit.xml: it has a DOCTYPE, which is refused",
+        ),
+        ("<html/>", "", "not read: junit.xml: it is no JUnit XML: its root is <html>"),
+        ("", "", "not read: junit.xml: no element found at line 1"),
+        ("<testsuites/>", "exit 1", "it exited with 1 and its report has no case in it"),
+    ],
+)
+def test_a_report_in_which_no_case_can_be_read_is_no_result(
+    project: Commanded, xml: str, then: str, said: str
+) -> None:
+    end = project.run(left(xml, then))
+
+    assert said in (end.usage_error or "")
+    assert (end.complete, end.collected, end.detail) == (False, None, "")
+    assert project.cases == []
 
 
 def test_a_failed_case_counts_though_the_command_exits_with_0(project: Commanded) -> None:
@@ -311,10 +333,10 @@ def test_a_retry_runs_the_whole_command_and_hands_over_what_it_is_for(project: C
     end = project.run(run, only=("c", "gone"))
 
     assert (project.root / "runs").read_text() == "ran\n" * 2
-    assert project.statuses() == {"c": "failed"}
+    assert project.statuses() == {"a": "failed", "c": "failed"}
     assert end.detail == (
         "1 to be run again, not in the report: gone; a command runs whole or not at all: it was"
-        " run again for 2 of its cases, which count"
+        " run again for 2 of its cases, which count, and what failed besides"
     )
     assert not end.complete
     assert project.run(run, only=("c",)).complete

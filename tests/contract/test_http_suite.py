@@ -401,6 +401,15 @@ def test_checking_tells_what_cannot_be_asked(tmp_path: Path) -> None:
     assert "no HTTP request can be made" in last.message
 
 
+def test_what_a_proxy_says_is_not_taken_for_the_services_answer(tmp_path: Path) -> None:
+    with listening(always(json_reply({"portal": True}))) as proxy:
+        names = dict.fromkeys(("HTTP_PROXY", "http_proxy"), proxy)
+        with environment(**names, NO_PROXY="", no_proxy=""):
+            case = asking(tmp_path, "http://chat.invalid", {"get": f"{URL}/x"}).one()
+    assert case.status is CaseStatus.PASSED
+    assert graded(case).grade is Grade.PLAUSIBLE
+
+
 def test_a_request_to_somewhere_else_is_contradicted_and_carries_no_trace(tmp_path: Path) -> None:
     seen: list[bytes] = []
 
@@ -462,6 +471,18 @@ def test_a_changed_wrapper_is_told_at_its_place_when_a_field_is_missed(tmp_path:
         "there is no field data.type: the document has payload; changed shape at data (was object,"
         " is gone), payload (new: object) since the last green run"
     )
+
+
+def test_names_of_fields_are_inert_where_a_change_of_shape_is_told(tmp_path: Path) -> None:
+    answers = iter(({"a": 1, "\x1b[31m\n# H": 1}, {"b": 1, "\x1b]0;t\x07\n": 1}))
+    with listening(lambda line, _: line.sendall(json_reply(next(answers)))) as url:
+        suite = asking(tmp_path, url, {"get": f"{URL}/x", "json": {"a": 1}})
+        suite.run()
+        suite.becomes_baseline()
+        end = suite.run()
+    told = "".join((*end.notes, suite.cases[0].message or ""))
+    assert "changed shape at" in told
+    assert not re.search(r"[\x00-\x1f]", told)
 
 
 def test_a_change_of_shape_where_all_passed_is_a_note(tmp_path: Path) -> None:

@@ -87,6 +87,18 @@ def test_a_test_that_only_turns_up_in_the_run_is_run_by_one_shard(project: Proje
     assert len({case.id for case in cases}) == len(cases) == 12
 
 
+def test_tests_whose_ids_differ_in_each_process_are_not_taken_for_a_whole_suite(
+    project: Project,
+) -> None:
+    # With ids of its own each shard runs what falls to it: one test twice, another never.
+    tests = TESTS.replace("range(12)", "range(12), ids=lambda n: f'{n}-{os.getpid()}'")
+    project.write("tests/test_n.py", tests)
+    end, _ = run(project, 2)
+    assert not end.complete
+    assert "are others in each process" in end.detail
+    assert run(project, 1)[0].complete, "one process tells them apart"
+
+
 def test_a_crash_loses_one_test_of_one_shard(project: Project) -> None:
     crash = TESTS.replace("    with LOG", "    if n == 5: os.kill(os.getpid(), 11)\n    with LOG")
     crash = crash.replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import resource
@@ -111,6 +112,31 @@ def test_all_events_in_order_pass_and_with_a_receipt_prove(tmp_path: Path) -> No
     assert values(case, "error") == [0.0]
     assert "closed: 1000" in case.output, "it closes politely"
     assert case.duration_s < 2
+
+
+def test_what_a_proxy_says_is_not_taken_for_the_services_word(tmp_path: Path) -> None:
+    with talking(saying(*events("done"))) as portal:
+        upstream = portal.rpartition(":")[2]
+
+        def tunnel(line: socket.socket, _: bytes) -> None:
+            with socket.create_connection(("127.0.0.1", int(upstream))) as other:
+                line.sendall(reply("200 OK"))
+                back = threading.Thread(target=_pipe, args=(other, line))
+                back.start()
+                _pipe(line, other)
+                back.join()
+
+        with listening(tunnel) as proxy, environment(http_proxy=proxy, no_proxy="", NO_PROXY=""):
+            case = ws(tmp_path, "http://chat.invalid", "done").one()
+    assert (case.status, case.message) == (CaseStatus.PASSED, None)
+    assert graded(case).grade is Grade.PLAUSIBLE
+
+
+def _pipe(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
 
 
 def test_a_close_before_all_have_come_keeps_code_reason_and_what_is_missing(tmp_path: Path) -> None:

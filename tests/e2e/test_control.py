@@ -191,9 +191,16 @@ def is_contradicted(ran: Ran) -> None:
     case = ran.case("::test_vacuous")
     assert (case["status"], case["grade"], case["reason"]) == ("passed", "contradicted", why)
     assert ran.suite("smoke")["grades"]["contradicted"] == 1
-    assert "test_vacuous" in ran.line("FAILED")
-    assert why in ran.line("FAILED")
-    assert why in (ran.run / "worklog.md").read_text()
+    assert ran.line("FAILED").endswith(
+        " passes proves nothing: tests/test_vacuous.py::test_vacuous still passes while web is"
+        " refused (control run)"
+    )
+    assert "A test passes without its service (test.vacuous" in ran.line("LIKELY CAUSE")
+    assert "mend the test, not the service" in ran.line("LIKELY CAUSE")
+    assert ran.line("NEXT") == f"NEXT: less .loopctl/runs/{ran.run.name}/worklog.md"
+    worklog = (ran.run / "worklog.md").read_text()
+    assert why in worklog
+    assert "1 still passes and proves nothing: `tests/test_vacuous.py::test_vacuous`" in worklog
 
 
 def test_nothing_is_run_twice_in_a_protected_environment(project: Project) -> None:

@@ -249,7 +249,7 @@ def test_passes_that_prove_too_little_are_no_green_and_the_least_of_them_is_name
     assert reason.startswith("11 of 13 passes prove less than observed: ")
     assert "contradicted: mocked requests" in reason
     (reason,) = ran.suite("unlogged")["reasons"]
-    assert reason.startswith("1 of 3 passes prove less than plausible: ")
+    assert reason.startswith("1 of 3 passes proves less than plausible: ")
 
 
 def test_the_control_run_bears_out_accuses_or_says_that_it_cannot(ran: Ran) -> None:

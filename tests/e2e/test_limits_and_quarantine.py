@@ -49,8 +49,8 @@ def test_a_limit_that_is_missed_is_red_although_every_test_has_passed(project: P
     assert ran.cycle["suites"][0]["outcome"] == "passed"
     assert ran.cycle["criteria"][0]["met"] is False
     (failed,) = [line for line in ran.out.splitlines() if line.startswith("FAILED: ")]
-    assert failed.startswith("FAILED: verify failed: suite.duration = ")
-    assert failed.endswith(" s, < 1ms wanted, 1 sample")
+    assert failed.startswith("FAILED: criterion missed: suite.duration is ")
+    assert failed.endswith(" s, wanted < 1ms (1 sample); every test passed")
 
 
 def test_too_few_samples_are_no_green_and_decide_nothing_in_a_partial_run(
@@ -58,7 +58,10 @@ def test_too_few_samples_are_no_green_and_decide_nothing_in_a_partial_run(
 ) -> None:
     ran = run_with(project, limit("<=", "1m", least=2))
     assert ran.code == 3, str(ran)
-    assert "1 sample of at least 2" in ran.out
+    few = "criterion undecided: suite.duration has 1 of at least 2 samples"
+    assert ran.line("FAILED") == f"FAILED: {few}; every test passed"
+    assert "test.too-few-samples" in ran.line("LIKELY CAUSE")
+    assert ran.line("NEXT").endswith("/worklog.md")
     assert ran.cycle["criteria"][0]["met"] is None
     partial = project.run("web", "--from", "verify")
     assert partial.code == 0, str(partial)

@@ -144,6 +144,11 @@ def test_a_segfault_costs_one_test_which_is_flaky_where_it_may_be_repeated(
     suite = once.suite("smoke")
     assert (suite["collected"], suite["passed"], suite["lost"]) == (8, 7, 1)
     assert once.case("[5]")["message"] == "pytest was killed by SIGSEGV under it"
+    assert "the other 7 ended (with `repeatable: true` it would run again" in once.line("FAILED")
+    assert "The test process died under a test" in once.line("LIKELY CAUSE")
+    assert "run it alone: pytest 'tests/test_smoke.py::test_n[5]'" in once.line("LIKELY CAUSE")
+    shown = once.line("NEXT").removeprefix("NEXT: less ").split()[0]
+    assert "Segmentation fault" in (shared.root / shown).read_text()
     assert times(shared) == once_each(8, sessions=3) | {"end": 2}, "one more for what was left"
 
     (shared.root / "crashed").unlink()
@@ -154,6 +159,7 @@ def test_a_segfault_costs_one_test_which_is_flaky_where_it_may_be_repeated(
     assert (case["status"], case["grade"]) == ("flaky", "proven")
     assert case["message"] == "lost first: pytest was killed by SIGSEGV under it; passed on retry 1"
     assert again.suite("smoke")["passed"] == 7
+    assert "test.flaky" in again.line("LIKELY CAUSE")
     assert times(shared)["5"] == 2
     alone = [word for word, pid in seen(shared) if pid == processes(shared)["5"]]
     assert alone == ["session", "5", "end"], "it is run again by itself"

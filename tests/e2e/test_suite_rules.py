@@ -58,7 +58,7 @@ def test_asks_nobody():
     [
         pytest.param(SKIPPED, 3, "skipped", "test.nothing-collected", id="all skipped"),
         pytest.param(BROKEN, 3, "broken", "test.broken", id="NameError"),
-        pytest.param(LOST, 3, "lost", "test.timeout", id="os._exit(0)"),
+        pytest.param(LOST, 3, "lost", "test.process-died", id="os._exit(0)"),
         pytest.param(HANGS, 1, "timeout", "test.timeout", id="hangs"),
     ],
 )

@@ -317,7 +317,7 @@ def test_a_remedy_that_is_to_run_again_is_not_proposed_beside_the_run(option: st
 
 
 def test_a_missed_criterion_is_what_failed() -> None:
-    said = "http.p95 = 2.31 s, <= 2s wanted, 200 samples"
+    said = "criterion missed: http.p95 is 2.31 s, wanted <= 2s (200 samples)"
     quote = Quote("condition", "criteria/http.p95", said)
     missed = Fault(FaultKind.CRITERION, said, quotes=(quote,))
     script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
@@ -330,7 +330,7 @@ def test_a_missed_criterion_is_what_failed() -> None:
 
     log = f".loopctl/runs/{worklogs.RUN_ID}/logs/1/chat.jsonl"
     assert told.of(Role.NEXT)[0] == f"tail -n 50 {log}", "no test printed why it was slow"
-    assert told.of(Role.FAILED) == (f"verify failed: {said}",)
+    assert told.of(Role.FAILED) == (said,)
     assert told.of(Role.QUOTE) == (f'"{said}" at criteria/http.p95',)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import threading
+from collections.abc import Mapping
 
 import pytest
 import worklogs
@@ -14,31 +15,48 @@ from rich.console import Console
 from loopctl.console.frame import Moment, frame
 from loopctl.console.live import LiveView
 from loopctl.journal.fold import fold
-from loopctl.model.evidence import CaseStatus, SuiteOutcome
+from loopctl.model.events import (
+    CasesGraded,
+    CriteriaJudged,
+    Intent,
+    Result,
+    StageEntered,
+    SuiteFinished,
+    SuiteStarted,
+)
+from loopctl.model.evidence import CaseStatus, CriterionJudgement, SuiteEnd, SuiteOutcome
+from loopctl.model.state import State
 
 WIDTHS = (40, 80, 200)
 
 
-def _picture(script: worklogs.Script, width: int, upto: int | None = None) -> str:
+def _picture(
+    script: worklogs.Script,
+    width: int,
+    upto: int | None = None,
+    again: Mapping[str, str] | None = None,
+) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=False, highlight=False, markup=False)
     worklog = fold(script.events[:upto])
-    console.print(frame(worklog, Moment(61.0, 2.5, "the last thing said"), width))
+    moment = Moment(61.0, 2.5, "the last thing said", again or {})
+    console.print(frame(worklog, moment, width))
     return stream.getvalue()
 
 
 class _Terminal(io.StringIO):
-    """Looks like a terminal to rich; tells when it was drawn on."""
+    """Looks like a terminal to rich; tells when what is awaited was drawn on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, awaited: str = "golden-path on local") -> None:
         super().__init__()
+        self.awaited = awaited
         self.drawn = threading.Event()
 
     def isatty(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        if "golden-path on local" in text:
+        if self.awaited in text:
             self.drawn.set()
         return super().write(text)
 
@@ -79,6 +97,47 @@ def test_a_running_stage_shows_its_time_so_far_and_what_is_to_come() -> None:
 
 def test_a_partial_run_says_so_all_the_time() -> None:
     assert _picture(worklogs.partial(), 40).startswith("PARTIAL ")
+
+
+def test_a_suite_that_runs_again_says_so_and_criteria_are_told() -> None:
+    suite = "p1-critical"
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    script.add(StageEntered(State.VERIFY))
+    script.add(SuiteStarted("suites/1/p1-critical", 4), suite=suite)
+    script.add(CasesGraded(worklogs.PASSES), suite=suite)
+    again = {suite: "control run"}
+    assert "4/4 4 passed ▸ control run" in _picture(script, 80, again=again)
+    end = SuiteEnd(complete=True, exit_code=0, duration_s=1.0)
+    judged = worklogs.judged(worklogs.PASSES, SuiteOutcome.PASSED)
+    script.add(SuiteFinished(judged, end), suite=suite)
+    missed = CriterionJudgement("http.p95", "<=", "2s", 2.3, 9, 1, met=False)
+    met = CriterionJudgement("error_rate", "<=", "0", 0.0, 9, 1, met=True)
+    script.add(CriteriaJudged((met, missed)))
+    picture = _picture(script, 80, again=again)
+    assert "control run" not in picture
+    assert "1 of 2 criteria met, not http.p95" in picture
+
+
+def test_the_view_shows_a_control_run_while_it_goes_on_and_no_longer() -> None:
+    terminal = _Terminal("▸ control run")
+    key, suite = "1/p1-critical/control", "p1-critical"
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    script.add(StageEntered(State.VERIFY))
+    script.add(SuiteStarted("suites/1/p1-critical", 4), suite=suite)
+    script.add(Intent("suite", key), suite=suite)
+    with contextlib.closing(LiveView(terminal, colour=False)) as view:
+        for event in script.events:
+            view(event)
+        assert terminal.drawn.wait(10)
+        script.add(Result("suite", key, ok=True), suite=suite)
+        terminal.drawn.clear()
+        terminal.awaited = "4 cases expected"
+        view(script.events[-1])
+        script.add(SuiteStarted("suites/1/p1-critical", 4), suite=suite)
+        view(script.events[-1])
+        assert terminal.drawn.wait(10)
+        _, _, last = terminal.getvalue().rpartition("golden-path on local")
+        assert "▸ control run" not in last
 
 
 def test_markup_of_rich_in_names_is_text() -> None:

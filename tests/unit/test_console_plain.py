@@ -14,7 +14,17 @@ from loopctl.console.brief_view import print_brief
 from loopctl.console.output import Output, wants_colour
 from loopctl.console.plain import PlainView
 from loopctl.journal.brief import brief
-from loopctl.model.events import StageEntered, StageFinished
+from loopctl.model.events import (
+    CriteriaJudged,
+    Intent,
+    Payload,
+    Result,
+    StageEntered,
+    StageFinished,
+)
+from loopctl.model.evidence import CriterionJudgement
+from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.model.state import OutcomeKind, State
 
 
 def _said(script: worklogs.Script, *, verbose: bool = False) -> list[str]:
@@ -44,6 +54,50 @@ def test_passed_cases_are_told_only_when_asked() -> None:
     assert not any("test_0" in line for line in quiet)
     assert any("passed proven tests/test_chat.py::test_0" in line for line in verbose)
     assert set(quiet) <= set(verbose)
+
+
+def _in_verify(*payloads: Payload) -> worklogs.Script:
+    return worklogs.Script().stage(
+        State.VERIFY, inside=[(payload, None, "smoke") for payload in payloads]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("1/smoke/control", "control run begins: what has passed runs once more, without its"),
+        ("1/smoke/control-errors", "control run begins: what needs its services runs once more, w"),
+        ("1/smoke/retry-2", "retry 2 begins: what did not pass runs once more"),
+    ],
+)
+def test_that_a_suite_runs_again_is_told_with_what_for(key: str, said: str) -> None:
+    lines = _said(_in_verify(Intent("suite", key), Result("suite", key, ok=True)))
+    assert sum(f"Z smoke: {said}" in line for line in lines) == 1
+    assert not any("once more" in line for line in _said(_in_verify(Intent("suite", "1/smoke"))))
+
+
+def test_criteria_are_counted_and_those_that_are_not_met_are_named() -> None:
+    judged = (
+        CriterionJudgement("http.p95", "<=", "2s", 2.3141, 200, 20, met=False),
+        CriterionJudgement("error_rate", "<=", "0", 0.0, 200, 1, met=True),
+        CriterionJudgement("cart.total", "<=", "1s", None, 0, 3, met=None),
+    )
+    script = worklogs.Script().stage(State.VERIFY, inside=[(CriteriaJudged(judged), None, None)])
+    assert any(
+        line.endswith("Z criteria: 1 of 3 met, not http.p95, cart.total") for line in _said(script)
+    )
+    told = "\n".join(_said(script, verbose=True))
+    assert "criterion met: error_rate is 0, wanted <= 0 (200 samples)" in told
+    assert "criterion undecided: cart.total has 0 of at least 3 samples" in told
+
+
+def test_a_fault_that_quotes_itself_is_said_once() -> None:
+    said = "criterion missed: http.p95 is 2.31 s, wanted <= 2s (200 samples)"
+    quotes = (Quote("condition", "criteria/http.p95", said), Quote("log", "a#1", "slow query"))
+    fault = Fault(FaultKind.CRITERION, said, quotes=quotes)
+    lines = _said(worklogs.Script().stage(State.VERIFY, OutcomeKind.FAILED, "x", (fault,)))
+    assert sum(said in line for line in lines) == 1
+    assert any('"slow query" at a#1' in line for line in lines)
 
 
 def test_everything_missing_at_preflight_is_told_with_what_to_do() -> None:

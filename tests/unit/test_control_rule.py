@@ -1,4 +1,4 @@
-"""The control run's rules: what still passes is accused, and whoever cannot be refused is not."""
+"""The control run's rules: what still passes is accused, and whoever cannot be kept away is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Literal
 
 import pytest
 
-from loopctl.evidence.control import controlled, uncontrollable
+from loopctl.evidence.control import (
+    STAND_IN,
+    answered_wrongly,
+    controlled,
+    heard_targets,
+    uncontrollable,
+)
 from loopctl.model.evidence import (
     Case,
     CaseStatus,
@@ -174,3 +180,93 @@ def test_a_child_that_was_seen_to_connect_nowhere_hides_nothing() -> None:
 
 def test_bytes_that_cannot_be_counted_here_are_taken_as_heard() -> None:
     assert uncontrollable(case(chat(None))) is None
+
+
+BORNE_OUT = Control("borne-out", "it fails while chat is refused (control run)")
+WRONG = chat(91, failed=STAND_IN)
+
+
+def test_a_pass_that_stays_one_while_its_target_answers_wrongly_is_contradicted() -> None:
+    told = Control("contradicted", "it still passes while chat answers wrongly (control run)")
+    assert answered_wrongly(BORNE_OUT, case(WRONG)) == told
+    assert answered_wrongly(BORNE_OUT, case(REFUSED, WRONG)) == told
+    both = case(WRONG, chat(91, failed=STAND_IN, name="auth"))
+    assert "while auth or chat answers wrongly" in answered_wrongly(BORNE_OUT, both).reason
+
+
+@pytest.mark.parametrize(
+    ("refused", "again", "reason"),
+    [
+        ("fails", case(WRONG, status=CaseStatus.FAILED, call="failed"), "fails while chat is ref"),
+        ("fails", case(WRONG, raised=Raised("KeyError", "")), "fails while chat is refused, and w"),
+        (
+            "times out",
+            case(WRONG, call="failed"),
+            "times out while chat is refused, and it fails w",
+        ),
+        ("fails", case(WRONG, call="skipped"), "fails while chat is refused, and it is skipped w"),
+    ],
+)
+def test_a_call_that_fails_in_both_halves_is_borne_out_by_both(
+    refused: str, again: Case, reason: str
+) -> None:
+    half = Control("borne-out", f"it {refused} while chat is refused (control run)")
+    told = answered_wrongly(half, again)
+    assert told.kind == "borne-out"
+    assert told.reason.startswith(f"it {reason}")
+    assert told.reason.endswith("while it answers wrongly (control run)")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        case(),
+        case(REFUSED),
+        case(chat(0, failed=STAND_IN)),
+        case(chat(None, failed=STAND_IN)),
+        case(WRONG, chat(12)),
+        case(WRONG, chat(None)),
+        case(WRONG, chat(None, via="c")),
+        case(WRONG, children=["curl"]),
+        case(WRONG, status=CaseStatus.FAILED),
+        case(WRONG, status=CaseStatus.FLAKY),
+        case(status=CaseStatus.TIMEOUT, call=None),
+        case(REFUSED, status=CaseStatus.FAILED, call="failed"),
+    ],
+    ids=[
+        "no contact",
+        "refused",
+        "told nothing wrong",
+        "uncounted",
+        "the target answered too",
+        "the target may have answered too",
+        "C code connected",
+        "a child ran",
+        "its tear-down failed",
+        "flaky",
+        "took too long",
+        "failed, refused",
+    ],
+)
+def test_where_the_second_half_shows_nothing_the_first_one_stands(again: Case) -> None:
+    assert answered_wrongly(BORNE_OUT, again) == BORNE_OUT
+
+
+@pytest.mark.parametrize(
+    ("again", "reason"),
+    [
+        (None, "it was not run again"),
+        (case(WRONG, status=CaseStatus.LOST), "it did not end when run again"),
+        (case(call=None, setup="failed"), "its set-up failed when run again"),
+    ],
+)
+def test_a_second_half_that_was_not_had_is_nothing_to_rely_on(
+    again: Case | None, reason: str
+) -> None:
+    said = f"it fails while chat is refused, but {reason} while it answers wrongly"
+    assert answered_wrongly(BORNE_OUT, again) == Control("unavailable", said)
+
+
+def test_a_stand_in_is_no_target_that_was_heard() -> None:
+    assert heard_targets(case(chat(), chat(name="auth"), chat(0, name="mail"))) == ["auth", "chat"]
+    assert heard_targets(case(WRONG)) == []

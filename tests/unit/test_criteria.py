@@ -168,11 +168,13 @@ def test_a_value_is_never_rounded_onto_its_limit(value: float, limit: str, text:
 
 def test_a_criterion_is_told_in_one_line() -> None:
     missed = CriterionJudgement("http.p95", "<=", "2s", 2.3141, 200, 20, met=False)
-    assert told(missed) == "http.p95 = 2.31 s, <= 2s wanted, 200 samples"
+    assert told(missed) == "criterion missed: http.p95 is 2.31 s, wanted <= 2s (200 samples)"
+    met = CriterionJudgement("http.p95", "<=", "2s", 0.1, 1, 1, met=True)
+    assert told(met) == "criterion met: http.p95 is 0.1 s, wanted <= 2s (1 sample)"
     few = CriterionJudgement("http.p95", "<=", "2s", 2.3141, 1, 20, met=None)
-    assert told(few) == "http.p95 = 2.31 s, <= 2s wanted, 1 sample of at least 20"
+    assert told(few) == "criterion undecided: http.p95 has 1 of at least 20 samples"
     none = CriterionJudgement("http.p95", "<=", "2s", None, 0, 20, met=None)
-    assert told(none) == "http.p95: <= 2s wanted, 0 samples of at least 20"
+    assert told(none) == "criterion undecided: http.p95 has 0 of at least 20 samples"
 
 
 class Cycle:
@@ -231,7 +233,7 @@ def test_criteria_that_are_met_are_written_down_with_their_values(tmp_path: Path
 
 def test_a_missed_criterion_fails_and_is_quoted(tmp_path: Path) -> None:
     outcome = Cycle(tmp_path).ran(0.5, 2.3141).judge(gate(wanted("http.max")))
-    said = "http.max = 2.31 s, <= 2s wanted, 2 samples"
+    said = "criterion missed: http.max is 2.31 s, wanted <= 2s (2 samples)"
     assert (outcome.kind, outcome.detail) == (OutcomeKind.FAILED, said)
     (fault,) = outcome.faults
     assert (fault.kind, fault.summary, fault.value) == (FaultKind.CRITERION, said, "2.31 s")
@@ -241,7 +243,7 @@ def test_a_missed_criterion_fails_and_is_quoted(tmp_path: Path) -> None:
 def test_too_few_samples_leave_the_cycle_unproven(tmp_path: Path) -> None:
     outcome = Cycle(tmp_path).ran(0.5).judge(gate(wanted("http.max", least=2)))
     assert outcome.kind is OutcomeKind.UNPROVEN
-    assert outcome.detail == "http.max = 0.5 s, <= 2s wanted, 1 sample of at least 2"
+    assert outcome.detail == "criterion undecided: http.max has 1 of at least 2 samples"
     assert outcome.faults[0].kind is FaultKind.CRITERION
 
 
@@ -273,7 +275,7 @@ def test_in_a_partial_run_too_few_samples_decide_nothing_and_are_listed(tmp_path
     (listed,) = written(cycle.events, NotChecked)
     assert isinstance(listed, NotChecked)
     assert listed.what == "criterion http.max <= 2s"
-    assert "1 sample of at least 2" in listed.why
+    assert "has 1 of at least 2 samples" in listed.why
     missed = gate(wanted("http.max", 0.1), partial="partial, by --suite")
     assert cycle.judge(missed).kind is OutcomeKind.FAILED
 
@@ -329,7 +331,7 @@ def test_confirm_is_content_with_criteria_that_are_met(tmp_path: Path) -> None:
 def test_samples_that_are_still_too_few_in_confirm_are_told(tmp_path: Path) -> None:
     few = confirmed(tmp_path, [wanted("http.max", least=5)], [0.1])
     assert few.kind is OutcomeKind.UNPROVEN
-    assert "1 sample of at least 5" in few.detail
+    assert "has 1 of at least 5 samples" in few.detail
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,28 @@ def test_failed_timeout_and_flaky_beyond_tolerance_are_red(status: CaseStatus) -
     assert found.reasons == (f"1 {status}: {bad[0].id}",)
 
 
-@pytest.mark.parametrize("status", [CaseStatus.BROKEN, CaseStatus.SKIPPED, CaseStatus.LOST])
-def test_broken_skipped_and_lost_are_unproven(status: CaseStatus) -> None:
+@pytest.mark.parametrize("status", [CaseStatus.BROKEN, CaseStatus.SKIPPED])
+def test_broken_and_skipped_are_unproven(status: CaseStatus) -> None:
     found = judge(SPEC, [*PASSES, *cases(status, 1)], end(11))
     assert found.outcome is SuiteOutcome.UNPROVEN
     assert found.reasons == (f"1 {status}: t::{status}_None_0",)
+
+
+def test_a_lost_case_is_unproven_and_what_else_it_cost_is_told() -> None:
+    lost = cases(CaseStatus.LOST, 1)
+    found = judge(SPEC, [*PASSES, *lost], end(11))
+    assert found.outcome is SuiteOutcome.UNPROVEN
+    assert found.reasons == (
+        "1 lost: t::lost_None_0; the other 10 ended"
+        " (with `repeatable: true` it would run again, alone)",
+    )
+    (reason,) = judge(replace(SPEC, repeatable=True), [*PASSES, *lost], end(11)).reasons
+    assert reason == "1 lost: t::lost_None_0; the other 10 ended"
+    (reason,) = judge(SPEC, [*PASSES, *cases(CaseStatus.LOST, 2)], end(20)).reasons
+    assert "the other" not in reason, "some of them never ran"
+    assert reason.endswith(" (with `repeatable: true` they would run again, alone)")
+    command = replace(SPEC, kind=SuiteKind.COMMAND)
+    assert judge(command, [*PASSES, *lost], end(11)).reasons == ("1 lost: t::lost_None_0",)
 
 
 def test_failed_and_timeout_share_one_tolerance() -> None:
@@ -95,7 +112,9 @@ def test_a_flaky_case_that_is_tolerated_must_prove_as_much_as_a_pass() -> None:
     weak = cases(CaseStatus.FLAKY, 1, Grade.SUSPECT)
     found = judge(FORGIVING, [*PASSES, *weak], end(11))
     assert found.outcome is SuiteOutcome.UNPROVEN
-    assert found.reasons[0].startswith("1 of 11 passes prove less than observed: t::flaky_suspect")
+    assert found.reasons == (
+        "1 of 11 passes proves less than observed: t::flaky_suspect_0 is suspect: its reason",
+    )
 
 
 def test_a_percentage_is_of_collected_rounded_down() -> None:
@@ -150,11 +169,37 @@ def test_passes_that_prove_less_than_required_are_unproven_and_the_least_is_name
     ]
     found = judge(SPEC, [*PASSES, *weak], end(13))
     assert found.outcome is SuiteOutcome.UNPROVEN
-    assert found.reasons[0].startswith("3 of 13 passes prove less than observed: ")
-    assert "suspect: its reason" in found.reasons[0]
+    assert found.reasons == (
+        "3 of 13 passes prove less than observed:"
+        " t::passed_plausible_0, t::passed_plausible_1, t::passed_suspect_0;"
+        " the least of them: t::passed_suspect_0 is suspect: its reason",
+    )
     assert found.grade is Grade.SUSPECT
     lax = replace(SPEC, evidence=EvidenceSpec(require=Grade.CONTRADICTED))
     assert judge(lax, [*PASSES, *weak], end(13)).outcome is SuiteOutcome.PASSED
+
+
+def test_a_pass_that_needs_no_service_proves_nothing_and_says_how_that_was_seen() -> None:
+    (vacuous,) = cases(CaseStatus.PASSED, 1, Grade.CONTRADICTED)
+    said = "it still passes while web is refused (control run)"
+    found = judge(SPEC, [*PASSES, replace(vacuous, reason=said)], end(11))
+    assert found.reasons == (
+        "1 of 11 passes proves nothing: t::passed_contradicted_0 still passes while web is"
+        " refused (control run)",
+    )
+    mocked = judge(SPEC, [*PASSES, *cases(CaseStatus.PASSED, 2, Grade.CONTRADICTED)], end(12))
+    assert mocked.reasons[0].startswith("2 of 12 passes prove nothing: ")
+    assert mocked.reasons[0].endswith("t::passed_contradicted_0 is contradicted: its reason")
+
+
+def test_a_command_that_ran_and_left_nothing_to_read_has_no_result() -> None:
+    command = replace(SPEC, kind=SuiteKind.COMMAND)
+    unread = end(None, complete=False, usage_error="the report was not read: it has a DOCTYPE")
+    assert judge(command, [], unread).reasons == (
+        "there is no result: the report was not read: it has a DOCTYPE",
+    )
+    never = replace(unread, exit_code=None, usage_error="no such shell")
+    assert judge(command, [], never).reasons == ("the suite could not be run: no such shell",)
 
 
 def test_a_pass_that_nobody_graded_counts_as_unproven() -> None:

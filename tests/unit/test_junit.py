@@ -123,7 +123,7 @@ def test_criteria_are_a_suite_of_their_own_in_which_a_missed_one_is_a_failure() 
     missed, met, few = suite.iter("testcase")
     assert missed.get("name") == "http.p95 <= 2s"
     assert missed.find("failure").get("message") == (  # type: ignore[union-attr]
-        "http.p95 = 2.31 s, <= 2s wanted, 200 samples"
+        "criterion missed: http.p95 is 2.31 s, wanted <= 2s (200 samples)"
     )
     assert [child.tag for child in met] == ["properties"]
     assert few.find("skipped") is not None

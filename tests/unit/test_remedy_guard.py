@@ -117,6 +117,54 @@ def test_a_suite_in_the_source_itself_guards_its_tests_and_not_the_source(
     assert forbidden(wrong, judged) == wrong
 
 
+COMMAND = """\
+version: 1
+name: demo
+services:
+  chat:
+    source: ../app
+    run: {command: [python, app.py]}
+suites:
+  - id: ui
+    kind: command
+    run: RUN
+    cwd: ../app
+"""
+
+
+@pytest.mark.parametrize(
+    "path", ["package.json", "jest.config.js", "playwright.config.ts", "Makefile", "pom.xml"]
+)
+def test_what_says_what_a_command_runs_may_not_be_changed(tmp_path: Path, path: str) -> None:
+    made = guard(tmp_path, COMMAND.replace("RUN", "npm run e2e -- --outputFile={junit}"))
+    assert forbidden([f"app/{path}"], made) == (f"app/{path}",)
+    assert forbidden(["app/web/index.js", f"app/web/{path}"], made) == ()
+    assert forbidden([f"app/{path}"], guard(tmp_path)) == (), "pytest reads none of it"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "./ci/e2e.sh {junit}",
+        "bash -ec './ci/e2e.sh {junit}'",
+        "if true; then ./ci/e2e.sh>{junit}; fi",
+        "runner --script=ci/e2e.sh -o {junit}",
+    ],
+)
+def test_a_script_that_a_shell_line_names_may_not_be_changed(tmp_path: Path, run: str) -> None:
+    text = COMMAND.replace("RUN", f'"{run}"')
+    assert forbidden(["app/ci/e2e.sh", "app/app.py"], guard(tmp_path, text)) == ("app/ci/e2e.sh",)
+
+
+def test_a_word_that_is_a_whole_script_names_no_file(tmp_path: Path) -> None:
+    script = "echo a; " * 100
+    made = guard(
+        tmp_path, COMMAND.replace("RUN", f"bash -c '{script} cat ci/made.xml > {{junit}}'")
+    )
+    assert forbidden(["app/ci/made.xml"], made) == ("app/ci/made.xml",)
+    assert max(map(len, made.tests)) < 300
+
+
 def test_a_suite_with_a_folder_of_its_own_guards_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "checks").mkdir()
     text = MINIMAL.replace("../app", "..").replace("run: tests", "run: -v\n    cwd: ../checks")

@@ -93,7 +93,7 @@ def test_a_retry_that_met_nobody_shows_nothing(tmp_path: Path) -> None:
     judged = suite.run().judgement
     assert suite.case().status is CaseStatus.FLAKY
     assert judged.outcome is SuiteOutcome.UNPROVEN
-    assert "prove less than observed" in judged.reasons[0]
+    assert "proves less than observed" in judged.reasons[0]
 
 
 def test_only_the_bad_case_is_run_again_apart_from_its_first_run(tmp_path: Path) -> None:

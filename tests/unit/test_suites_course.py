@@ -224,7 +224,7 @@ def test_a_pass_that_met_nobody_is_not_green(tmp_path: Path) -> None:
     school.suite.cases["a"] = [a_case(target=None)]
     outcome = school.run()
     assert outcome.kind is OutcomeKind.UNPROVEN
-    assert "prove less than observed" in outcome.detail
+    assert "proves less than observed" in outcome.detail
 
 
 def graded(school: School) -> list[tuple[Grade | None, str | None]]:

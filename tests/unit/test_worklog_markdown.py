@@ -12,7 +12,15 @@ from markdown_it import MarkdownIt
 
 from loopctl.journal.fold import fold
 from loopctl.model.events import CriteriaJudged
-from loopctl.model.evidence import CaseStatus, CriterionJudgement, Grade, SuiteOutcome
+from loopctl.model.evidence import (
+    CaseStatus,
+    Control,
+    CriterionJudgement,
+    Grade,
+    GradedCase,
+    SuiteOutcome,
+)
+from loopctl.model.finding import ProposedRemedy
 from loopctl.model.state import OutcomeKind, State
 from loopctl.reports.markdown import worklog_markdown
 
@@ -206,6 +214,48 @@ def test_criteria_stand_in_a_table_with_what_was_measured() -> None:
         *("ws.connect.p95", "&lt;= 500ms", "not measured", "0 of at least 5", "too few samples"),
     ]
     assert "## Criteria" not in worklog_markdown(worklogs.green().worklog())
+
+
+REFUSED = "it fails while web is refused (control run)"
+BORNE_OUT = worklogs.case("test_a", control=Control("borne-out", REFUSED))
+CONTRADICTED = worklogs.case("test_b", control=Control("contradicted", "it still passes"))
+UNAVAILABLE = worklogs.case("test_c", control=Control("unavailable", "a child process ran"))
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        ([BORNE_OUT], "1 pass fails then, as it should."),
+        (
+            [BORNE_OUT, replace(BORNE_OUT, id="d"), CONTRADICTED],
+            "2 passes fail then, as they should;"
+            " 1 still passes and proves nothing: `tests/test_chat.py::test_b`.",
+        ),
+        (
+            [UNAVAILABLE],
+            "of 1 nothing can be told (`tests/test_chat.py::test_c`: a child process ran).",
+        ),
+    ],
+    ids=["borne out", "contradicted", "unavailable"],
+)
+def test_a_control_run_is_told_without_what_did_not_happen(
+    cases: list[GradedCase], said: str
+) -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    script.verify(cases, SuiteOutcome.PASSED)
+    text = worklog_markdown(script.worklog())
+    assert f"Control run of `p1-critical`, without its services: {said}\n" in text
+
+
+def test_what_a_person_has_to_do_is_said_as_such() -> None:
+    script = worklogs.red()
+    log = script.worklog()
+    remedy = ProposedRemedy("person", "mend the test")
+    (cycle,) = log.cycles
+    told = replace(
+        log, cycles=(replace(cycle, findings=(replace(worklogs.FINDING, remedy=remedy),)),)
+    )
+    assert "\nTo do: mend the test.\n" in worklog_markdown(told)
 
 
 def test_quarantined_failures_are_named_with_whose_they_are_and_until_when() -> None:

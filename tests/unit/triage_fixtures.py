@@ -11,6 +11,7 @@ from typing import Any, Literal
 from loopctl.model.artifact import ContentProof
 from loopctl.model.evidence import (
     CaseStatus,
+    Control,
     Grade,
     GradedCase,
     SuiteJudgement,
@@ -116,7 +117,7 @@ def _suites(suites: Sequence[Json], cases: Sequence[Json]) -> tuple[SuiteResult,
 
 
 def _case(row: Json) -> GradedCase:
-    grade = row.get("grade")
+    grade, control = row.get("grade"), row.get("control")
     return GradedCase(
         row["id"],
         CaseStatus(row["status"]),
@@ -129,6 +130,7 @@ def _case(row: Json) -> GradedCase:
         detail=row.get("detail"),
         output=row.get("output", ""),
         trace=row.get("trace"),
+        control=Control(control, row["reason"]) if control else None,
     )
 
 

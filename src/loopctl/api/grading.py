@@ -48,7 +48,7 @@ class GradeRequest:
     `paths` are pytest's own arguments, files or folders, from `cwd`; `urls` where the services
     are, as `URL` or `NAME=URL`; `arguments` more of pytest's. `python` is the project's
     interpreter, `require` the least grade that counts, `control` whether passing tests are run
-    again with the services refused.
+    again with the services refused, and then answering wrongly.
     """
 
     paths: tuple[str, ...]

@@ -7,7 +7,15 @@ from dataclasses import asdict, dataclass
 
 from loopctl.journal.history import PastDurations
 from loopctl.journal.wording import count, traffic
-from loopctl.model.plan import Plan, RemediationMode, RemedyRule, ServiceSpec
+from loopctl.model.plan import (
+    Criterion,
+    Plan,
+    RemediationMode,
+    RemedyRule,
+    ServiceSpec,
+    SuiteKind,
+    SuiteSpec,
+)
 from loopctl.triage.acting import acts_alone
 from loopctl.triage.loading import Catalogue
 
@@ -78,10 +86,24 @@ class Outlook:
                     "id": suite.id,
                     "priority": suite.priority.value,
                     "phase": suite.phase.value,
+                    "kind": suite.kind.value,
                     "require": suite.evidence.require.value,
+                    "shards": suite.shards,
+                    "retries": suite.retries,
+                    "repeatable": suite.repeatable,
+                    "control": "off" if has_no_control(suite, plan) else suite.evidence.control,
                     "past_s": self.past.suites.get(suite.id),
                 }
                 for suite in plan.suites
+            ],
+            "criteria": [
+                {
+                    "metric": each.metric,
+                    "op": each.op,
+                    "limit": each.limit,
+                    "min_samples": each.min_samples,
+                }
+                for each in plan.criteria
             ],
             "past_s": self.past.total_s,
             "past_runs": self.past.runs,
@@ -104,10 +126,10 @@ class Outlook:
         for suite in plan.suites:
             past = self.past.suites.get(suite.id)
             took = "never run green here" if past is None else f"took {past:.1f} s"
-            need = f"needs {suite.evidence.require.value}"
-            said.append(
-                f"  {suite.phase.value:8} {suite.priority.value} {suite.id}: {need}, {took}"
-            )
+            how = ", ".join((kind_of(suite), f"needs {suite.evidence.require.value}", took))
+            said.append(f"  {suite.phase.value:8} {suite.priority.value} {suite.id}: {how}")
+            said += [f"             {more}" for more in repeats(suite, plan)]
+        said += [f"  limit    {limit_of(criterion)}" for criterion in plan.criteria]
         said += [f"  remedy   {remedy}" for remedy in (*remedies(plan), *self._without_a_rule())]
         total = self.past.total_s
         if total is not None:
@@ -132,6 +154,53 @@ class Outlook:
             tree = (service.tree or "unread source").removeprefix("sha256:")[:12]
             what = f"would be built from {tree}{' (dirty)' if service.dirty else ''}"
         return f"  wave {service.wave}   {service.name}: {now}; {what}"
+
+
+def kind_of(suite: SuiteSpec) -> str:
+    """What runs the suite, and in how many parts."""
+    probe = suite.probe or {}
+    match suite.kind:
+        case SuiteKind.PYTEST if suite.shards == "auto":
+            return "pytest in as many shards as are worth it"
+        case SuiteKind.PYTEST if suite.shards != 1:
+            return f"pytest in {suite.shards} shards"
+        case SuiteKind.HTTP if isinstance(asked := probe.get("requests"), list | tuple):
+            return f"http, {count(len(asked), 'request')}"
+        case SuiteKind.WEBSOCKET if isinstance(sockets := probe.get("connections", 1), int):
+            return f"websocket, {count(sockets, 'connection')}"
+        case _:
+            return suite.kind.value
+
+
+def repeats(suite: SuiteSpec, plan: Plan) -> tuple[str, ...]:
+    """What of the suite is run more than once, and what does not count, each in words."""
+    said = []
+    if suite.retries:
+        what = "fails or is timed out or lost" if suite.repeatable else "fails"
+        said.append(f"what {what} is run again, at most {count(suite.retries, 'time')}")
+    elif suite.repeatable:
+        said.append("what is lost with its process is run again, once")
+    if suite.evidence.control != "off":
+        if has_no_control(suite, plan):
+            said.append(f"no control run: {plan.environment.name} is protected")
+        else:
+            which = "new and changed" if suite.evidence.control == "changed" else "all"
+            again = f"runs {which} passing tests again, up to three times, without services"
+            said.append(f"control run: {again}")
+    if suite.quarantine:
+        said.append(f"{count(len(suite.quarantine), 'case')} in quarantine: failures not counted")
+    return tuple(said)
+
+
+def has_no_control(suite: SuiteSpec, plan: Plan) -> bool:
+    """Whether no control run is made of it, asked for or not."""
+    return suite.evidence.control == "off" or plan.environment.protected
+
+
+def limit_of(criterion: Criterion) -> str:
+    """A criterion as the run would judge it."""
+    least = count(criterion.min_samples, "sample")
+    return f"{criterion.metric} {criterion.op} {criterion.limit}, over at least {least}"
 
 
 def remedies(plan: Plan) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -33,11 +33,14 @@ _WELL = (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the worklog does not hold: measured times so far, in seconds, and the last line said."""
+    """What the worklog does not hold: measured times so far, in seconds, the last line said, and
+    the suites that run again, with what for.
+    """
 
     elapsed_s: float = 0.0
     stage_s: float = 0.0
     said: str = ""
+    again: Mapping[str, str] = field(default_factory=dict)
 
 
 def frame(worklog: Worklog, moment: Moment, width: int) -> RenderableType:
@@ -47,7 +50,8 @@ def frame(worklog: Worklog, moment: Moment, width: int) -> RenderableType:
     if cycle is not None:
         parts.append(_stages(cycle, moment, width))
         parts.append(_services(cycle, width))
-        parts.append(_suites(cycle, width))
+        parts.append(_suites(cycle, moment, width))
+        parts.extend(_criteria(cycle))
         parts.extend(_failing(cycle, width))
     if moment.said:
         parts.append(_text(for_terminal(moment.said, width), "dim"))
@@ -133,7 +137,7 @@ def _serving(service: ServiceRecord) -> str:
     return traffic(state.traffic) if state else ""
 
 
-def _suites(cycle: CycleRecord, width: int) -> Table:
+def _suites(cycle: CycleRecord, moment: Moment, width: int) -> Table:
     table = Table.grid(padding=(0, 2), expand=False)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
     if width >= NARROW:
@@ -144,7 +148,7 @@ def _suites(cycle: CycleRecord, width: int) -> Table:
         cells: list[RenderableType] = [Text(one_line(suite.facts.id, 60))]
         if width >= NARROW:
             cells += [Text(one_line(suite.facts.priority, 4), "dim"), _bar(suite)]
-        cells.append(_counts(suite))
+        cells.append(_counts(suite, moment.again.get(suite.facts.id)))
         table.add_row(*cells)
     return table
 
@@ -167,7 +171,7 @@ def _bad(suite: SuiteRecord) -> bool:
 _HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
 
 
-def _counts(suite: SuiteRecord) -> Text:
+def _counts(suite: SuiteRecord, again: str | None) -> Text:
     expected = "?" if suite.collected is None else str(suite.collected)
     text = Text(f"{len(suite.cases)}/{expected}")
     for status in CaseStatus:
@@ -178,7 +182,18 @@ def _counts(suite: SuiteRecord) -> Text:
     if suite.judgement is not None:
         style = "bold red" if _bad(suite) else "bold green"
         text.append(f" {suite.judgement.outcome.value}", style)
+    elif again is not None:
+        text.append(f" ▸ {again}", "cyan")
     return text
+
+
+def _criteria(cycle: CycleRecord) -> Iterator[Text]:
+    """The criteria once they are judged, those that are not met by name."""
+    if not cycle.criteria:
+        return
+    unmet = [one_line(each.metric, 60) for each in cycle.criteria if not each.met]
+    met = f"{len(cycle.criteria) - len(unmet)} of {len(cycle.criteria)} criteria met"
+    yield _text(f"{met}, not {', '.join(unmet)}" if unmet else met, "bold red" if unmet else "")
 
 
 def _failing(cycle: CycleRecord, width: int) -> Iterator[Text]:

@@ -15,10 +15,10 @@ from rich.live import Live
 
 from loopctl.console.frame import Moment, frame
 from loopctl.console.ticker import Ticker
-from loopctl.console.wording import lines_of
+from loopctl.console.wording import lines_of, repeat_of
 from loopctl.journal.fold import WorklogFold
 from loopctl.journal.worklog import Worklog
-from loopctl.model.events import Event, RunStarted, StageEntered
+from loopctl.model.events import Event, Intent, Result, RunStarted, StageEntered
 
 FRAMES_PER_S = 8
 
@@ -45,6 +45,7 @@ class LiveView:
         self._snapshot: Worklog | None = None
         self._changed = False
         self._said = ""
+        self._again: dict[str, str] = {}
         self._began = self._stage_began = time.monotonic()
         self._closed = False
         self._live.start()
@@ -55,6 +56,7 @@ class LiveView:
         with self._lock:
             self._fold.add(event)
             self._changed = True
+            self._note_repeat(event)
             match event.payload:
                 case StageEntered():
                     self._stage_began = time.monotonic()
@@ -63,12 +65,25 @@ class LiveView:
                 case _:
                     self._said = next(lines_of(event, verbose=False), self._said)
 
+    def _note_repeat(self, event: Event) -> None:
+        """Which suites are being run again, and no more."""
+        if event.suite is None:
+            return
+        match event.payload:
+            case Intent(effect="suite") as intent if again := repeat_of(intent):
+                self._again[event.suite] = again
+            case Result(effect="suite"):
+                self._again.pop(event.suite, None)
+            case _:
+                return
+
     def _draw(self) -> None:
         with self._lock:
             if self._changed:
                 self._snapshot, self._changed = self._fold.snapshot(), False
             worklog, now = self._snapshot, time.monotonic()
-            moment = Moment(now - self._began, now - self._stage_began, self._said)
+            times = (now - self._began, now - self._stage_began)
+            moment = Moment(*times, self._said, dict(self._again))
         if worklog is None:
             return
         try:

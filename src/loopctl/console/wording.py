@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from loopctl.evidence.criteria import told
 from loopctl.inert import for_ci, one_line
 from loopctl.journal.wording import count, seconds, short, traffic
 from loopctl.model.events import (
@@ -12,6 +13,7 @@ from loopctl.model.events import (
     ChainChecked,
     CommitChanged,
     ContentProven,
+    CriteriaJudged,
     Event,
     FindingMade,
     HealthJudged,
@@ -38,10 +40,16 @@ from loopctl.model.events import (
     SuiteStarted,
     Unrecognised,
 )
-from loopctl.model.evidence import CaseStatus, GradedCase, SuiteJudgement
+from loopctl.model.evidence import (
+    CaseStatus,
+    CriterionJudgement,
+    GradedCase,
+    SuiteJudgement,
+)
 from loopctl.model.state import OutcomeKind
 
 _LINE = 400
+_NAMED = 5
 _TELLING_S = 1.0
 """Seconds from which a step of a build is worth a line of its own."""
 
@@ -86,7 +94,9 @@ def _stage_finished(end: StageFinished) -> Iterator[str]:
         service = "" if named else f"{one_line(fault.service or '', 63)}: "
         hint = f" (do: {one_line(fault.hint, _LINE)})" if fault.hint else ""
         yield f"  {service}{one_line(fault.summary, _LINE)}{hint}"
-        for quote in fault.quotes[-3:]:
+        # Some faults quote what they say.
+        quotes = [quote for quote in fault.quotes if quote.quote not in fault.summary]
+        for quote in quotes[-3:]:
             yield f'  "{one_line(quote.quote, _LINE)}" at {one_line(quote.source, 200)}'
 
 
@@ -104,8 +114,12 @@ def _run_texts(event: Event) -> Iterator[str]:
         case SuiteStarted(expected=expected):
             number = f", {count(expected, 'case')} expected" if expected else ""
             yield f"begins{number}"
+        case Intent(effect="suite", key=key) as intent if again := repeat_of(intent):
+            yield f"{again} begins: {_what_for(key)}"
         case SuiteFinished(judgement=judgement):
             yield _suite(judgement)
+        case CriteriaJudged(criteria=criteria):
+            yield from _criteria(criteria)
         case FindingMade(finding=finding):
             known = one_line(finding.signature or "no known cause", 80)
             yield f"finding: {one_line(finding.title, _LINE)} ({known})"
@@ -145,19 +159,12 @@ def _service_texts(event: Event) -> Iterator[str]:
 
 def _verbose_texts(event: Event) -> Iterator[str]:
     match event.payload:
-        case BuildStep() as step if not step.cached and step.seconds < _TELLING_S:
-            yield _build_step(step)
-        case SourceRead() as source:
-            dirty = ", uncommitted changes" if source.dirty else ""
-            yield f"source {short(source.tree)}, {count(source.files, 'file')}{dirty}"
-        case ServiceObserved(when=when, state=state):
-            yield f"{when}: {traffic(state.traffic) if state else 'does not exist'}"
         case SuiteCollected(count=number):
             yield f"{count(number, 'case')} collected"
-        case LogsKept() as kept:
-            yield f"{count(kept.lines, 'log line')} kept in {one_line(kept.path, 200)}"
         case NovelLine() as novel:
             yield f'"{one_line(novel.quote, _LINE)}" at {one_line(novel.source, 200)}'
+        case CriteriaJudged(criteria=criteria):
+            yield from (one_line(told(each), _LINE) for each in criteria)
         case CommitChanged() as commit:
             yield f"commit {short(commit.commit)} {one_line(commit.subject, 120)}"
         case NotChecked() as missing:
@@ -169,7 +176,51 @@ def _verbose_texts(event: Event) -> Iterator[str]:
         case Unrecognised(kind=kind):
             yield f"an event of a later version: {one_line(kind, 60)}"
         case _:
+            yield from _verbose_of_services(event)
+
+
+def _verbose_of_services(event: Event) -> Iterator[str]:
+    match event.payload:
+        case BuildStep() as step if not step.cached and step.seconds < _TELLING_S:
+            yield _build_step(step)
+        case SourceRead() as source:
+            dirty = ", uncommitted changes" if source.dirty else ""
+            yield f"source {short(source.tree)}, {count(source.files, 'file')}{dirty}"
+        case ServiceObserved(when=when, state=state):
+            yield f"{when}: {traffic(state.traffic) if state else 'does not exist'}"
+        case LogsKept() as kept:
+            yield f"{count(kept.lines, 'log line')} kept in {one_line(kept.path, 200)}"
+        case _:
             return
+
+
+def repeat_of(intent: Intent) -> str | None:
+    """Which run of a suite beside its first one an intent is for; None for the first."""
+    match intent.key.split("/")[2:]:
+        case [name] if name.startswith("retry-"):
+            return f"retry {one_line(name.removeprefix('retry-'), 10)}"
+        case [name] if name.startswith("control"):
+            return "control run"
+        case _:
+            return None
+
+
+def _what_for(key: str) -> str:
+    match key.rsplit("/", maxsplit=1)[-1]:
+        case "control":
+            return "what has passed runs once more, without its services"
+        case name if name.startswith("control"):
+            return "what needs its services runs once more, while they answer wrongly"
+        case _:
+            return "what did not pass runs once more"
+
+
+def _criteria(criteria: Sequence[CriterionJudgement]) -> Iterator[str]:
+    """How many are met, and which are not: what they come to, the end of the stage tells."""
+    unmet = [one_line(each.metric, 60) for each in criteria if not each.met]
+    but = f", not {', '.join(unmet[:_NAMED])}" if unmet else ""
+    more = f" and {len(unmet) - _NAMED} more" if len(unmet) > _NAMED else ""
+    yield f"criteria: {len(criteria) - len(unmet)} of {len(criteria)} met{but}{more}"
 
 
 def _suite(judgement: SuiteJudgement) -> str:

@@ -2,8 +2,7 @@
 
 First they refuse it. Only connections that Python's own sockets make are refused, and those that
 they and C code hold are cut. So whoever may have met the target in another way is not accused.
-The rules are asked in
-this order:
+The rules, in the order in which they are asked:
 
 1. In either run a child process ran that may have connected, or C code connected → unavailable.
 2. In the first run no socket of Python's own heard from a target in the call → unavailable.
@@ -14,13 +13,14 @@ this order:
 6. It passed, and bytes of a target's came all the same (or could not be counted) → unavailable.
 7. It passed → contradicted.
 
-What is borne out is run once more while a stand-in answers wrongly in the targets' place:
+What is borne out is run once more while a stand-in answers wrongly in the targets' place, first
+with errors; what passes then, with successes. Of each part:
 
 8. It did not end, or never came to its call → unavailable.
 9. It did not hear the stand-in, or may have met the target all the same, or something but its call
    failed → borne out, by its refusal alone.
 10. Its call did not pass → borne out, by both.
-11. It passed → contradicted.
+11. It passed → contradicted, if both parts say so.
 """
 
 from __future__ import annotations

@@ -82,13 +82,18 @@ def measured(judged: CriterionJudgement) -> str:
 
 
 def told(judged: CriterionJudgement) -> str:
-    """One line: `http.p95 = 2.31 s, <= 2s wanted, 200 samples`."""
-    number = f"{judged.samples} sample{'' if judged.samples == 1 else 's'}"
-    few = f" of at least {judged.min_samples}" if judged.met is None else ""
-    wanted = f"{judged.op} {judged.limit} wanted"
-    if judged.value is None:
-        return f"{judged.metric}: {wanted}, {number}{few}"
-    return f"{judged.metric} = {measured(judged)}, {wanted}, {number}{few}"
+    """One line: `criterion missed: http.p95 is 2.31 s, wanted <= 2s (200 samples)`."""
+    if judged.met is None:
+        least = f"{judged.min_samples} sample{_plural(judged.min_samples)}"
+        return f"criterion undecided: {judged.metric} has {judged.samples} of at least {least}"
+    word = "met" if judged.met else "missed"
+    number = f"{judged.samples} sample{_plural(judged.samples)}"
+    wanted = f"wanted {judged.op} {judged.limit}"
+    return f"criterion {word}: {judged.metric} is {measured(judged)}, {wanted} ({number})"
+
+
+def _plural(number: int) -> str:
+    return "" if number == 1 else "s"
 
 
 def _judge(criterion: Criterion, series: Series) -> CriterionJudgement:

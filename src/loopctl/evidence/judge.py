@@ -18,7 +18,7 @@ from loopctl.model.evidence import (
     SuiteJudgement,
     SuiteOutcome,
 )
-from loopctl.model.plan import Limit, SuiteSpec
+from loopctl.model.plan import Limit, SuiteKind, SuiteSpec
 
 _NAMED = 3
 
@@ -36,11 +36,11 @@ def judge(
     counted = [case for case in all_cases if case.id not in quarantined or _is_pass(case)]
     red = _red(spec, counted, collected)
     unproven = [
-        *_process(end),
+        *_process(spec, end),
         *_collection(spec, end, collected, expected or 0),
         *_beyond(counted, (CaseStatus.SKIPPED,), spec.tolerance.skipped, collected),
         *_beyond(counted, (CaseStatus.BROKEN,), spec.tolerance.broken, collected),
-        *_beyond(all_cases, (CaseStatus.LOST,), Limit(), collected),
+        *_lost(spec, all_cases, end, collected),
         *_grades(spec, all_cases),
     ]
     if not (red or unproven or any(map(_shows, all_cases))):
@@ -76,10 +76,13 @@ def _red(spec: SuiteSpec, counted: Sequence[GradedCase], collected: int) -> list
     ]
 
 
-def _process(end: SuiteEnd) -> list[str]:
+def _process(spec: SuiteSpec, end: SuiteEnd) -> list[str]:
     reasons = []
     if end.usage_error is not None:
-        reasons.append(f"the suite could not be run: {end.usage_error}")
+        # A command that ended was run; what it came to stands in its report alone.
+        ran = spec.kind is SuiteKind.COMMAND and end.exit_code is not None
+        said = "there is no result" if ran else "the suite could not be run"
+        reasons.append(f"{said}: {end.usage_error}")
     if end.stopped is not None:
         reasons.append(f"the suite was stopped: {end.stopped}")
     if not end.complete and not reasons:
@@ -116,18 +119,43 @@ def _beyond(
     return [f"{said}{allowed}: {_names(found)}"]
 
 
+def _lost(spec: SuiteSpec, cases: Sequence[GradedCase], end: SuiteEnd, collected: int) -> list[str]:
+    """The lost cases: how much else they cost, and what would have run them again."""
+    lost = [case for case in cases if case.status is CaseStatus.LOST]
+    told = _beyond(cases, (CaseStatus.LOST,), Limit(), collected)
+    others = len(cases) - len(lost)
+    if told and spec.kind is SuiteKind.PYTEST:
+        if others and len(cases) == collected:
+            told[0] += "; the other one ended" if others == 1 else f"; the other {others} ended"
+        if not spec.repeatable and end.stopped is None:
+            each = "it" if len(lost) == 1 else "they"
+            told[0] += f" (with `repeatable: true` {each} would run again, alone)"
+    return told
+
+
 def _grades(spec: SuiteSpec, cases: Sequence[GradedCase]) -> list[str]:
+    """One reason for the passes that prove too little, with what is the least of them."""
     passed = [case for case in cases if _shows(case)]
     need = spec.evidence.require
     weak = [case for case in passed if _grade(case).rank < need.rank]
-    if weak:
-        worst = min(weak, key=lambda case: _grade(case).rank)
-        why = f"{_grade(worst)}: {worst.reason}" if worst.reason else str(_grade(worst))
-        return [
-            f"{len(weak)} of {len(passed)} passes prove less than {need}: {_names(weak)}"
-            f" (the least is {worst.id}, {why})"
-        ]
-    return []
+    if not weak:
+        return []
+    nothing = all(_grade(case) is Grade.CONTRADICTED for case in weak)
+    prove = "proves" if len(weak) == 1 else "prove"
+    less = "nothing" if nothing else f"less than {need}"
+    said = f"{len(weak)} of {len(passed)} passes {prove} {less}"
+    worst = min(weak, key=lambda case: _grade(case).rank)
+    if len(weak) == 1:
+        return [f"{said}: {_weakness(worst)}"]
+    return [f"{said}: {_names(weak)}; the least of them: {_weakness(worst)}"]
+
+
+def _weakness(case: GradedCase) -> str:
+    """Why a pass counts for little, as a sentence about the case."""
+    reason = case.reason or ""
+    if reason.startswith("it "):
+        return f"{case.id} {reason.removeprefix('it ')}"
+    return f"{case.id} is {_grade(case)}{f': {reason}' if reason else ''}"
 
 
 def _grade(case: GradedCase) -> Grade:

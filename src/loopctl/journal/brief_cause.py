@@ -94,7 +94,12 @@ def _cause(finding: Finding) -> str:
         said = "" if title.lower() == "no known cause" else f"; {title}"
         return f"{service}no known cause{said}"
     signature = one_line(finding.signature, 80)
-    return f"{service}{title} ({signature}, confidence {finding.confidence:.2f})"
+    said = f"{service}{title} ({signature}, confidence {finding.confidence:.2f})"
+    remedy = finding.remedy
+    # What loopctl itself may do is told as what was tried, or proposed.
+    if remedy is None or remedy.action != "person" or not remedy.detail:
+        return said
+    return f"{said}; to do: {one_line(remedy.detail, 240)}"
 
 
 def _seen(cycle: CycleRecord) -> str:

@@ -1,4 +1,4 @@
-"""What failed, worst first, in as many lines as there is room for."""
+"""What failed, in as many lines as there is room for: what the rest follows from comes first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from loopctl.inert import one_line
 from loopctl.journal.quarantine import counted_failures, not_counted
 from loopctl.journal.worklog import CycleRecord, StageRecord, SuiteRecord, Worklog
-from loopctl.model.evidence import GradedCase, SuiteOutcome
+from loopctl.model.evidence import CaseStatus, GradedCase, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind
 
 _CASE_LINES = 3
@@ -40,15 +40,25 @@ def _texts(cycle: CycleRecord) -> Iterator[str]:
     failed = cycle.failed_stage
     if failed is None:
         return
-    unmet = [suite for suite in cycle.suites.values() if _unmet(suite)]
+    unmet = unmet_suites(cycle)
     # A suite tells its own failure better than the fault that sums it up.
     faults = [f for f in failed.faults if not (unmet and f.kind is FaultKind.SUITE)]
-    if not unmet or faults:
-        yield from _stage(failed, faults)
-    for suite in sorted(unmet, key=_order):
-        yield _suite(suite)
+    criteria = [fault for fault in faults if fault.kind is FaultKind.CRITERION]
+    others = [fault for fault in faults if fault.kind is not FaultKind.CRITERION]
+    if others or not (unmet or criteria):
+        yield from _stage(failed, others)
+    # Of tests that fail a criterion is missed, too; beside none that fails it is what made it red.
+    told = [*map(_suite, unmet)]
+    missed = [_criterion(fault, cycle) for fault in criteria]
+    red = any(_is_red(suite) for suite in unmet)
+    yield from (*told, *missed) if red else (*missed, *told)
     for case in list(counted_failures(cycle).values())[:_CASE_LINES]:
         yield _case(case)
+
+
+def unmet_suites(cycle: CycleRecord) -> list[SuiteRecord]:
+    """The suites that were run and did not pass, as they are told: those that failed first."""
+    return sorted((suite for suite in cycle.suites.values() if _unmet(suite)), key=_order)
 
 
 def _stage(stage: StageRecord, faults: Sequence[Fault]) -> Iterator[str]:
@@ -69,8 +79,20 @@ def _unmet(suite: SuiteRecord) -> bool:
     )
 
 
-def _order(suite: SuiteRecord) -> tuple[str, str]:
-    return suite.facts.priority, suite.facts.id
+def _is_red(suite: SuiteRecord) -> bool:
+    return suite.judgement is not None and suite.judgement.outcome is SuiteOutcome.FAILED
+
+
+def _order(suite: SuiteRecord) -> tuple[bool, str, str]:
+    return not _is_red(suite), suite.facts.priority, suite.facts.id
+
+
+def _criterion(fault: Fault, cycle: CycleRecord) -> str:
+    """A criterion by itself; where no test failed beside it, that is said, too."""
+    cases = [case for suite in cycle.suites.values() for case in suite.cases]
+    all_passed = bool(cases) and all(case.status is CaseStatus.PASSED for case in cases)
+    beside = "; every test passed" if all_passed and not unmet_suites(cycle) else ""
+    return f"{one_line(fault.summary, 240)}{beside}"
 
 
 def _suite(suite: SuiteRecord) -> str:
@@ -78,9 +100,11 @@ def _suite(suite: SuiteRecord) -> str:
     outcome = suite.judgement.outcome.value
     reasons = "; ".join(suite.judgement.reasons) or "no reason was given"
     name = f"{one_line(suite.facts.id, 80)} ({suite.facts.priority})"
-    passed = sum(1 for case in suite.cases if case.status.value == "passed")
-    of = f"{passed} of {suite.judgement.collected} passed"
-    return f"{name} {outcome}, {of}: {one_line(reasons, 240)}"
+    passed = sum(1 for case in suite.cases if case.status is CaseStatus.PASSED)
+    collected = suite.judgement.collected
+    # Where all passed, or nothing ran, the number only hides what is wrong.
+    of = f", {passed} of {collected} passed" if passed < collected else ""
+    return f"{name} {outcome}{of}: {one_line(reasons, 300)}"
 
 
 def _case(case: GradedCase) -> str:

@@ -6,15 +6,25 @@ import shlex
 from pathlib import Path
 
 from loopctl.inert import for_terminal, one_line
-from loopctl.journal.brief_cause import blamed
+from loopctl.journal.brief_cause import blamed, likely
+from loopctl.journal.brief_failed import unmet_suites
 from loopctl.journal.commands import Commands, path_word
-from loopctl.journal.quarantine import counted_failures
-from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
+from loopctl.journal.worklog import (
+    CycleRecord,
+    ServiceRecord,
+    StageRecord,
+    SuiteRecord,
+    Worklog,
+)
+from loopctl.model.evidence import CaseStatus, GradedCase
 from loopctl.model.finding import FaultKind
-from loopctl.model.state import State, Verdict
+from loopctl.model.plan import SuiteKind
+from loopctl.model.state import OutcomeKind, State, Verdict
 
 _LONGEST = 2000
 _DEATHS = (FaultKind.EXIT_CODE, FaultKind.SIGNAL, FaultKind.OUT_OF_MEMORY)
+_DECLARED = (SuiteKind.HTTP, SuiteKind.WEBSOCKET)
+"""Kinds of suites that run no process, and so leave no output."""
 
 
 def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
@@ -65,10 +75,13 @@ def _without(worklog: Worklog, folder: Path) -> str:
     if cycle is None or failed is None:
         return _curl(worklog) or f"less {path_word(folder / 'worklog.md')}"
     dead = _dead(cycle)
+    if _measured(failed) and failed.kind is OutcomeKind.UNPROVEN:
+        # What was not measured stands in no log.
+        return f"less {path_word(folder / 'worklog.md')}"
     if dead is None and failed.stage in (State.VERIFY, State.CONFIRM) and not _measured(failed):
-        output = _suite_output(cycle)
-        if output:
-            return f"less {path_word(folder / output)}"
+        suite = _telling_suite(cycle)
+        if suite is not None and suite.folder:
+            return _shown(suite, folder)
     service = dead or _service(cycle)
     build_log = _build_log(failed) if failed.stage is State.BUILD else None
     if build_log:
@@ -114,8 +127,42 @@ def _build_log(failed: StageRecord) -> str | None:
     return quotes[0].source.partition("#")[0] if quotes else None
 
 
-def _suite_output(cycle: CycleRecord) -> Path | None:
-    failed = {key.partition("::")[0] for key in counted_failures(cycle)}
-    suites = [suite for suite in cycle.suites.values() if suite.folder]
-    suites.sort(key=lambda suite: (suite.facts.id not in failed, suite.facts.priority))
-    return Path(suites[0].folder or "", "stdout.txt") if suites else None
+def _telling_suite(cycle: CycleRecord) -> SuiteRecord | None:
+    """The suite that the likely cause is about, else the first that is told to have failed."""
+    unmet = [suite for suite in unmet_suites(cycle) if suite.folder]
+    finding = likely(cycle)
+    if finding is not None:
+        quoted = [quote.source.partition("#")[0] for quote in finding.evidence]
+        for suite in unmet:
+            if suite.folder in quoted:
+                return suite
+        of_cases = set(finding.cases)
+        for suite in unmet:
+            if any(case.id in of_cases for case in suite.cases):
+                return suite
+    # A suite may be under way when its stage fails.
+    begun = (suite for suite in cycle.suites.values() if suite.folder)
+    return next(iter(unmet), None) or next(begun, None)
+
+
+def _shown(suite: SuiteRecord, folder: Path) -> str:
+    """What shows how the suite ended.
+
+    A process that died says why on stderr. Of a suite that loopctl itself asks, and of passes that
+    prove too little, no process has said anything: the worklog has it.
+    """
+    place = folder / (suite.folder or "")
+    said = place / "stdout.txt"
+    if suite.facts.kind in _DECLARED:
+        return f"less {path_word(folder / 'worklog.md')}"
+    ended = suite.end
+    lost = any(case.status is CaseStatus.LOST for case in suite.cases)
+    if lost or (ended is not None and ended.usage_error is not None):
+        return f"less {path_word(place / 'stderr.txt')} {path_word(said)}"
+    if ended is not None and ended.complete and not any(map(_did_not_pass, suite.cases)):
+        return f"less {path_word(folder / 'worklog.md')}"
+    return f"less {path_word(said)}"
+
+
+def _did_not_pass(case: GradedCase) -> bool:
+    return case.status is not CaseStatus.PASSED

@@ -22,13 +22,15 @@ class SuiteError(PortError):
 class Withhold(StrEnum):
     """What of its services a test is kept from while its body runs.
 
-    `connections`: each is refused, and those that a fixture holds are shut. `answers`: a stand-in
-    takes the services' place and answers everything wrongly, without an error of the network.
+    `connections`: each is refused, and those that a fixture holds are shut. `errors` and
+    `successes`: a stand-in takes the services' place and answers everything wrongly, without an
+    error of the network, always with an error or always with a success.
     """
 
     NOTHING = "nothing"
     CONNECTIONS = "connections"
-    ANSWERS = "answers"
+    ERRORS = "errors"
+    SUCCESSES = "successes"
 
 
 @dataclass(frozen=True, slots=True)

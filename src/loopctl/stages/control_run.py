@@ -1,7 +1,9 @@
 """The control run: what passed is run again with its targets withheld, and must not pass.
 
-First they are refused; then what that has borne out is run again while a stand-in answers wrongly
-in their place. Asked for by a suite's `evidence.control`, and only where more runs harm nothing.
+First they are refused. What that has borne out is run again while a stand-in answers every request
+with an error in their place, and what passes then, while it answers with a success: a test that
+passes whatever it is answered is about nothing. Asked for by a suite's `evidence.control`, and only
+where more runs harm nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from loopctl.ports.suite import SuiteContext, Withhold
 CONTROL = "control"
 """The name of the control run in a run's folder, its journal and its traces."""
 
-CONTROL_ANSWERS = "control-answers"
-"""The name of its second half."""
+_WRONGLY = (Withhold.ERRORS, Withhold.SUCCESSES)
+"""A test may well expect that an answer is no success, or that it is one: but not both."""
 
 _LEAST_TEST_S = 10.0
 """A refused test may try for a while; one that waits longer has shown that it needs its target."""
@@ -29,8 +31,8 @@ Again = Callable[[SuiteSpec, SuiteContext, Callable[[Case], None]], SuiteEnd]
 
 
 @dataclass(frozen=True, slots=True)
-class _Half:
-    """What a half of the control run came to. `why` it could not be finished, None when it was."""
+class _Part:
+    """What a part of the control run came to. `why` it could not be finished, None if it was."""
 
     cases: Mapping[str, Case]
     why: str | None
@@ -59,27 +61,36 @@ class ControlRun:
         """What it shows of each case that passed and is not contradicted already.
 
         `context` is the control run's own, `again` runs the suite with it, and once more with that
-        of the second half, whose folder is beside it.
+        of each later part, whose folder is beside it.
         """
         asked = {
             name: case
             for name, case in passed.items()
             if graded[name].grade not in (None, Grade.CONTRADICTED)
         }
-        found = {name: told for name, case in asked.items() if (told := self._beforehand(case))}
+        found: dict[str, Control] = {
+            name: known for name, case in asked.items() if (known := self._beforehand(case))
+        }
         left = {name: case for name, case in asked.items() if name not in found}
-        refused = self._half(left, replace(context, withhold=Withhold.CONNECTIONS), again)
-        for name, case in left.items():
-            found[name] = refused.told(name, controlled(case, refused.cases.get(name)))
+        refused = self._part(left, replace(context, withhold=Withhold.CONNECTIONS), again)
+        first: dict[str, Control] = {
+            name: refused.told(name, controlled(case, refused.cases.get(name)))
+            for name, case in left.items()
+        }
+        found.update(first)
         left = {
             name: case
             for name, case in left.items()
-            if found[name].kind == "borne-out" and _can_be_answered(case, context)
+            if first[name].kind == "borne-out" and _can_be_answered(case, context)
         }
-        wrong = self._half(left, _second(context), again)
-        for name in left:
-            told = answered_wrongly(found[name], wrong.cases.get(name))
-            found[name] = wrong.told(name, told)
+        for withhold in _WRONGLY:
+            wrong = self._part(left, _later(context, withhold), again)
+            told = {
+                name: wrong.told(name, answered_wrongly(first[name], wrong.cases.get(name)))
+                for name in left
+            }
+            found.update(told)
+            left = {name: left[name] for name in left if told[name].kind == "contradicted"}
         return found
 
     def _beforehand(self, case: Case) -> Control | None:
@@ -92,17 +103,17 @@ class ControlRun:
             return Control("borne-out", said)
         return None
 
-    def _half(self, left: Mapping[str, Case], context: SuiteContext, again: Again) -> _Half:
+    def _part(self, left: Mapping[str, Case], context: SuiteContext, again: Again) -> _Part:
         """Run what is `left` with what the context withholds."""
         ran: dict[str, Case] = {}
         if not left:
-            return _Half(ran, None)
+            return _Part(ran, None)
 
         def keep(case: Case) -> None:
             ran[case.id] = case
 
         end = again(self._shorter(left.values()), replace(context, only=tuple(left)), keep)
-        return _Half(ran, end.usage_error or end.stopped)
+        return _Part(ran, end.usage_error or end.stopped)
 
     def _shorter(self, left: Iterable[Case]) -> SuiteSpec:
         """The suite with no more time for a test than one that meets its target could need."""
@@ -117,17 +128,17 @@ def _can_be_answered(case: Case, context: SuiteContext) -> bool:
     return any(url.startswith("http:") for url in urls)
 
 
-def _second(first: SuiteContext) -> SuiteContext:
-    """What the second half is given: a folder and traces of its own."""
-    seed = sha256(f"{first.trace_seed}/{CONTROL_ANSWERS}".encode()).hexdigest()[:32]
+def _later(first: SuiteContext, withhold: Withhold) -> SuiteContext:
+    """What a later part is given: a folder and traces of its own."""
+    seed = sha256(f"{first.trace_seed}/{withhold}".encode()).hexdigest()[:32]
     parent = {"TRACEPARENT": f"00-{seed}-{seed[:16]}-01"}
     has_parent = "TRACEPARENT" in first.variables
     return replace(
         first,
         variables={**first.variables, **parent} if has_parent else first.variables,
-        folder=first.folder.with_name(CONTROL_ANSWERS),
+        folder=first.folder.with_name(f"{CONTROL}-{withhold}"),
         trace_seed=seed,
-        withhold=Withhold.ANSWERS,
+        withhold=withhold,
     )
 
 

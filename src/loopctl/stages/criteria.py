@@ -15,7 +15,7 @@ from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import Criterion
 from loopctl.model.state import OutcomeKind
 
-_PARTIAL = "of too few samples, which decides nothing in a partial run"
+_PARTIAL = "which decides nothing in a partial run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CriteriaGate:
         few = [each for each in judged if each.met is None]
         if self.partial is not None:
             for each in few:
-                journal.append(NotChecked(_named(each), f"{told(each)}: {_PARTIAL}"))
+                journal.append(NotChecked(_named(each), f"{told(each)}, {_PARTIAL}"))
         undecided = [] if self.partial is not None or self.more_to_come else few
         return worst([_missed(missed), _too_few(undecided, cycle)])
 

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from loopctl.evidence.path_glob import covers
-from loopctl.model.plan import Plan
+from loopctl.model.plan import Plan, SuiteKind
 from loopctl.stages.shadowed_modules import replaces_a_module
 from loopctl.stages.suite_paths import (
     CONFTEST,
@@ -29,6 +29,15 @@ _TEST_NAMES = (
     *("test_*.py", "*_test.py", CONFTEST),
     # What other runners take for tests by their names: jest, Playwright, go, Maven, RSpec.
     *("*.test.*", "*.spec.*", "*_test.go", "*Test.java", "*Tests.java", "*IT.java", "*_spec.rb"),
+)
+
+# What says which tests other runners run, and what their names mean: `npm run e2e`, `make e2e`.
+_RUNNER_SETTINGS = (
+    *("package.json", ".mocharc*", ".npmrc", "*.config.js", "*.config.[cm]js", "*.config.ts"),
+    *("*.config.[cm]ts", "*.config.json", "karma.conf.*", "nightwatch.*", "wdio.conf.*"),
+    *("[Mm]akefile", "GNUmakefile", "[Jj]ustfile", ".justfile", "Taskfile.y*ml", "Rakefile"),
+    *("pom.xml", "build.gradle*", "settings.gradle*", "gradle.properties", "testng*.xml"),
+    *("noxfile.py", ".rspec", "phpunit.xml*", "CTestTestfile.cmake", "nextest.toml"),
 )
 
 # Python reads these by itself, so they reach into every test process; an entry point may load a
@@ -49,7 +58,8 @@ class Guard:
     `sources` are the folders of the services' sources; `frozen` the loop files, the signatures,
     the suites' interpreters, the files of settings and plugins that their `run` names, and what
     hides files from git; `tests` are the tests that `run` names; `suites` the folders that the
-    suites run in; `may_edit` globs of what may be changed besides the sources.
+    suites run in, `commands` those of suites whose runner is not pytest; `may_edit` globs of what
+    may be changed besides the sources.
     """
 
     sources: tuple[str, ...]
@@ -57,6 +67,7 @@ class Guard:
     tests: tuple[str, ...]
     suites: tuple[str, ...]
     may_edit: tuple[str, ...]
+    commands: tuple[str, ...] = ()
 
 
 def forbidden(changed: Sequence[str], guard: Guard) -> tuple[str, ...]:
@@ -91,6 +102,7 @@ def guard_of(plan: Plan) -> Guard:
         tests=tuple(dict.fromkeys(path for test in tests for path in _frozen_with(test, sources))),
         suites=suites,
         may_edit=plan.remediation.may_edit,
+        commands=_inside(root, (s.cwd for s in written if s.kind is SuiteKind.COMMAND)),
     )
 
 
@@ -137,12 +149,19 @@ def _is_test(path: str, guard: Guard) -> bool:
 
 def _is_setting(path: str, guard: Guard) -> bool:
     folder, _, name = path.rpartition("/")
+    if any(fnmatchcase(name, pattern) for pattern in _RUNNER_SETTINGS):
+        return folder in _above(guard.commands)
     return name in SETTINGS and folder in _settings_folders(guard)
 
 
 def _settings_folders(guard: Guard) -> Sequence[str]:
-    places = (PurePosixPath(place) for place in (*guard.suites, *guard.tests))
-    return ["" if str(at) == "." else str(at) for at in searched_for_settings(places)]
+    return _above((*guard.suites, *guard.tests))
+
+
+def _above(places: Iterable[str]) -> Sequence[str]:
+    """The places, and every folder above them."""
+    found = searched_for_settings(map(PurePosixPath, places))
+    return ["" if str(at) == "." else str(at) for at in found]
 
 
 def _frozen_with(test: str, sources: Sequence[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from loopctl.model.plan import SuiteSpec
+from loopctl.model.plan import SuiteKind, SuiteSpec
 
 # Where pytest and coverage look for their settings, from the tests upwards (docs.pytest.org,
 # "Configuration", and coverage.readthedocs.io, "Configuration reference").
@@ -28,6 +28,9 @@ _TAKES_A_WORD = frozenset(
         *("--log-level", "--log-file", "--color", "--capture", "--override-ini", "--dist"),
     }
 )
+_LONGEST_NAME = 255  # NAME_MAX of Linux
+_LONGEST_WORD = 2000  # PATH_MAX is 4096, with the suite's folder before it
+
 _PLUGIN = "-p"
 _NAMES_SETTINGS = frozenset({"-c", "--config-file", "--cov-config", _PLUGIN})
 _GLUED = ("-c", _PLUGIN)
@@ -62,17 +65,21 @@ def named_by(run: str) -> Named:
             settings += _files_of(option, word[1:])
         elif not word.startswith("-"):
             tests.append(word.partition("::")[0])
-    return Named(tuple(tests), tuple(settings))
+    return Named(tuple(filter(_can_be_a_name, tests)), tuple(filter(_can_be_a_name, settings)))
 
 
 def places_of_tests(suite: SuiteSpec) -> tuple[Path, ...]:
     """What the suite's tests are in: what `run` names, and its folder where none of that exists."""
-    named = [_in_folder(suite, word) for word in named_by(suite.run).tests]
+    of_shell = suite.kind is SuiteKind.COMMAND
+    words = _named_in_shell(suite.run) if of_shell else named_by(suite.run).tests
+    named = [_in_folder(suite, word) for word in words]
     return tuple(named if any(path.exists() for path in named) else [*named, suite.cwd])
 
 
 def settings_of(suite: SuiteSpec) -> tuple[Path, ...]:
-    """The files that options in `run` name; some may not exist."""
+    """The files that options of pytest in `run` name; some may not exist."""
+    if suite.kind is SuiteKind.COMMAND:
+        return ()
     return tuple(_in_folder(suite, word) for word in named_by(suite.run).settings)
 
 
@@ -84,8 +91,33 @@ def searched_for_settings(places: Iterable[Place]) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(folder for at in places for folder in (at, *at.parents)))
 
 
+def _named_in_shell(line: str) -> Sequence[str]:
+    """The words of a shell line that may name scripts, settings and tests, as deep as it quotes."""
+    values = (w.partition("=")[2] if w.startswith("-") else w for w in _shell_words(line))
+    return [word for word in dict.fromkeys(values) if word and _can_be_a_name(word)]
+
+
+def _shell_words(line: str) -> Iterator[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    try:
+        words = list(lexer)
+    except ValueError:
+        words = line.split()
+    for word in words:
+        yield word
+        if word != line and any(map(str.isspace, word)):
+            yield from _shell_words(word)
+
+
 def _in_folder(suite: SuiteSpec, word: str) -> Path:
     return Path(os.path.normpath(suite.cwd / word))
+
+
+def _can_be_a_name(word: str) -> bool:
+    """Whether the system takes it for a path: a word may be a whole script, as of `sh -c`."""
+    sizes = [len(os.fsencode(part)) for part in word.split("/")]
+    return "\0" not in word and max(sizes) <= _LONGEST_NAME and sum(sizes) <= _LONGEST_WORD
 
 
 def _words(run: str) -> Sequence[str]:

@@ -194,7 +194,7 @@ class SuiteRunner:
 
         def again(shorter: SuiteSpec, its: SuiteContext, on: Callable[[Case], None]) -> SuiteEnd:
             adapter = self._adapters[spec.kind]
-            key = f"{journal.cycle}/{spec.id}/{CONTROL}"
+            key = f"{journal.cycle}/{spec.id}/{its.folder.name}"
             return _told(key, spec, journal, lambda: adapter.run(shorter, its, on, stop))
 
         known = self._facts.earlier.borne_out.get(spec.id, frozenset())

@@ -20,6 +20,7 @@ class CaseNames:
         self._redaction = EventRedaction(redactor)
         self._names: dict[str, str] = {}
         self._raw: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
         self._naming = threading.Lock()
 
     def of(self, raw: str) -> str:
@@ -37,8 +38,9 @@ class CaseNames:
         return self._raw.get(name, name)
 
     def _free(self, wanted: str) -> str:
-        name, number = wanted, 1
+        name, number = wanted, self._numbers.get(wanted, 1)
         while name in self._raw:
             number += 1
             name = f"{wanted}#{number}"
+        self._numbers[wanted] = number
         return name

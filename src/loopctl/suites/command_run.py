@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 
 from loopctl.evidence.status import first_line
 from loopctl.model.evidence import Case, CaseStatus, SuiteEnd
@@ -58,15 +59,16 @@ class CommandRun:
         maker, report, copies = self._read(files, command, told, stop)
         if report.missing:
             told.take(maker.missing(report.missing, report.cases + report.missing))
+        is_read = bool(report.cases or report.missing)
         usage_error = None
-        if not files and not out_of_time:
-            usage_error = self._no_report(ended)
-        details = self._details(ended, report, told, bool(files))
+        if not is_read and not out_of_time:
+            usage_error = self._no_result(ended, report, bool(files))
+        details = self._details(ended, report, told, is_read)
         return SuiteEnd(
             complete=not (details or out_of_time or usage_error),
             exit_code=ended.code,
             duration_s=time.monotonic() - clock,
-            collected=report.cases + report.missing if files else None,
+            collected=report.cases + report.missing if is_read else None,
             stopped="suite timeout" if out_of_time else None,
             detail="; ".join([*details, *self._of_retry()]),
             usage_error=usage_error,
@@ -100,40 +102,40 @@ class CommandRun:
         self, files: Sequence[Path], command: TheCommand, told: _Told, stop: Stop
     ) -> tuple[CaseMaker, ReportEnd, JUnitCopies]:
         survey = Survey(TraceClaims(self.foreign))
-        read_reports(files, survey.note, stop)
+        moment = command.began.timestamp()
+        read_reports(files, survey.note, stop, began=moment)
         maker = CaseMaker(self.redactor, command, survey.claims, many_hosts=len(survey.hosts) > 1)
         copies = JUnitCopies(self.context.folder, self.redactor)
 
         def take(reported: ReportedCase) -> None:
             told.take(maker.case(reported))
 
-        return maker, read_reports(files, take, stop, copies), copies
+        return maker, read_reports(files, take, stop, copies, began=moment), copies
 
-    def _no_report(self, ended: Exit) -> str:
-        said = self.records.stderr.last_line() or self.records.stdout.last_line()
-        quote = f": {first_line(said)}" if said else f" where {JUNIT} stands"
-        return f"it {_manner(ended)} and left no report{quote}"
-
-    def _details(
-        self, ended: Exit, report: ReportEnd, told: _Told, has_files: bool
-    ) -> Sequence[str]:
-        """What keeps the run from being complete."""
-        details = []
+    def _no_result(self, ended: Exit, report: ReportEnd, has_files: bool) -> str:
+        """Why there is no case at all, in words: nothing was left, nothing readable, or nothing in
+        it.
+        """
         if report.broken is not None:
-            said = self.redactor.text(report.broken)
-            details.append(f"the report breaks off, and what came after is lost: {said}")
-        elif report.unexplained:
-            details.append(
-                "the report is at odds with itself: failures or errors that it declares and no"
-                f" case shows: {report.unexplained}"
-            )
-        elif has_files and not report.cases:
-            details.append("the report has no case in it")
-        if report.missing:
-            declared = report.cases + report.missing
-            details.append(f"{report.missing} of {declared} cases are not in the report")
-        if ended.code != 0 and ended.stopped is None and not told.failed and has_files:
-            details.append(f"{_manner(ended)} although no case failed")
+            return f"the report was not read: {self.redactor.text(report.broken)}"
+        said = self.records.stderr.last_line() or self.records.stdout.last_line()
+        quote = f": {first_line(said)}" if said else ""
+        if has_files:
+            wrong = report.unexplained
+            but = f", but {wrong} failures or errors that it does not show" if wrong else ""
+            return f"it {_manner(ended)} and its report has no case in it{but}{quote}"
+        return f"it {_manner(ended)} and left no report{quote or f' where {JUNIT} stands'}"
+
+    def _details(self, ended: Exit, report: ReportEnd, told: _Told, is_read: bool) -> Sequence[str]:
+        """What keeps the run from being complete."""
+        # Of a report that was not read the usage error tells all there is.
+        details = self._of_report(report) if is_read else []
+        if ended.code != 0 and ended.stopped is None and is_read:
+            if not told.failed:
+                details.append(f"{_manner(ended)} although no case failed")
+            elif (signal := _killed_by(ended.code, told.failed)) is not None:
+                # Failing cases, which may be tolerated, do not explain such an end.
+                details.append(f"it was killed by {signal}, and may not have run all its cases")
         if told.absent:
             names = ", ".join(list(told.absent)[:_NAMED])
             details.append(f"{len(told.absent)} to be run again, not in the report: {names}")
@@ -143,16 +145,36 @@ class CommandRun:
                 details.append(f"{name}.txt is cut off: {capture.error.strerror}")
         return details
 
+    def _of_report(self, report: ReportEnd) -> list[str]:
+        details = []
+        if report.broken is not None:
+            said = self.redactor.text(report.broken)
+            details.append(f"the report breaks off, and what came after is lost: {said}")
+        elif report.unexplained:
+            details.append(
+                "the report is at odds with itself: failures or errors that it declares and no"
+                f" case shows: {report.unexplained}"
+            )
+        if report.missing:
+            declared = report.cases + report.missing
+            details.append(f"{report.missing} of {declared} cases are not in the report")
+        return details
+
     def _of_retry(self) -> Sequence[str]:
         if self.context.only is None:
             return ()
         some = f"{len(self.context.only)} of its cases"
-        return (f"a command runs whole or not at all: it was run again for {some}, which count",)
+        return (
+            f"a command runs whole or not at all: it was run again for {some}, which count,"
+            " and what failed besides",
+        )
 
 
 class _Told:
     """Hands on the cases of a run: all of them, or of a retry those that it is about.
 
+    Of a retry also what fails in it: that was seen, whoever was asked for. And of cases that are
+    called the same the report need not tell the same one first.
     `absent` are those of them that have not come; `failed` counts every failed case.
     """
 
@@ -170,6 +192,18 @@ class _Told:
         elif case.id in self.absent:
             del self.absent[case.id]
             self._on(case)
+        elif case.status is CaseStatus.FAILED:
+            self._on(case)
+
+
+def _killed_by(code: int, failed: int) -> str | None:
+    """The signal that ended the command, or what the shell ran; a shell tells it as 128 + N.
+
+    Some runners exit with the number of cases that failed.
+    """
+    number = -code if code < 0 else code - 128
+    is_told = number in set(Signals) and (code < 0 or code != failed)
+    return signal_name(number) if is_told else None
 
 
 def _manner(ended: Exit) -> str:

@@ -68,7 +68,7 @@ class CommandSuite(Suite):
         """Run it; what it prints is kept, redacted, in the context's folder, small reports too.
 
         Cases come when the command has ended. With `context.only` the whole command is run again,
-        and these cases alone are handed over. Raises `SuiteError`.
+        and these cases are handed over, with whatever else has failed in it. Raises `SuiteError`.
         """
         shell = self._shell(spec)
         if shell is None:

@@ -225,6 +225,11 @@ class Progress:
         return [test for test in self._collected if test not in self._started]
 
     @property
+    def collected(self) -> Sequence[str]:
+        """The raw ids that the first process told it would run, in order of collection."""
+        return list(self._collected)
+
+    @property
     def collect_errors(self) -> int:
         """How many files (or other collectors) could not be collected."""
         return len(self._erred)

@@ -30,7 +30,7 @@ from loopctl.suites.pytest_run import PytestRun
 from loopctl.suites.records import gather, records
 from loopctl.suites.shards import Share, merged, shard_count, shares
 from loopctl.suites.spool import Event, SpoolReader, private_folder
-from loopctl.suites.stand_in import StandIn, stand_in
+from loopctl.suites.stand_in import ERROR, SUCCESS, StandIn, stand_in
 from loopctl.suites.suite_environment import users_environment
 
 # pytest's exit codes for "all well" and "no tests were collected".
@@ -107,9 +107,9 @@ class PytestSuite(Suite):
         other case, and its end is about those: it is not complete when pytest no longer collects
         one of them.
         """
-        if context.withhold is not Withhold.ANSWERS:
+        if context.withhold not in (Withhold.ERRORS, Withhold.SUCCESSES):
             return self._run(spec, context, on, stop, None)
-        with stand_in(stop) as place:
+        with stand_in(stop, ERROR if context.withhold is Withhold.ERRORS else SUCCESS) as place:
             return self._run(spec, context, on, stop, place)
 
     def _run(
@@ -125,12 +125,14 @@ class PytestSuite(Suite):
         split = self._shares(spec, context, names, stop)
         wanted = on if context.only is None else _of(frozenset(context.only), on)
         told: dict[str, object] = {}
+        parts: list[Progress] = []
 
         def part(folder: Path, share: Share | None, inner: Stop) -> SuiteEnd:
             with records(folder, self._redactor) as kept, private_folder() as private:
                 progress = Progress(
                     self._redactor, wanted, kept.keep, str(spec.cwd), names, told_errors=told
                 )
+                parts.append(progress)
                 watch = Watch(kept.stdout, kept.stderr, spec.test_timeout_s)
                 given = (executable, spec, context, self._environ, private, progress, watch)
                 return PytestRun(*given, only, share, place).to_the_end(inner)
@@ -145,7 +147,36 @@ class PytestSuite(Suite):
         }
         ends = in_parallel(stop, len(split), tasks)
         gather(context.folder, folders, self._redactor)
-        return merged(list(ends.values()), time.monotonic() - began)
+        end = merged(list(ends.values()), time.monotonic() - began)
+        ran = frozenset(test for progress in parts for test in progress.collected)
+        return self._sewn(spec, context, end, ran, stop)
+
+    def _sewn(
+        self,
+        spec: SuiteSpec,
+        context: SuiteContext,
+        end: SuiteEnd,
+        ran: frozenset[str],
+        stop: Stop,
+    ) -> SuiteEnd:
+        """The end of the shards together, not complete when they did not split one same suite.
+
+        Ids that are others in every process (of random numbers, say) cannot be dealt out: one test
+        would run twice and another never, with the right number in all. Asked only where the
+        shards ran other tests than were told beforehand, which may also be so because tests are
+        made of what a service says: then all processes agree on them.
+        """
+        if not end.complete or ran == frozenset(self._collected[spec.id]):
+            return end
+        self.collect(spec, context, stop)
+        strange = ran.symmetric_difference(self._collected[spec.id])
+        if not strange:
+            return end
+        said = (
+            f"its shards cannot tell who runs what: the ids of {len(strange)} tests are others in"
+            " each process (make them the same, or set `shards: 1`)"
+        )
+        return replace(end, complete=False, detail="; ".join(filter(None, (end.detail, said))))
 
     def _shares(
         self, spec: SuiteSpec, context: SuiteContext, names: CaseNames, stop: Stop

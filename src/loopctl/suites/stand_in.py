@@ -1,9 +1,10 @@
 """The stand-in: takes the services' place in a control run, and answers everything wrongly.
 
-Every request gets status 599 and JSON that no service sends; every WebSocket is opened, told the
-like, and closed with 4599: numbers that no honest test can expect, and no error of the network.
-What opens a WebSocket and says nothing has been told nothing wrong, so it is left the time to
-close it again: `HANDSHAKE_BYTES` is all that it hears.
+Every request gets one status and JSON that no service sends; every WebSocket is opened, told the
+like, and closed. With `ERROR` that is 599 and 4599, numbers that no honest test can expect, with
+`SUCCESS` 200 and 1000; neither is an error of the network. What opens a WebSocket and says nothing
+has been told nothing wrong, so it is left the time to close it again: `HANDSHAKE_BYTES` is all that
+it hears.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop, TaskScope
 from loopctl.suites.declared.event_loop import run_in_loop
 
-STATUS = 599
-CLOSE_CODE = 4599
 WRONG = json.dumps({"loopctl": "control run: a wrong answer"}).encode("ascii")
 
 MOST_CONNECTIONS = 256
@@ -64,7 +63,24 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 
 
 _NORMAL_CLOSE = _frame(_CLOSE, (1000).to_bytes(2, "big"))
-_WRONG_CLOSE = _frame(_CLOSE, CLOSE_CODE.to_bytes(2, "big") + b"control run")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """How it answers: the status of a request, the code that a WebSocket is closed with."""
+
+    status: int
+    close_code: int
+
+    @property
+    def farewell(self) -> bytes:
+        """The message that no service sends, and the close."""
+        code = self.close_code.to_bytes(2, "big")
+        return _frame(_TEXT, WRONG) + _frame(_CLOSE, code + b"control run")
+
+
+ERROR = Wrong(599, 4599)
+SUCCESS = Wrong(200, 1000)
 
 HANDSHAKE_BYTES = len(_ACCEPTED % _accept(b"")) + len(_NORMAL_CLOSE)
 """What a WebSocket hears of it that is opened and closed, and told nothing wrong."""
@@ -85,7 +101,7 @@ class StandIn:
 
 
 @contextlib.contextmanager
-def stand_in(stop: Stop) -> Iterator[StandIn]:
+def stand_in(stop: Stop, wrong: Wrong = ERROR) -> Iterator[StandIn]:
     """A stand-in that serves while the block lasts, or until `stop` stops. Raises `SuiteError`."""
     with contextlib.ExitStack() as opened:
         try:
@@ -101,7 +117,7 @@ def stand_in(stop: Stop) -> Iterator[StandIn]:
             listeners.append(opened.enter_context(_listener(socket.AF_INET6, "::1")))
         ports = [each.getsockname()[1] for each in listeners]
         with TaskScope(stop) as scope:
-            scope.start("stand-in", lambda inner: _serve_until_stopped(listeners, inner))
+            scope.start("stand-in", lambda inner: _serve_until_stopped(listeners, wrong, inner))
             try:
                 yield StandIn(ports[0], ports[1] if len(ports) > 1 else None)
             finally:
@@ -112,12 +128,12 @@ def _listener(family: socket.AddressFamily, host: str) -> socket.socket:
     return socket.create_server((host, 0), family=family, backlog=MOST_CONNECTIONS)
 
 
-def _serve_until_stopped(listeners: Sequence[socket.socket], stop: Stop) -> None:
+def _serve_until_stopped(listeners: Sequence[socket.socket], wrong: Wrong, stop: Stop) -> None:
     with contextlib.suppress(Stopped):
-        run_in_loop("stand-in", lambda: _serve(listeners), stop)
+        run_in_loop("stand-in", lambda: _serve(listeners, wrong), stop)
 
 
-async def _serve(listeners: Sequence[socket.socket]) -> None:
+async def _serve(listeners: Sequence[socket.socket], wrong: Wrong) -> None:
     room = asyncio.Semaphore(MOST_CONNECTIONS)
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,7 +145,7 @@ async def _serve(listeners: Sequence[socket.socket]) -> None:
             errors = (OSError, asyncio.IncompleteReadError, h11.ProtocolError)
             async with room:
                 with contextlib.suppress(*errors):
-                    await _talk(reader, writer)
+                    await _talk(reader, writer, wrong)
 
     servers = [await asyncio.start_server(attend, sock=each) for each in listeners]
     try:
@@ -139,7 +155,7 @@ async def _serve(listeners: Sequence[socket.socket]) -> None:
             server.close()
 
 
-async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wrong: Wrong) -> None:
     """Answer what one connection asks, request by request."""
     wire = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD_BYTES)
     while True:
@@ -148,9 +164,9 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             if asked is None:
                 return
             if asked.websocket_key is not None:
-                await _websocket(asked.websocket_key, reader, writer)
+                await _websocket(asked.websocket_key, reader, writer, wrong)
                 return
-            writer.write(_answer(wire, asked))
+            writer.write(_answer(wire, asked, wrong))
             await writer.drain()
         if wire.our_state is not h11.DONE or wire.their_state is not h11.DONE:
             await _linger(reader, writer)
@@ -197,23 +213,24 @@ def _websocket_key(request: h11.Request) -> bytes | None:
     return fields.get(b"sec-websocket-key")
 
 
-def _answer(wire: h11.Connection, asked: _Asked) -> bytes:
+def _answer(wire: h11.Connection, asked: _Asked, wrong: Wrong) -> bytes:
     """The wrong answer, to whatever it was; the connection ends where not all of it was read."""
     closing = [] if wire.their_state is h11.DONE else [(b"Connection", b"close")]
-    response = h11.Response(status_code=STATUS, reason=b"Wrong", headers=[*_HEADERS, *closing])
+    headers = [*_HEADERS, *closing]
+    response = h11.Response(status_code=wrong.status, reason=b"Wrong", headers=headers)
     body = [h11.Data(WRONG)] if asked.has_body else []
     return b"".join(wire.send(part) or b"" for part in (response, *body, h11.EndOfMessage()))
 
 
 async def _websocket(
-    key: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    key: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wrong: Wrong
 ) -> None:
     writer.write(_ACCEPTED % _accept(key))
     closes = False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_UNASKED_S):
             closes = await _closes(reader)
-    writer.write(_NORMAL_CLOSE if closes else _frame(_TEXT, WRONG) + _WRONG_CLOSE)
+    writer.write(_NORMAL_CLOSE if closes else wrong.farewell)
     await _linger(reader, writer)
 
 

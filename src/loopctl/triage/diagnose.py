@@ -182,8 +182,9 @@ def _unknown(
     if symptoms.logs and "no green run" in ranked_by:
         yield "which lines are new: there is no green run to compare with"
     for finding in rest:
-        what = f"{len(finding.cases)} failing tests" if finding.cases else "this failure"
-        yield f"the cause of {what}: {finding.evidence[0].quote}"
+        number = len(finding.cases)
+        what = f"{number} test{'s' if number > 1 else ''} fail" if number else "it fail"
+        yield f"what made {what}: {finding.evidence[0].quote}"
     for finding in known:
         for why in finding.whys:
             if why.status == "hypothesis":

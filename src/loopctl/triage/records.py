@@ -178,7 +178,7 @@ def case_headline(case: GradedCase) -> str:
 
 def _case(suite: SuiteResult, case: GradedCase, outcome: str | None) -> Record:
     failing = case.status in FAILING
-    if failing:
+    if failing or case.status is CaseStatus.FLAKY:
         text = "\n".join(part for part in (case.message, case.detail, case.output) if part)
         lines = [line for line in text.splitlines() if line.strip()][:_MOST_TEST_LINES]
         lines = lines or [case_headline(case)]
@@ -191,9 +191,11 @@ def _case(suite: SuiteResult, case: GradedCase, outcome: str | None) -> Record:
         {
             "status": case.status.value,
             "failing": failing,
+            "id": case.id,
             "suite": suite.suite,
             "suite_outcome": outcome,
             "grade": case.grade.value if case.grade else None,
+            "control": case.control.kind if case.control else None,
             "reason": case.reason,
             "where": case.where,
             "message": case_headline(case),

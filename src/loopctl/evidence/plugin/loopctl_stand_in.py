@@ -1,4 +1,4 @@
-"""Where connects to the services are led in the second half of the control run.
+"""Where connects to the services are led in the later parts of the control run.
 
 A neighbour of `loopctl_evidence.py`: standard library only, Python >= 3.8.
 """

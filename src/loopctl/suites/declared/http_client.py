@@ -80,7 +80,8 @@ class HttpClient:
         """Send it; the whole answer must have come after `timeout_s` seconds."""
         import httpx  # noqa: PLC0415 - costs 100 ms that most commands need not spend
 
-        wire = HttpWire(self._open)
+        meant = (request.url.raw_host.decode("ascii"), address.port)
+        wire = HttpWire(self._open, meant)
         request.extensions = {"trace": wire.see, "timeout": dict.fromkeys(_TIMEOUTS)}
         failed: str | None = None
         answer: HttpAnswer | str

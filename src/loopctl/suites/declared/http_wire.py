@@ -17,11 +17,15 @@ _TLS = ("connect_tcp.complete", "start_tls.started", "start_tls.failed")
 
 @dataclass(slots=True)
 class OpenConnection:
-    """A connection of the pool: what had gone over it before this request, and until now."""
+    """A connection of the pool: what had gone over it before this request, and until now.
+
+    `to` is whom it was made to, by name: the service, or a proxy on the way.
+    """
 
     stream: Any
     socket: Socket
     port: int
+    to: tuple[str, int]
     before: TcpCounts = NOTHING
     now: TcpCounts | None = None
 
@@ -37,10 +41,15 @@ class OpenConnection:
 
 @dataclass(slots=True)
 class HttpWire:
-    """What httpcore tells of one request: how far it came, and over which connections."""
+    """What httpcore tells of one request: how far it came, and over which connections.
+
+    `meant` is the host and port of its URL, as httpcore has them.
+    """
 
     open: list[OpenConnection]
+    meant: tuple[str, int]
     made: int = 0
+    to: tuple[str, int] = ("", 0)
     step: str = ""
     status: int | None = None
     body: int = 0
@@ -48,12 +57,14 @@ class HttpWire:
     async def see(self, name: str, info: Mapping[str, Any]) -> None:
         """Told of every step: the counts are taken before a connection can be closed."""
         self.step = name.partition(".")[2]
-        if self.step == "connect_tcp.complete":
+        if self.step == "connect_tcp.started":
+            self.to = (str(info["host"]), int(info["port"]))
+        elif self.step == "connect_tcp.complete":
             made = info["return_value"].get_extra_info("socket")
             self.made += 1
             if made is not None:
                 stream, port = info["return_value"], made.getsockname()[1]
-                self.open.append(OpenConnection(stream, made, port))
+                self.open.append(OpenConnection(stream, made, port, self.to))
         self.look()
 
     async def close_unfinished(self) -> None:
@@ -77,8 +88,17 @@ class HttpWire:
         return self.is_connected and self.step not in _TLS
 
     def contact(self, address: Address, failed: str | None) -> Contact:
-        """What this request had of its connections, together."""
-        moved = [(each.port, counts) for each in self.open if (counts := each.moved) is not None]
+        """What this request had of its connections, together.
+
+        What a proxy said need not be the service's word where nothing is encrypted on the way: it
+        does not count.
+        """
+        is_plain = address.url.startswith("http:")
+        moved = [
+            (each.port, counts)
+            for each in self.open
+            if (counts := each.moved) is not None and not (is_plain and each.to != self.meant)
+        ]
         total = TcpCounts(sum(c.sent for _, c in moved), sum(c.received for _, c in moved))
         return address.contact(
             total if moved else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import string
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +29,9 @@ from loopctl.suites.suite_environment import filled
 _LONGEST_OUTPUT = 8000
 _LONGEST_RAW = 64 * 1024
 _LONGEST_MESSAGE = 500
-RAW_MESSAGE = _LONGEST_MESSAGE + 1024
-"""As much of a message is kept for a transcript: its cut is far behind what is shown."""
+_RAW_MESSAGE = _LONGEST_MESSAGE + 1024
+# What a secret that is longer than that is made of, where it stands on one line.
+_OF_TOKENS = string.ascii_letters + string.digits + "+/=._~%-"
 
 
 class Clean:
@@ -47,7 +49,7 @@ class Clean:
     def line(self, text: str, limit: int = 200) -> str:
         """One line."""
         # What is cut off here is far behind what is shown: no half of a secret can be seen.
-        return one_line(self._redactor.text(text[: limit * 6 + 1024]), limit)
+        return one_line(self._redactor.text(text[:_LONGEST_RAW]), limit)
 
     def field(self, text: str) -> str:
         """A value, or names of fields, within a sentence."""
@@ -64,10 +66,17 @@ class Clean:
         return self._redactor.text("\n".join(whole))
 
     def _cut(self, message: str) -> str:
-        return self._redactor.text(message[:RAW_MESSAGE])[:_LONGEST_MESSAGE] + "…"
+        return self._redactor.text(kept(message))[:_LONGEST_MESSAGE] + "…"
 
     def _kind(self, text: str) -> str:
         return one_line(self.name(text))
+
+
+def kept(message: str) -> str:
+    """As much of a message as is kept until it is redacted, without half a secret at its end."""
+    if len(message) <= _RAW_MESSAGE:
+        return message
+    return f"{message[:_RAW_MESSAGE].rstrip(_OF_TOKENS)}…"
 
 
 @dataclass(slots=True)

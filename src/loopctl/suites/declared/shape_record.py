@@ -20,6 +20,7 @@ from loopctl.evidence.shapes import (
     to_json,
 )
 from loopctl.files import ensure_private_dir, write_atomic
+from loopctl.inert import one_line
 from loopctl.ports.suite import SuiteError
 
 UNNAMED = "?"
@@ -30,6 +31,7 @@ _MOST_KINDS = 100
 _MOST_MESSAGES = 250
 _MOST_SAID = 3
 _MOST_NOTES = 20
+_LONGEST_PLACE = 400
 _LARGEST_FILE = 16 * 1024 * 1024
 _SINCE = "since the last green run"
 
@@ -60,7 +62,7 @@ class ShapeRecord:
     def explained(self, kinds: Iterable[str], *, named: bool) -> str | None:
         """How messages of these kinds have changed, to explain a failure; `named`: which kind."""
         found = [
-            f"{change.path} ({change.difference})"
+            f"{_shown(change.path)} ({change.difference})"
             + (f" of {kind}" if named and kind != UNNAMED else "")
             for kind in kinds
             for change in self._changes(kind)
@@ -74,7 +76,7 @@ class ShapeRecord:
     def notes(self) -> tuple[str, ...]:
         """Every change, for a reader."""
         found = [
-            f"{'' if kind == UNNAMED else f'{kind}: '}{change.said} ({_SINCE})"
+            f"{'' if kind == UNNAMED else f'{kind}: '}{_shown(change.said)} ({_SINCE})"
             for kind in sorted(self._now)
             for change in self._changes(kind)
         ]
@@ -101,6 +103,11 @@ class ShapeRecord:
             # Events that lost their name, or carry it elsewhere, are held against all there were.
             before = reduce(merge, self._before.values())
         return changes(before, now) if before is not None and now is not None else ()
+
+
+def _shown(said: str) -> str:
+    """What names fields as a service calls them, fit for one line."""
+    return one_line(said, _LONGEST_PLACE)
 
 
 def _read(path: Path) -> dict[str, Shape]:

@@ -19,6 +19,8 @@ from websockets.exceptions import (
     InvalidStatus,
     WebSocketException,
 )
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 from loopctl.inert import decode
 from loopctl.suites.declared.probe_address import Address
@@ -50,15 +52,20 @@ _OWN_WORDS = {
 
 @dataclass(slots=True)
 class Counted:
-    """What went over one connection; `port` is this end's, None while there is no connection."""
+    """What went over one connection; `port` is this end's, None while there is no connection.
+
+    `is_hearsay`: a proxy is on the way and nothing is encrypted, so that what it said need not be
+    the service's word. Nothing is counted then.
+    """
 
     socket: Socket | None = None
     port: int | None = None
     counts: TcpCounts | None = None
+    is_hearsay: bool = False
 
     def look(self) -> None:
         """Take the counts, while it is open."""
-        if self.socket is not None:
+        if self.socket is not None and not self.is_hearsay:
             self.counts = tcp_counts(self.socket) or self.counts
 
 
@@ -97,12 +104,14 @@ async def opened(
     def make(protocol: Any, **settings: Any) -> ClientConnection:
         return _CountedConnection(protocol, counted=counted, **settings)
 
+    # A proxy that the environment names does not reach this machine's own services.
+    by_proxy = not address.is_loopback
+    counted.is_hearsay = by_proxy and tls is None and get_proxy(parse_uri(address.url)) is not None
     return await _Connect(
         address.url,
         additional_headers=headers,
         user_agent_header="loopctl",
-        # A proxy that the environment names does not reach this machine's own services.
-        proxy=None if address.is_loopback else True,
+        proxy=True if by_proxy else None,
         ssl=tls,
         open_timeout=None,
         ping_interval=None,

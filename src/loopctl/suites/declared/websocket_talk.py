@@ -16,7 +16,7 @@ from loopctl.model.evidence import HttpExchange, Sample
 from loopctl.suites.declared import websocket_client as client
 from loopctl.suites.declared.awaited_events import AwaitedEvents
 from loopctl.suites.declared.probe_address import traceparent
-from loopctl.suites.declared.probe_case import RAW_MESSAGE, Clean, Running
+from loopctl.suites.declared.probe_case import Clean, Running, kept
 from loopctl.suites.declared.shape_record import UNNAMED, ShapeRecord
 from loopctl.suites.declared.unanswered import errno_name
 from loopctl.suites.declared.websocket_probe import WebSocketProbe
@@ -154,20 +154,20 @@ class Talk:
             self.odd.binary += 1
             self._log.append((at, f"{len(message)} B of binary"))
             return
-        self._log.append((at, message[:RAW_MESSAGE]))
+        self._log.append((at, kept(message)))
         try:
             document = json.loads(message)
         except (ValueError, RecursionError):
             self.odd.no_json += 1
-            self.odd.first = self.odd.first or message[:RAW_MESSAGE]
+            self.odd.first = self.odd.first or kept(message)
             return
         name = field_at(document, self.probe.field)
         named = isinstance(name, str | int) and not isinstance(name, bool)
-        kind = self.clean.kind(str(name)[:RAW_MESSAGE]) if named else UNNAMED
+        kind = self.clean.kind(kept(str(name))) if named else UNNAMED
         self.shapes.see(kind, document)
         if len(self._kinds) < _MOST_KINDS:
             self._kinds[kind] = None
-        self._note_event(str(name)[:RAW_MESSAGE] if named else f"(no {self.probe.field})", at)
+        self._note_event(kept(str(name)) if named else f"(no {self.probe.field})", at)
 
     def _note_event(self, name: str, at: float) -> None:
         before = len(self._events.came)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 from loopctl.evidence.status import described, first_line
+from loopctl.inert import one_line
 from loopctl.model.evidence import Case, CaseStatus, PhaseRecord, Raised, TestPhase
 from loopctl.redact import Redactor
 from loopctl.suites.event_redaction import EventRedaction
@@ -35,8 +36,12 @@ from loopctl.suites.junit.report import FAILURES, FLAKES, RERUNS, ReportedCase, 
 
 _SAYS_NOTHING = frozenset({"", "test"})
 _LONGEST_ID = 600
+_LONGEST_SHOWN = 100
 _NOT_RUN = frozenset({"notrun", "disabled", "skipped", "ignored", "pending", "suppressed"})
-_FAILED = frozenset({"fail", "failed", "failure", "error", "broken"})
+_FAILED = frozenset({
+    *("fail", "failed", "failure", "error", "broken", "timeout", "timedout", "aborted", "crashed"),
+    *("killed", "interrupted", "cancelled", "canceled", "inconclusive", "unresolved"),
+})  # fmt: skip
 _OUTCOMES: dict[CaseStatus, Literal["passed", "failed"]] = {
     CaseStatus.PASSED: "passed",
     CaseStatus.FLAKY: "passed",
@@ -67,7 +72,7 @@ class CaseMaker:
         self._command = command
         self._claims = claims
         self._many_hosts = many_hosts
-        self._given: set[str] = set()
+        self._given: dict[str, int] = {}
         self._unreadable = 0
         self._first_unreadable = ""
 
@@ -78,7 +83,8 @@ class CaseMaker:
         name = self.name_of(reported)
         samples, wrong = spoken_samples(reported.properties)
         if wrong and not self._unreadable:
-            self._first_unreadable = f"{self._redaction.text(wrong[0])} of {name}"
+            shown = one_line(self._redaction.text(wrong[0]), _LONGEST_SHOWN)
+            self._first_unreadable = f"{shown} of {name}"
         self._unreadable += len(wrong)
         duration_s = self._sane(seconds_of(reported.time))
         longrepr = _text_of(clean) if clean else None
@@ -120,11 +126,13 @@ class CaseMaker:
         return self._unused(wanted)
 
     def _unused(self, wanted: str) -> str:
-        name, number = wanted, 1
+        # Counted on from the last: a report of 100,000 cases may call them all the same.
+        name, number = wanted, self._given.get(wanted, 1)
         while name in self._given:
             number += 1
             name = f"{wanted}#{number}"
-        self._given.add(name)
+        self._given[wanted] = number
+        self._given.setdefault(name, 1)
         return name
 
     def _phases(

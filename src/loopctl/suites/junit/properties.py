@@ -68,13 +68,13 @@ def _traces(properties: Properties) -> tuple[str, ...]:
 
 
 def spoken_samples(properties: Properties) -> tuple[tuple[Sample, ...], Sequence[str]]:
-    """The measurements of a case, and those that cannot be read, as `name=value`."""
+    """The measurements of a case, and those that cannot be read, as `name=value`, not redacted."""
     samples, wrong = [], []
     for name, value in properties:
         if name.startswith(METRIC_PREFIX):
             metric, number = name.removeprefix(METRIC_PREFIX), _measured(value.strip())
             if number is None or not _METRIC.fullmatch(metric):
-                wrong.append(f"{name}={value[:60]!r}")
+                wrong.append(f"{name}={value!r}")
             else:
                 samples.append(Sample(metric, number))
     return tuple(samples), wrong

@@ -126,7 +126,7 @@ class _Reader:
         return ReportEnd(self._cases, whole.missing, whole.unexplained, broken)
 
     def _doctype(self, *_: object) -> None:
-        raise _BrokenError("it has a DOCTYPE, which is refused: nothing of it was read")
+        raise _BrokenError("it has a DOCTYPE, which is refused")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self._open) >= _DEEPEST:

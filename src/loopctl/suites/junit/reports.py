@@ -16,6 +16,8 @@ from loopctl.suites.junit.report import Markup, ReportedCase, ReportEnd
 
 _MOST_FILES = 5_000
 _NAMED = 3
+_SLACK_S = 2.0
+"""How coarse a file system's times may be."""
 
 
 @dataclass(slots=True)
@@ -49,16 +51,19 @@ def read_reports(
     on: Callable[[ReportedCase], None],
     stop: Stop,
     copies: JUnitCopies | None = None,
+    *,
+    began: float = 0.0,
 ) -> ReportEnd:
     """Read them all; numbers are added up, and what broke is named with its file.
 
-    Raises `Stopped` when `stop` stops.
+    A report that is older than the command, which `began` then (seconds since the epoch), tells of
+    an earlier run: of it nothing is read. Raises `Stopped` when `stop` stops.
     """
     ends: list[ReportEnd] = []
     broken: list[str] = []
     for path in files[:_MOST_FILES]:
         copy = copies.begin() if copies is not None else None
-        end = _read(path, on, stop, copy)
+        end = _read(path, on, stop, copy, began)
         if copies is not None and copy is not None:
             copies.keep(copy, end.broken)
         if end.broken is not None:
@@ -76,14 +81,21 @@ def read_reports(
 
 
 def _read(
-    path: Path, on: Callable[[ReportedCase], None], stop: Stop, also: Markup | None
+    path: Path,
+    on: Callable[[ReportedCase], None],
+    stop: Stop,
+    also: Markup | None,
+    began: float,
 ) -> ReportEnd:
     try:
         # A pipe that somebody put there is not waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 return ReportEnd(0, 0, 0, "it is no regular file")
+            if found.st_mtime < began - _SLACK_S:
+                return ReportEnd(0, 0, 0, "it is older than this run of the command")
             return read_report(file, on, stop, also)
     except OSError as problem:
         return ReportEnd(0, 0, 0, f"it cannot be read: {problem.strerror}")
