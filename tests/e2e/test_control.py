@@ -146,10 +146,13 @@ def test_a_vacuous_test_is_contradicted_and_only_what_has_changed_is_run_again(
     project.write("tests/test_not_pythons.py", CLIENT + NOT_PYTHONS)
     first, times = run(project)
     assert first.code == 0, str(first)
-    assert times == {"test_honest": 2, "test_other": 2, "test_curl": 1, "test_grpc": 1}
+    assert times == {"test_honest": 3, "test_other": 3, "test_curl": 1, "test_grpc": 1}
     honest = first.case("::test_honest")
     assert (honest["status"], honest["grade"]) == ("passed", "proven")
-    assert honest["control"] == "it fails while web is refused (control run)"
+    assert (
+        honest["control"]
+        == "it fails while web is refused, and while it answers wrongly (control run)"
+    )
     for name, why in (
         ("curl", "a child process ran (curl)"),
         ("grpc", "code in C connected to rpc"),
@@ -172,7 +175,7 @@ def test_a_vacuous_test_is_contradicted_and_only_what_has_changed_is_run_again(
     vacuous, times = run(project)
     assert (vacuous.code, vacuous.result["verdict"]) == (3, "unproven"), str(vacuous)
     once = {"test_other": 1, "test_curl": 1, "test_grpc": 1}
-    assert times == {"test_honest": 2, "test_vacuous": 2, **once}
+    assert times == {"test_honest": 3, "test_vacuous": 2, **once}
     is_contradicted(vacuous)
     assert "promote" not in vacuous.stages()
     assert met_by_users(first.stable_url) == good
@@ -182,7 +185,7 @@ def test_a_vacuous_test_is_contradicted_and_only_what_has_changed_is_run_again(
     project.write("tests/conftest.py", "import pytest\n" + COUNTED + "\n# edited\n")
     conftest, times = run(project)
     assert conftest.code == 0, str(conftest)
-    assert times == {"test_honest": 2, "test_other": 2, "test_curl": 1, "test_grpc": 1}
+    assert times == {"test_honest": 3, "test_other": 3, "test_curl": 1, "test_grpc": 1}
 
 
 def is_contradicted(ran: Ran) -> None:
@@ -239,9 +242,12 @@ def test_a_control_run_that_was_cut_short_is_done_again(
     let_go(project)
     ran = resumed(project, folder)
     assert ran.code == 0, str(ran)
-    assert (project.root / "again").read_text() == "x" * 4, "both are done again"
+    assert (project.root / "again").read_text() == "x" * 5, "both are done again"
     case = ran.case("::test_honest")
-    assert case["control"] == "it fails while web is refused (control run)"
+    assert (
+        case["control"]
+        == "it fails while web is refused, and while it answers wrongly (control run)"
+    )
     end = End.of(ran)
     cycles = 2 if number is signal.SIGINT else 1
     assert (end.verdict, end.cycles, end.suites["smoke"]["collected"]) == ("green", cycles, 1)

@@ -162,7 +162,10 @@ def test_the_control_run_contradicts_what_passes_without_the_service(
         "it still passes while target is refused (control run)",
     )
     assert told["test_honest"][1] == "observed"
-    assert "\n         it fails while target is refused (control run)\n" in ran.out
+    assert (
+        "\n         it fails while target is refused, and while it answers wrongly (control run)\n"
+        in ran.out
+    )
 
 
 def test_services_have_names_and_the_least_grade_that_counts_is_asked_for(

@@ -255,7 +255,7 @@ def test_passes_that_prove_too_little_are_no_green_and_the_least_of_them_is_name
 def test_the_control_run_bears_out_accuses_or_says_that_it_cannot(ran: Ran) -> None:
     told = {test: case(ran, "controlled", test)["control"] for test in EXPECTED["controlled"]}
     assert told == {
-        "needs_it": "it fails while web is refused (control run)",
+        "needs_it": "it fails while web is refused, and while it answers wrongly (control run)",
         "does_not_care": "it still passes while web is refused (control run)",
         "child": "control unavailable: a child process ran (curl), which cannot be refused",
     }
