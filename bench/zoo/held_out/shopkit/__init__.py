@@ -1,0 +1,1 @@
+"""What the team that tests the shop has built around its tests."""
