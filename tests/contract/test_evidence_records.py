@@ -59,8 +59,8 @@ def test_a_tests_code_is_the_same_in_another_checkout_and_different_for_every_te
     [
         ({"test_zoo.py": TESTS + "# another\n"}, 6),
         ({"conftest.py": CONFTEST + "# another\n"}, 6),
-        # Only the test that asks for the fixture of this file.
-        ({"fixtures.py": FIXTURES + "# another\n"}, 1),
+        # Whose module imports it is not told: it counts for all of them.
+        ({"fixtures.py": FIXTURES + "# another\n"}, 6),
         ({"unrelated.py": "1"}, 0),
         ({"below/conftest.py": "1"}, 0),
     ],

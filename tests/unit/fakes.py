@@ -391,6 +391,7 @@ class FakeReceipts(Scripted, Receipts):
     def __init__(self) -> None:
         super().__init__()
         self.traces: set[str] = set()
+        self.logged: Sequence[RequestEntry] = ()
         self.complete = True
 
     def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
@@ -405,6 +406,8 @@ class FakeReceipts(Scripted, Receipts):
         self, window: LogWindow, into: Callable[[RequestEntry], None], stop: Stop
     ) -> Coverage:
         self.called(f"requests {window.service} {window.revision}")
+        for entry in self.logged:
+            into(entry)
         return Coverage(complete=True, until=utc_now())
 
 

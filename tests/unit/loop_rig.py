@@ -7,7 +7,7 @@ import functools
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -166,9 +166,10 @@ def a_journal(
     services: Sequence[ServiceSpec] = (),
     suites: Sequence[SuiteSpec] = (),
     subscribers: Sequence[Callable[[Event], None]] = (),
+    secrets: Mapping[str, str] = {},
 ) -> Journal:
     """A journal that stands in cycle 1, a stage having begun."""
-    journal = Journal(folder / "journal.jsonl", Redactor({}), subscribers)
+    journal = Journal(folder / "journal.jsonl", Redactor(secrets), subscribers)
     journal.append(run_started(services, suites))
     journal.cycle = 1
     journal.append(StageEntered(State.PREFLIGHT))

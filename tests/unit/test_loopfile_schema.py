@@ -64,6 +64,12 @@ def test_faults_of_schema_names_and_paths_come_together(tmp_path: Path) -> None:
         ("    quarantine: [{case: a, owner: b, until: soon}]\n", "a day such as", None, (10, 45)),
         ("    quarantine: [{case: a, until: 2030-01-01}]\n", '"owner" is missing', None, (10, 18)),
         ("    quarantine: [{case: a, owner: b, until: 2026-11-20}]\n", "ended on", None, (10, 45)),
+        (
+            "    quarantine: [{case: tests/test_a.py, owner: b, until: 2030-01-01}]\n",
+            "a file would hide all",
+            "one by one",
+            (10, 25),
+        ),
         ("    suite: 10m\n", "unknown key", 'below "timeout"', (10, 5)),
         ("    evidence: {target: [chap]}\n", "no service", '"chat"', (10, 25)),
         (

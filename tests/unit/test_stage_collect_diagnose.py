@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from loopctl.model.events import (
     StageFinished,
 )
 from loopctl.model.finding import Fault, FaultKind, Quote
-from loopctl.model.logs import LogEntry
+from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.outcome import Outcome
 from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.logs import LogError
@@ -42,13 +43,17 @@ def line(text: str, number: int = 1) -> LogEntry:
 class Scene:
     """A candidate that was deployed and has failed."""
 
-    def __init__(self, folder: Path, *, deployed: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, deployed: bool = True, secrets: Mapping[str, str] = {}
+    ) -> None:
         self.folder = folder
         self.logs, self.requests, self.sources = FakeLogs(), FakeReceipts(), FakeSources()
         self.events: list[Event] = []
         self.services, self.prober = [a_service()], FakeProber()
         self.gated = [a_service("payments", url="http://pay.example")]
-        self.journal = a_journal(folder, self.services, subscribers=[self.events.append])
+        self.journal = a_journal(
+            folder, self.services, subscribers=[self.events.append], secrets=secrets
+        )
         if deployed:
             self._deployed()
 
@@ -86,6 +91,15 @@ def test_logs_are_kept_privately_and_can_be_read_back(tmp_path: Path) -> None:
     (told,) = written(scene.events, LogsKept)
     assert isinstance(told, LogsKept)
     assert (told.path, told.lines, told.complete) == ("logs/1/chat.jsonl", 2, True)
+
+
+def test_a_secret_in_a_path_that_was_asked_for_is_kept_nowhere(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, secrets={"TOKEN": "t0ken-of-ours"})
+    asked = RequestEntry(BEGAN, "chat", "chat-new", "GET", "/of/t0ken-of-ours", 200)
+    scene.requests.logged = [asked]
+    scene.collect()
+    kept = (tmp_path / "logs" / "1" / "chat.requests.jsonl").read_text()
+    assert '"path":"/of/[redacted:TOKEN]"' in kept
 
 
 def test_the_candidates_lines_alone_are_kept(tmp_path: Path) -> None:

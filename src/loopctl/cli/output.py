@@ -71,10 +71,13 @@ def failed(error: LoopctlError, *, as_json: bool) -> int:
 
 
 def crashed(error: Exception) -> int:
-    """Tell a fault of loopctl itself, with the place in its code; the exit code for that."""
+    """Tell a fault of loopctl itself, with the place in its code; the exit code for that.
+
+    Its text is left out: nobody knows here which secrets it may quote.
+    """
     where = traceback.extract_tb(error.__traceback__)[-1]
     warn(
-        f"loopctl: internal fault: {type(error).__name__}: {error}\n"
+        f"loopctl: internal fault: {type(error).__name__}\n"
         f"    at {where.filename}:{where.lineno} in {where.name}\n"
         "    hint: nothing is known to be wrong with your service; please report this"
     )

@@ -88,6 +88,10 @@ class Journal:
         """The run's own folder."""
         return self.path.parent
 
+    def redacted(self, document: dict[str, object]) -> dict[str, object]:
+        """What may stand beside the journal in the run's folder, without any secret."""
+        return self._redactor.json(document)
+
     def append(
         self, payload: Payload, *, service: str | None = None, suite: str | None = None
     ) -> Event:

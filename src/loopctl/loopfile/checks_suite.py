@@ -35,7 +35,7 @@ def check_suites(chosen: Chosen, problems: Problems, today: date) -> None:
         if cwd and fault:
             problems.add(cwd.mark, f"the folder {shown_path(written_path(cwd))} {fault}")
         for case in suite.items("quarantine"):
-            _check_quarantine(case, today, problems)
+            _check_quarantine(case, suite.text("kind") or "pytest", today, problems)
         for request in suite.items("requests"):
             verbs = [v for v in _VERBS if isinstance(request, Table) and request.get(v)]
             if len(verbs) != 1 and isinstance(request, Table):
@@ -75,8 +75,13 @@ def _check_control(suite: Table, problems: Problems) -> None:
         problems.add(control.mark, "a control run runs passing tests a second time", hint)
 
 
-def _check_quarantine(case: object, today: date, problems: Problems) -> None:
+def _check_quarantine(case: object, kind: str, today: date, problems: Problems) -> None:
     until = case.scalar("until") if isinstance(case, Table) else None
+    name = case.scalar("case") if isinstance(case, Table) else None
+    if kind == "pytest" and name is not None and name.text.endswith(".py"):
+        # Broken when it cannot be imported: nobody would see which of its cases are missing.
+        hint = "name its cases one by one, as `tests/test_a.py::test_b`"
+        problems.add(name.mark, "a quarantine is for a case; a file would hide all its own", hint)
     try:
         past = until is not None and date.fromisoformat(until.text) < today
     except ValueError:

@@ -52,7 +52,10 @@ class LogKeeper:
         lines, coverage = _write_logs(path, self._logs, window, stop)
         requests = folder / f"{record.name}.requests.jsonl"
         with storage("keep the request log", requests), _private(requests) as out:
-            self._requests.requests(window, lambda e: _write(out, request_document(e)), stop)
+            # The front door logs what it is asked as it was asked: a path may hold a secret.
+            self._requests.requests(
+                window, lambda e: _write(out, journal.redacted(request_document(e))), stop
+            )
         return LogsKept(
             path=str(path.relative_to(journal.folder)),
             requests=str(requests.relative_to(journal.folder)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Codes:
         self._versions: Mapping[str, str] = {}
         self._files: dict[str, str] = {}
         self._conftests: dict[str, list[str]] = {}
+        self._imported = ""
         # By function, which parametrized tests share; kept beside its digest, so that no other
         # one can come to its address.
         self._known: dict[tuple[str, int], tuple[object, str]] = {}
@@ -39,18 +41,39 @@ class Codes:
             for plugin, found in plugins
         }
 
+    def collected(self, items: Iterable[Any], root: str) -> None:
+        """Learn what the suite has imported of the user's own, tests and conftests left out.
+
+        Whose module imports which is not told: each of these counts for every test. What a test
+        imports only while it runs is no part of it.
+        """
+        tests = {str(item.path) for item in items}
+        here = os.path.dirname(__file__)  # noqa: PTH120
+        installed = tuple(p + os.sep for p in {here, sys.prefix, sys.base_prefix})
+        files = {str(getattr(each, "__file__", None) or "") for each in list(sys.modules.values())}
+        own = [
+            file
+            for file in files
+            if file.endswith(".py")
+            and file not in tests
+            and os.path.basename(file) != "conftest.py"  # noqa: PTH119
+            and not file.startswith(installed)
+            and not any(part in file for part in _INSTALLED)
+        ]
+        self._imported = "\0".join(sorted(self._file(file, root) for file in own))
+
     def of(self, item: Any, name: str) -> str:
         """64 hex digits over the test's id, its module, its fixtures' files and the conftests.
 
-        A fixture out of an installed package counts by that package's version. What a test
-        imports is no part of it.
+        And over what the suite has imported. A fixture out of an installed package counts by that
+        package's version.
         """
         info = getattr(item, "_fixtureinfo", None)
         file = str(item.path)
         known = self._known.get((file, id(info)))
         if known is None or known[0] is not info:
             known = self._known[file, id(info)] = (info, self._of_function(item, info, file))
-        text = "\0".join((_ASKED, name, known[1]))
+        text = "\0".join((_ASKED, name, known[1], self._imported))
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
     def _of_function(self, item: Any, info: Any, file: str) -> str:

@@ -1377,6 +1377,7 @@ class _Recorder:
         # Items that a hook took out of the list, as many do, without telling pytest.
         self._deselected = max(self._deselected, self._found - len(session.items))
         ids = [_clean(item.nodeid, 4000) for item in session.items]
+        self._codes.collected(session.items, str(session.config.rootpath))
         # All workers of xdist collect the same: the first speaks for them.
         listed = ids if self.spool.worker in (None, "gw0") else []
         for start in range(0, len(listed), _IDS_PER_LINE):
