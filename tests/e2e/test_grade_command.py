@@ -196,6 +196,8 @@ def test_what_cannot_be_run_is_told_before_a_test_starts(graded: Project, url: s
     bare = grade(graded, HONEST, "--url", url, "--python", "bare/bin/python")
     assert (bare.code, bare.out) == (4, ""), str(bare)
     assert "bare/bin/python has no pytest" in bare.err
+    gone = graded.loopctl("grade", "tests/no_such.py", "x" * 300, "--url", url)
+    assert (gone.code, gone.err.count("there is no such file or folder")) == (4, 2), str(gone)
     assert 'bare/bin/python -m pip install "pytest>=7"' in bare.err
 
 

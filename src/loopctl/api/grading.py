@@ -94,12 +94,21 @@ def grade(request: GradeRequest, stop: Stop | None = None) -> GradeReport:
     spec = _spec(request, tuple(endpoints))
     suite = pytest_suite_of(Redactor({}, []))
     stop = stop or Stop()
-    missing = suite.check(spec, stop)
+    missing = [*_absent(request), *suite.check(spec, stop)]
     if missing:
-        raise PreflightError("the tests cannot be run; nothing was changed", list(missing))
+        raise PreflightError("the tests cannot be run; nothing was changed", missing)
     with tempfile.TemporaryDirectory(prefix="loopctl-grade-") as folder:
         context = _context(endpoints, Path(folder), request)
         return _graded(request, spec, suite, context, stop)
+
+
+def _absent(request: GradeRequest) -> Sequence[Problem]:
+    named = dict.fromkeys(path.partition("::")[0] for path in request.paths)
+    return [
+        Problem("there is no such file or folder", where=path, hint=f"from {request.cwd}")
+        for path in named
+        if not os.path.exists(request.cwd / path)  # noqa: PTH110 - a name too long is none
+    ]
 
 
 def _graded(
