@@ -16,6 +16,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import inspect
 import itertools
 import json
 import linecache
@@ -27,6 +28,7 @@ import struct
 import sys
 import time
 import traceback
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -59,7 +61,7 @@ _HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as frames have it
 # Modules whose only children tell of the machine; importing httpx, for one, may start them.
 _ASK_THE_MACHINE = frozenset(("ctypes.util", "platform", "uuid", "sysconfig"))
 # Bound now: it is wrapped later, and tests replace it.
-_getaddrinfo = socket.getaddrinfo
+_getaddrinfo, _close = socket.getaddrinfo, socket.socket.__base__.close  # type: ignore[union-attr]
 # Options that run what failed the last time, so that what passes is not the whole suite.
 _RESUMING = ("lf", "stepwise")
 _OWN_NAMES = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never bound
@@ -116,8 +118,15 @@ class _Spool:
         # A worker of xdist is told the key by its controller, a moment after its first lines.
         self._held: list[bytes] | None = [] if _is_unkeyed_worker(self.key) else None
         # Bound now, on an instance: tests freeze clocks and mock os by their module attributes.
-        self.now, self._write, self._fstat, self._open = time.time, os.write, os.fstat, os.open
+        self._write, self._fstat, self._open = os.write, os.fstat, os.open
+        # Some replace the code of `time.time` itself. No one does that to this clock.
+        self._clock = time.perf_counter
+        self._ahead = time.time() - self._clock()
         self._dumps, self._getpid = json.dumps, os.getpid
+
+    def now(self) -> float:
+        """Seconds since the epoch, whatever time the suite pretends it is."""
+        return self._ahead + self._clock()
 
     def emit(self, event: str, **fields: object) -> None:
         if self._is_of_test and event != "child-contact":
@@ -221,8 +230,7 @@ class _Patches:
             return
         wrapper = make(original)
         if not isinstance(wrapper, type):
-            functools.update_wrapper(wrapper, original)
-            del wrapper.__wrapped__
+            wrapper = _alike(wrapper, original)
         wrapper.__module__ = getattr(owner, "__module__", None) or getattr(owner, "__name__", None)
         self._done.append((owner, name, owner.__dict__.get(name), wrapper))
         setattr(owner, name, wrapper)
@@ -236,6 +244,24 @@ class _Patches:
             else:
                 setattr(owner, name, own)
         self._done.clear()
+
+
+def _alike(wrapper: Any, original: Any) -> Any:
+    """The wrapper as what looks like the original: `mock.patch` asks whether it is a coroutine
+    function, and `autospec` what it takes."""
+    call = wrapper
+    if inspect.iscoroutinefunction(original) and not inspect.iscoroutinefunction(call):
+
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return await call(*args, **kwargs)
+
+        wrapper = awaited
+    functools.update_wrapper(wrapper, original)
+    del wrapper.__wrapped__
+    with contextlib.suppress(TypeError, ValueError):  # much that is written in C has none
+        wrapper.__signature__ = inspect.signature(original)
+    return wrapper
 
 
 def _around(
@@ -1042,6 +1068,11 @@ def _mock_hooks(mocks: _Mocks) -> list[tuple[str, _Wrapper]]:
     ]
 
 
+def _socket_hooks(seen: _Connections) -> list[tuple[str, _Wrapper]]:
+    """Sockets that take the place of Python's own: gevent's, once it has patched everything."""
+    return [("gevent._socket3:socket._real_close", _around(seen.closing))]
+
+
 def _child_hooks(recorder: _Recorder) -> list[tuple[str, _Wrapper]]:
     """Ways to start a process of which no audit event tells."""
     return [("multiprocessing.util:spawnv_passfds", _around(recorder.spawns))]
@@ -1057,7 +1088,7 @@ class _Hooks:
         seen = recorder.connections
         in_c = CClients(seen, traffic.header, _guarded)
         watched = (*_client_hooks(traffic), *_mock_hooks(recorder.mocks), *_child_hooks(recorder))
-        watched += (*in_c.hooks(),)
+        watched += (*in_c.hooks(), *_socket_hooks(seen))
         for path, make in watched:
             module, _, attribute = path.partition(":")
             self._waiting.setdefault(module, []).append((attribute, make))
@@ -1078,7 +1109,7 @@ class _Hooks:
             wrap(socket.socket, "connect_ex", self._connect_ex)
         wrap(socket.socket, "_real_close", _around(closing))
         # A client that is dropped unclosed ends in the finalizer: its bytes are read there.
-        wrap(socket.socket, "__del__", _around(closing))
+        wrap(socket.socket, "__del__", self._finalize)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Let the other finders find a module that is to be watched, and run after its loader."""
@@ -1114,6 +1145,28 @@ class _Hooks:
             self.install(name, module)
 
         loader.exec_module = exec_module
+
+    def _finalize(self, original: Any) -> Any:
+        """The finalizer in C, which warns of an unclosed socket at the frame that runs.
+
+        That is to be the suite's own, as its filters for warnings name modules.
+        """
+        closing, warn = self._recorder.connections.closing, warnings.warn
+
+        def finalize(sock: Any) -> None:
+            closing(sock)
+            if sock.fileno() == -1:
+                return
+            try:
+                warn(f"unclosed {sock!r}", ResourceWarning, 2, sock)
+            except Warning:  # a filter makes it an error, which nobody but C can tell of a socket
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error", ResourceWarning)
+                    original(sock)
+            else:
+                _close(sock)
+
+        return finalize
 
     def _connect(self, original: Any) -> Any:
         led, refused = self._recorder.led, self._recorder.connections.refused
@@ -1245,7 +1298,7 @@ class _Recorder:
             "os.fork": lambda: self._child("fork", (), sys.executable),
         }
         if self._withholds:
-            self._audits["socket.sendto"] = self._sending
+            self._audits["socket.sendto"] = self._audits["socket.sendmsg"] = self._sending
         sys.addaudithook(self._audit)
         os.register_at_fork(after_in_child=self._forked)
 
