@@ -200,3 +200,27 @@ def test_what_a_test_prints_takes_neither_memory_nor_the_end(project: Project) -
     assert statuses(project)["test_hostile"] == "passed"
     assert end.complete
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+REPLACED = """
+import os, sys
+if "AGAIN" not in os.environ:
+    os.environ["AGAIN"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+"""
+
+
+def test_a_conftest_that_starts_pytest_over_is_heard(project: Project) -> None:
+    project.write("conftest.py", REPLACED)
+    end = run(project, "ask()")
+    assert end.complete, end.detail
+    assert set(statuses(project).values()) == {"passed"}
+
+
+def test_who_becomes_another_process_in_a_test_is_lost_and_has_no_key(project: Project) -> None:
+    listing = "import os; print('there:', os.path.exists(os.environ['LOOPCTL_SPOOL'] + '.key'))"
+    body = 'os.dup2(os.open("told", os.O_CREAT | os.O_WRONLY), 1)'
+    body += f'\nos.execv(sys.executable, [sys.executable, "-c", {listing!r}])'
+    run(project, body)
+    assert statuses(project)["test_hostile"] == "lost"
+    assert (project.root / "told").read_text() == "there: False\n"

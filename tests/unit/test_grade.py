@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -105,6 +106,27 @@ def graded(
         health_paths=("/health",),
         receipts_available=available,
     )
+
+
+@pytest.mark.parametrize(
+    ("at_s", "port", "is_mine"),
+    [
+        (0.5, None, True),
+        (2.5, None, True),  # the clock of another machine
+        (-60, None, False),
+        (60, None, False),
+        (0.5, 40001, True),
+        (0.5, 40002, False),  # another test's, at the same time
+        (1.5, 40001, False),  # the next test's, over the same connection
+    ],
+)
+def test_a_trace_id_that_many_tests_share_proves_the_one_that_asked(
+    at_s: float, port: int | None, is_mine: bool
+) -> None:
+    other_tests = replace(receipt("own"), at=NOW + timedelta(seconds=at_s), port=port)
+    asked = HttpExchange("chat", "GET", "/health", 200)
+    of = case(chat(ports=(40001,)), exchanges=[asked])
+    assert graded(of, other_tests).grade is (Grade.PROVEN if is_mine else Grade.SUSPECT)
 
 
 def test_a_receipt_of_the_call_on_the_revision_under_test_proves() -> None:

@@ -12,6 +12,7 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import errno
 import functools
@@ -61,7 +62,7 @@ _HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as frames have it
 # Modules whose only children tell of the machine; importing httpx, for one, may start them.
 _ASK_THE_MACHINE = frozenset(("ctypes.util", "platform", "uuid", "sysconfig"))
 # Bound now: it is wrapped later, and tests replace it.
-_getaddrinfo, _close = socket.getaddrinfo, socket.socket.__base__.close  # type: ignore[union-attr]
+_getaddrinfo, _InC = socket.getaddrinfo, _socket.socket
 # Options that run what failed the last time, so that what passes is not the whole suite.
 _RESUMING = ("lf", "stepwise")
 _OWN_NAMES = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never bound
@@ -145,6 +146,15 @@ class _Spool:
         held, self._held = self._held or [], None
         for text in held:
             self._put(text)
+
+    def hand_on(self) -> None:
+        """Put the key back for the pytest that takes this one's place, as some conftest files do.
+
+        Not once there is a line: the numbers of both would be those of one process.
+        """
+        if self.key is not None and self._inode == 0 and not self.forked:
+            fd = self._open(self._path + ".key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._write(fd, self.key)
 
     def _put(self, text: bytes) -> None:
         signed = _signature(text, self.key) + b" " + text if self.key else text
@@ -1142,7 +1152,9 @@ class _Hooks:
 
         def exec_module(module: Any) -> None:
             execute(module)
-            self.install(name, module)
+            # pytest has one loader for all that it rewrites, as it does anyio and requests-mock.
+            if module.__name__ == name:
+                self.install(name, module)
 
         loader.exec_module = exec_module
 
@@ -1155,7 +1167,8 @@ class _Hooks:
 
         def finalize(sock: Any) -> None:
             closing(sock)
-            if sock.fileno() == -1:
+            if not isinstance(sock, _InC) or sock.fileno() == -1:
+                original(sock)
                 return
             try:
                 warn(f"unclosed {sock!r}", ResourceWarning, 2, sock)
@@ -1164,7 +1177,7 @@ class _Hooks:
                     warnings.simplefilter("error", ResourceWarning)
                     original(sock)
             else:
-                _close(sock)
+                _InC.close(sock)
 
         return finalize
 
@@ -1293,7 +1306,7 @@ class _Recorder:
             "socket.connect": self._connecting,
             "subprocess.Popen": lambda program, args, *_: self._child("Popen", args, program),
             "os.posix_spawn": lambda program, args, _env: self._child("posix_spawn", args, program),
-            "os.exec": lambda program, args, _env: self._child("exec", args, program),
+            "os.exec": self._replaced,
             "os.system": lambda _command: self._child("system", (), "sh"),
             "os.fork": lambda: self._child("fork", (), sys.executable),
         }
@@ -1383,6 +1396,10 @@ class _Recorder:
             if not self.phase.children and self.connections.alone and not self.spool.forked:
                 self.phase.table = loopctl_tcp.read(self.targets.addresses)
             self.phase.keep("children", child)
+
+    def _replaced(self, program: Any, args: Any, _env: Any) -> None:
+        self._child("exec", args, program)
+        self.spool.hand_on()
 
     @_guarded
     def spawns(self, path: Any, args: Any, *_: object, **__: object) -> None:
