@@ -239,6 +239,7 @@ def test_a_service_log_that_breaks_costs_no_run_and_is_never_called_complete(
     assert "not even its start" not in (after.run / "worklog.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_host_without_a_disk_puts_traffic_back_all_the_same(project: Project, shim: Shim) -> None:
     shim.hosts(project)
     tiny_loop(project, service=AT_ONCE)

@@ -96,6 +96,7 @@ def test_a_clock_that_is_set_back_while_it_builds_changes_nothing(
     is_as_if_no_clock_had_been_set(project.run("web", env=shim.env), asked=1)
 
 
+@pytest.mark.slow
 def test_runs_stand_in_their_order_although_the_clock_was_set_back(
     project: Project, shim: Shim
 ) -> None:

@@ -180,6 +180,7 @@ def kill_with_guardian(project: Project) -> None:
     until(lambda: not is_running(host))
 
 
+@pytest.mark.slow
 def test_what_a_killed_host_and_its_guardian_leave_goes_with_the_next_run_or_down(
     project: Project,
 ) -> None:
@@ -342,6 +343,7 @@ def test_ctrl_c_puts_everything_back_within_five_seconds(project: Project, stage
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_build_ends_it_in_the_engine_too(project: Project) -> None:
     before = served_before(project)
     going = in_build(project, "9.0625")

@@ -48,6 +48,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 RED = ASKS + "    assert False\n"
 
 
+@pytest.mark.slow
 def test_back_to_what_was_verified_though_its_container_was_stopped(project: Project) -> None:
     before = served_before(project)
     good = before.service("web")["revision"]
@@ -230,6 +231,7 @@ _ASK = (
 )
 
 
+@pytest.mark.slow
 def test_containers_that_need_each_other_meet_and_none_is_promoted_without_the_other(
     project: Project,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from docker_project import (
     DOCKERFILE,
     DockerProject,
@@ -174,6 +175,7 @@ def test_a_build_that_took_steps_from_the_cache_proves_nothing(
     serving.before = warmed if warmed.code == 0 else serving.before
 
 
+@pytest.mark.slow
 def test_a_copied_file_that_a_step_changes_is_undeclared_until_the_loop_file_names_it(
     serving: DockerProject, standing: Standing
 ) -> None:

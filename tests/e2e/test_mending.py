@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import pytest
 from kill_rig import drive, services_up
 from rig import Project, Ran, met_by_users, until
 from services import ASKS
@@ -85,6 +86,7 @@ def test_traffic_that_could_not_be_put_back_goes_back_with_the_first_line(projec
     assert met_by_users(before.stable_url) == good
 
 
+@pytest.mark.slow
 def test_where_nobody_serves_any_more_the_first_line_is_a_new_run(project: Project) -> None:
     word_loop(project, word="good", **PROTECTED)
     before = project.run("web", *YES, "--create")

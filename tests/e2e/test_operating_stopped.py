@@ -46,6 +46,7 @@ def gone_on_with(project: Project, stopped: Ran) -> Ran:
 @pytest.mark.parametrize(
     "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
 )
+@pytest.mark.slow
 def test_a_signal_ends_a_rollback_between_two_services(
     project: Project, number: signal.Signals
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_signal_ends_a_rollback_between_two_services(
     assert project.serving("both") == shares(good)
 
 
+@pytest.mark.slow
 def test_a_rollback_that_fails_in_the_middle_says_what_it_had_done(project: Project) -> None:
     good, bad = both_unverified(project)
     must_start_again(project, "store", good["store"])
@@ -141,6 +143,7 @@ def test_a_second_signal_ends_a_down_at_once_and_it_can_be_gone_on_with(project:
     until(lambda: not services_of(project))
 
 
+@pytest.mark.slow
 def test_a_down_that_is_too_slow_is_not_done(project: Project) -> None:
     both_up(project)
     held = hold(project, "web", "ending")

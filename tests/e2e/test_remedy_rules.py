@@ -54,6 +54,7 @@ def test_a_mode_beyond_the_loop_files_is_refused_before_anything_is_done(project
     assert not project.run_folders()
 
 
+@pytest.mark.slow
 def test_where_the_loop_file_names_no_mode_the_option_decides(project: Project) -> None:
     script(project, REPAIRS)
     word_loop(project, run_rule())
@@ -66,6 +67,7 @@ def test_where_the_loop_file_names_no_mode_the_option_decides(project: Project) 
     assert ended(done) == (0, "green", 2), str(done)
 
 
+@pytest.mark.slow
 def test_the_first_rule_that_fits_is_taken_and_each_as_often_as_it_may_be(
     project: Project,
 ) -> None:

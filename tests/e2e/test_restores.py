@@ -100,6 +100,7 @@ def routes(ran: Ran) -> list[str]:
     return [f"{e['data']['why']} {e['service']}" for e in events if e["kind"] == "traffic.routed"]
 
 
+@pytest.mark.slow
 def test_a_partial_run_that_is_red_rolls_nothing_back(served: tuple[Project, Ran]) -> None:
     project, before = served
     bad = serve_unverified(project)
@@ -131,6 +132,7 @@ def entered(cycle: dict[str, Any]) -> list[str]:
     return [stage["name"] for stage in cycle["stages"] if stage["outcome"] != "skipped"]
 
 
+@pytest.mark.slow
 def test_a_first_run_that_comes_round_again_still_says_what_serves(project: Project) -> None:
     """Cycle 2 is red too: what serves is the first revision, of cycle 1."""
     word_loop(project, rule("retry"))

@@ -43,6 +43,7 @@ def test_what_a_stranger_has_promoted_since_is_left_alone(project: Project) -> N
     assert effects == ["build", "deploy", "suite"], "none after it was gone on with"
 
 
+@pytest.mark.slow
 def test_a_stranger_is_seen_also_where_the_run_had_only_to_put_back(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     assert project.run("web").code == 0
@@ -59,6 +60,7 @@ def test_a_stranger_is_seen_also_where_the_run_had_only_to_put_back(project: Pro
     assert met_by_users(stranger.stable_url) == stranger.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_what_was_promoted_after_an_interruption_is_not_promoted_over(project: Project) -> None:
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
     let_go(project)

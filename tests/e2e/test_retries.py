@@ -90,6 +90,7 @@ def test_a_case_that_never_passes_is_run_as_often_as_allowed_and_red(project: Pr
         pytest.param(HANGS_ONCE, "timeout", 1, id="timeout"),
     ],
 )
+@pytest.mark.slow
 def test_what_was_cut_short_is_run_again_only_where_that_harms_nothing(
     project: Project, tests: str, status: str, code: int
 ) -> None:

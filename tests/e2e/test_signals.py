@@ -174,6 +174,7 @@ def test_a_candidate_that_ends_slowly_is_no_failed_restore(project: Project) -> 
     until(lambda: len(services_up(project)) <= 2)
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(project: Project) -> None:
     serving_already(project)
     tiny_loop(project, WAITS, prelude=CLINGS, service=AT_ONCE, timeout=PATIENT)

@@ -82,6 +82,7 @@ def order_of(ran: Ran, kind: str, why: str | None = None) -> Sequence[str]:
     ]
 
 
+@pytest.mark.slow
 def test_ten_services_in_a_chain_are_proven_and_one_that_fails_holds_all_back(
     project: Project,
 ) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
 from kill_rig import AT_ONCE, PATIENT, WAITS, killed_at, let_go, numbers, of_kind, waiting
 from rig import Project, Ran, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
@@ -57,6 +58,7 @@ def test_of_two_runs_one_runs_and_the_other_names_it(project: Project) -> None:
     assert met_by_users(first.stable_url) == ended.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_other_services_of_the_environment_are_nobody_elses_business(project: Project) -> None:
     held_suite(project)
     store = {**tiny_service(project, "store"), **AT_ONCE}
@@ -112,6 +114,7 @@ def test_nobody_holds_what_a_dead_run_held(project: Project) -> None:
     assert (unlocked.code, unlocked.out) == (0, "nobody holds it\n"), str(unlocked)
 
 
+@pytest.mark.slow
 def test_who_is_robbed_is_named_first_and_changes_nothing_after(project: Project) -> None:
     first = held_suite(project)
     going = waiting(project)

@@ -89,6 +89,7 @@ def test_a_run_is_running_interrupted_running_again_and_ended(project: Project) 
     assert state_of(project, folder.name) == "ended"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_running_again_once_it_is_gone_on_with(project: Project) -> None:
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
     going = waiting(project)
@@ -105,6 +106,7 @@ def test_an_interrupted_run_is_running_again_once_it_is_gone_on_with(project: Pr
     assert state_of(project, stopped.run.name) == "ended"
 
 
+@pytest.mark.slow
 def test_the_events_of_a_run_that_has_ended_are_told_at_once(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     folder = killed_at(project, "web", "entered verify")
