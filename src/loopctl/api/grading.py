@@ -253,13 +253,7 @@ def _context(
 
 def _apart(context: SuiteContext) -> SuiteContext:
     seed = hashlib.sha256(f"{context.trace_seed}/{CONTROL}".encode()).hexdigest()[:32]
-    return SuiteContext(
-        endpoints=context.endpoints,
-        variables=context.variables,
-        folder=context.folder / CONTROL,
-        trace_seed=seed,
-        health_paths=context.health_paths,
-    )
+    return replace(context, folder=context.folder / CONTROL, trace_seed=seed)
 
 
 def _is_loopback(url: str) -> bool:

@@ -24,7 +24,12 @@ from loopctl.suites.junit.properties import traces_in
 from loopctl.suites.records import records
 from loopctl.suites.shell_line import JUNIT, SHELL, shell_line
 from loopctl.suites.spool import private_folder
-from loopctl.suites.suite_environment import contract_variables, traceparent, users_environment
+from loopctl.suites.suite_environment import (
+    absent_folder,
+    contract_variables,
+    traceparent,
+    users_environment,
+)
 
 _PARSED_WITHIN_S = 10.0
 _REPORT = "junit.xml"
@@ -43,9 +48,8 @@ class CommandSuite(Suite):
     def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
         """Folder, `{junit}`, the shell, and whether it can parse the line."""
         where = f"suite {spec.id}"
-        if not spec.cwd.is_dir():
-            hint = "name an existing folder as the suite's `cwd`"
-            return [Problem(f"the folder {spec.cwd} does not exist", where=where, hint=hint)]
+        if (absent := absent_folder(spec)) is not None:
+            return [absent]
         problems = []
         if JUNIT not in spec.run:
             hint = f"put {JUNIT} where the runner is told its report's path: --junitxml={JUNIT}"

@@ -31,7 +31,7 @@ from loopctl.suites.records import gather, records
 from loopctl.suites.shards import Share, merged, shard_count, shares
 from loopctl.suites.spool import Event, SpoolReader, private_folder
 from loopctl.suites.stand_in import ERROR, SUCCESS, StandIn, stand_in
-from loopctl.suites.suite_environment import users_environment
+from loopctl.suites.suite_environment import absent_folder, users_environment
 
 # pytest's exit codes for "all well" and "no tests were collected".
 _COLLECTED = frozenset({0, 5})
@@ -54,9 +54,8 @@ class PytestSuite(Suite):
     def check(self, spec: SuiteSpec, stop: Stop) -> Sequence[Problem]:
         """Folder, arguments, interpreter and pytest; each problem with what would fix it."""
         where = f"suite {spec.id}"
-        if not spec.cwd.is_dir():
-            hint = "name an existing folder as the suite's `cwd`"
-            return [Problem(f"the folder {spec.cwd} does not exist", where=where, hint=hint)]
+        if (absent := absent_folder(spec)) is not None:
+            return [absent]
         problems = []
         try:
             shlex.split(spec.run)

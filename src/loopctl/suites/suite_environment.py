@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from loopctl.errors import Problem
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, fill, variable_name
 from loopctl.ports.suite import SuiteContext, SuiteError
@@ -23,6 +24,15 @@ def users_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without loopctl's own variables (its options, its secrets)."""
     hidden = (_OWN, *_OF_AN_OUTER_PYTEST)
     return {name: value for name, value in environ.items() if not name.startswith(hidden)}
+
+
+def absent_folder(spec: SuiteSpec) -> Problem | None:
+    """What is wrong with the folder that the suite is to run in, if it is not there."""
+    if spec.cwd.is_dir():
+        return None
+    hint = "name an existing folder as the suite's `cwd`"
+    said = f"the folder {spec.cwd} does not exist"
+    return Problem(said, where=f"suite {spec.id}", hint=hint)
 
 
 def contract_variables(spec: SuiteSpec, context: SuiteContext) -> dict[str, str]:
