@@ -258,7 +258,8 @@ class Composition:
         """Every stage with its own spec and its own ports."""
         plan, world, held = self.plan, self.world, lease.held
         keeper, runner = LogKeeper(world.logs, world.receipts), self._suite_runner()
-        verify, confirm = (self._course(phase, runner) for phase in SuitePhase)
+        verify = self._course(SuitePhase.VERIFY, runner)
+        confirm = self._course(SuitePhase.CONFIRM, runner)
         deployed, waves, gated = plan.deployed, plan.waves(), gated_urls(plan)
         unselected = [s.name for s in self.full.deployed if s not in deployed]
         strategy = plan.environment.strategy

@@ -1,4 +1,4 @@
-"""The second half of the control run in real pytest processes: who is led to the stand-in, when,
+"""The later parts of the control run in real pytest processes: who is led to the stand-in, when,
 and whom that bears out.
 """
 
@@ -146,7 +146,7 @@ def account(client):
 def test_any_of_a_kept_client(account): account.get(HTTP + "/x")
 def test_any_of_a_kept_client_again(account): account.get(HTTP + "/x")
 
-# Its second half shows nothing.
+# A later part shows nothing.
 def test_handshake():
     with connect(WS): pass
 def test_keeps_a_websocket_up():
@@ -225,7 +225,7 @@ def place() -> Iterator[StandIn]:
 def runs(
     target: Target, place: StandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Watched]:
-    """The first run of the zoo, and both halves of its control run."""
+    """The first run of the zoo, and two parts of its control run."""
     settings = {"first": {}, "refused": REFUSE, "wrong": {"LOOPCTL_STAND_IN": place.setting}}
     return {
         name: watch(tmp_path_factory.mktemp(name), ZOO, {**target.environment, **setting}, *PLUGINS)
@@ -257,7 +257,7 @@ def test_every_run_is_whole(runs: Mapping[str, Watched]) -> None:
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_pass_is_borne_out_by_both_halves(
+def test_an_honest_pass_is_borne_out_by_both_parts(
     shown: Mapping[str, Control], name: str
 ) -> None:
     assert shown[f"test_{name}"] == Control(
@@ -426,7 +426,7 @@ def test_after(): assert b"hello" in ask()
 def hostile(
     target: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, Case], SuiteEnd]:
-    """What a suite hands over that works against its second half."""
+    """What a suite hands over that works against the later parts."""
     with serving() as url:
         project = Project.at(tmp_path_factory.mktemp("hostile"), url)
         project.write("tests/test_hostile.py", HOSTILE)

@@ -47,7 +47,7 @@ def again(
 
 
 def wrong(name: str = "test_it", status: CaseStatus = CaseStatus.FAILED) -> Case:
-    """A case of the second half, which met the stand-in."""
+    """A case of a later part, which met the stand-in."""
     met = Contact("127.0.0.1", 1, "chat", sent=12, received=91, failed=STAND_IN)
     case = again(name, status)
     set_up, *others = case.phases
