@@ -257,9 +257,7 @@ def test_every_run_is_whole(runs: Mapping[str, Watched]) -> None:
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_pass_is_borne_out_by_both_parts(
-    shown: Mapping[str, Control], name: str
-) -> None:
+def test_an_honest_pass_is_borne_out_by_both_parts(shown: Mapping[str, Control], name: str) -> None:
     assert shown[f"test_{name}"] == Control(
         "borne-out", "it fails while chat is refused, and while it answers wrongly (control run)"
     )
