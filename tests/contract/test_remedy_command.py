@@ -87,10 +87,17 @@ def assert_gone(file: Path) -> None:
 
 
 def test_a_script_runs_in_the_project_root_and_its_end_is_told(shop: Workshop) -> None:
-    shop.script('#!/bin/sh\npwd\necho "mended $LOOPCTL_CYCLE" >&2\n')
+    shop.script('#!/bin/sh\npwd\necho "mended $LOOPCTL_CYCLE"\n')
     end = shop.run("./fix.sh")
     assert (end.code, end.late, end.last_line, end.output_lost) == (0, False, "mended 1", "")
     assert shop.printed == f"{shop.root}\nmended 1\n".encode()
+
+
+def test_both_streams_are_kept(shop: Workshop) -> None:
+    shop.script("#!/bin/sh\necho to stdout\necho to stderr >&2\n")
+    shop.run("./fix.sh")
+    # Two pipes, so that neither cuts a secret of the other: which comes first is nobody's promise.
+    assert sorted(shop.printed.splitlines()) == [b"to stderr", b"to stdout"]
 
 
 def test_the_words_meet_no_shell(shop: Workshop) -> None:
