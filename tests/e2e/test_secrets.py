@@ -41,7 +41,8 @@ KEY = os.environ["THE_SECRET"]
 def test_it_is_in_the_id_in_the_output_and_in_the_message(key):
     print("the test says", key, base64.b64encode(KEY.encode()).decode())
     print(KEY, file=sys.stderr)
-    answer = ask("/hello?key=" + urllib.parse.quote(KEY, safe=""))
+    escaped = urllib.parse.quote(KEY, safe="")
+    answer = ask(f"/hello/{escaped}?key={escaped}")
     assert answer == KEY, f"the key is {KEY}"
 
 def test_it_is_in_an_exception():

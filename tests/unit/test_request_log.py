@@ -9,6 +9,7 @@ import h11
 import pytest
 
 from loopctl.platforms.host.request_log import OpenRequest, WsClose, path_only, trace_id
+from loopctl.redact import Redactor
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -75,3 +76,19 @@ def test_a_record_is_one_ascii_line_that_no_terminal_acts_upon() -> None:
     assert said["user_agent"] == "a\\x9b2J"
     assert said["ws_close"] == {"code": 1011, "reason": "\x1b[31mred", "by": "service"}
     assert datetime.fromisoformat(said["at"]).tzinfo == UTC
+
+
+def test_a_secret_in_any_text_of_a_request_is_kept_out_before_the_text_is_cut() -> None:
+    secret = "hunter22-of-this-test"
+    path = "/" + "p" * 1990 + secret
+    request = h11.Request(
+        method=b"GET",
+        target=path.encode(),
+        headers=[(b"Host", b"h"), (b"User-Agent", b"a" * 190 + secret.encode())],
+    )
+    note = OpenRequest.of(request, "chat", 4711)
+    note.ws_close = WsClose(code=1011, reason=f"not {secret}", by="client")
+    kept = note.record("close").hiding(Redactor({"TOKEN": secret}).text)
+    assert kept.path == "/" + "p" * 1990 + "[redacted"
+    assert kept.user_agent == "a" * 190 + "[redacted:"
+    assert kept.ws_close == WsClose(code=1011, reason="not [redacted:TOKEN]", by="client")

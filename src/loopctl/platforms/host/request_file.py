@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from loopctl.platforms.host.log_file import stamp
 from loopctl.platforms.host.request_log import RequestRecord
 from loopctl.process import utc_now
+from loopctl.redact import Redactor
 
 #: Bytes of one file; there are two, the older one named `….1`.
 LARGEST_FILE: Final = 64 * 1024 * 1024
+_REMEMBERED_TEXTS: Final = 1024
 
 
 class RequestFile:
@@ -29,14 +33,27 @@ class RequestFile:
         self._path = path
         self._largest = largest
         self._lost = 0
+        self.hide([Redactor({})])
         self._fd, self._size = _open(path)
         self._mark("opened", host=os.getpid())
+
+    def hide(self, redactors: Sequence[Redactor]) -> None:
+        """Keep from now on only what all `redactors` leave of a request's texts."""
+
+        # The same few paths and user agents come again and again.
+        @lru_cache(_REMEMBERED_TEXTS)
+        def hidden(text: str) -> str:
+            for redactor in redactors:
+                text = redactor.text(text)
+            return text
+
+        self._hidden = hidden
 
     def write(self, record: RequestRecord) -> None:
         """Append a record; never raises."""
         if self._lost and self._mark("lost", count=self._lost):
             self._lost = 0
-        if not self._append(record.to_json()):
+        if not self._append(record.hiding(self._hidden).to_json()):
             self._lost += 1
         if self._size > self._largest:
             self._rotate()

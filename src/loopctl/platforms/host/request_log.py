@@ -1,7 +1,8 @@
 """The request log of a front door: one record for each request, one more when a tunnel closes.
 
 A record never holds a query string, a header other than the user agent, or a body: those carry
-tokens. All text in it comes from strangers; `RequestRecord.to_json` is plain ASCII.
+tokens. What else may carry one, a path say, is redacted by `RequestRecord.hiding` before it meets
+the disk. All text in it comes from strangers; `RequestRecord.to_json` is plain ASCII.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -19,6 +20,7 @@ import h11
 Peer = Literal["client", "service"]
 Event = Literal["request", "open", "close"]
 
+_LONGEST_METHOD: Final = 100
 _LONGEST_PATH: Final = 2000
 _LONGEST_AGENT: Final = 200
 _TRACEPARENT: Final = re.compile(
@@ -69,6 +71,20 @@ class RequestRecord:
     ws_close: WsClose | None
     error: str | None
 
+    def hiding(self, hidden: Callable[[str], str]) -> RequestRecord:
+        """Return the record as it may be kept: texts without secrets, and only then cut to size.
+
+        Half a secret at a cut could not be recognised any more.
+        """
+        close = self.ws_close
+        return replace(
+            self,
+            method=hidden(self.method)[:_LONGEST_METHOD],
+            path=hidden(self.path)[:_LONGEST_PATH],
+            user_agent=self.user_agent and hidden(self.user_agent)[:_LONGEST_AGENT],
+            ws_close=close and replace(close, reason=hidden(close.reason)),
+        )
+
     def to_json(self) -> str:
         """Return the record as one line of JSON, ASCII only, without a line break."""
         return json.dumps({**asdict(self), "at": self.at.isoformat().replace("+00:00", "Z")})
@@ -109,7 +125,7 @@ class OpenRequest:
             method=inert(request.method),
             path=path_only(request.target),
             trace=trace_id([value for name, value in request.headers if name == b"traceparent"]),
-            user_agent=inert(agent)[:_LONGEST_AGENT] if agent is not None else None,
+            user_agent=inert(agent) if agent is not None else None,
         )
 
     def answered(self, status: int) -> None:
@@ -151,11 +167,11 @@ def trace_id(traceparents: list[bytes]) -> str | None:
 
 
 def path_only(target: bytes) -> str:
-    """Return the path of a request target: no query, no authority, at most 2000 characters."""
+    """Return the path of a request target: no query, no authority."""
     path = re.split(rb"[?#]", target, maxsplit=1)[0]
     if b"://" in path and not path.startswith(b"/"):
         path = b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
-    return inert(path)[:_LONGEST_PATH]
+    return inert(path)
 
 
 def inert(raw: bytes) -> str:

@@ -30,7 +30,7 @@ class LiveRevision:
         self.label = label
         self._launch = launch
         self._log = log
-        self._redactor = redactor
+        self.redactor = redactor
         self._stopping = False
         self.retired = False
         """Whether it has lost its traffic for good: its address leads to what serves instead."""
@@ -140,7 +140,7 @@ class LiveRevision:
         self._stopping = self.retired = False
         self._starting = True
         try:
-            self._workload = await self._launch.start(self._log, self._redactor)
+            self._workload = await self._launch.start(self._log, self.redactor)
         finally:
             self._starting = False
         self._workload.ended.add_done_callback(lambda _: self.route_home())

@@ -82,6 +82,7 @@ class Service:
 
     async def add(self, revision: LiveRevision, takes_all: bool) -> None:
         """Start a new revision. Raises `PlatformError`, and then there is none."""
+        self._hide_secrets_of(revision)
         await revision.start(self.new_door(), self._hosts)
         self.revisions[revision.label.name] = revision
         revision.workload.ended.add_done_callback(self._apply_routes_after)
@@ -104,6 +105,7 @@ class Service:
                     hint="deploy it again; its host has ended or it was pruned",
                 )
             if not revision.serves:
+                self._hide_secrets_of(revision)
                 await revision.ensure_serving()
                 revision.workload.ended.add_done_callback(self._apply_routes_after)
         if wanted == dict(self._traffic.now):
@@ -111,6 +113,11 @@ class Service:
             return
         self._registry.wrote(self.name)
         self._switch(wanted)
+
+    def _hide_secrets_of(self, starting: LiveRevision) -> None:
+        """Keep its secrets and those of what runs out of the request log."""
+        running = [each for each in self.revisions.values() if each.serves]
+        self._requests.hide([each.redactor for each in (starting, *running)])
 
     async def discard(self, name: str) -> None:
         """Remove a revision; nothing if it is gone. Raises `PlatformError` if it has traffic."""
