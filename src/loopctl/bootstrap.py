@@ -161,10 +161,6 @@ def _hosted(
     from loopctl.platforms.prober import HttpProber
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
-    from loopctl.suites.command_suite import CommandSuite
-    from loopctl.suites.declared.http_suite import HttpSuite
-    from loopctl.suites.declared.websocket_suite import WebSocketSuite
-    from loopctl.suites.pytest_suite import PytestSuite
 
     redactor = redactor_of(plan)
     return World(
@@ -176,12 +172,7 @@ def _hosted(
         logs=HostLogs(place),
         receipts=HostReceipts(place),
         prober=HttpProber(),
-        suites={
-            SuiteKind.PYTEST: PytestSuite(redactor),
-            SuiteKind.COMMAND: CommandSuite(redactor),
-            SuiteKind.HTTP: HttpSuite(redactor),
-            SuiteKind.WEBSOCKET: WebSocketSuite(redactor),
-        },
+        suites={kind: suite_of(kind, redactor) for kind in {spec.kind for spec in plan.suites}},
         remedy_command=ShellFreeCommand(plan.root, redactor, dict(os.environ)),
         work_tree=GitWorkTree(
             plan.root,
@@ -195,11 +186,27 @@ def _hosted(
     )
 
 
-def pytest_suite_of(redactor: Redactor) -> Suite:
-    """The adapter of pytest suites alone, for whoever runs one without a loop."""
-    from loopctl.suites.pytest_suite import PytestSuite
+def suite_of(kind: SuiteKind, redactor: Redactor) -> Suite:
+    """The adapter of one kind of suites."""
+    match kind:
+        case SuiteKind.PYTEST:
+            from loopctl.suites.pytest_suite import PytestSuite
 
-    return PytestSuite(redactor)
+            return PytestSuite(redactor)
+        case SuiteKind.COMMAND:
+            from loopctl.suites.command_suite import CommandSuite
+
+            return CommandSuite(redactor)
+        case SuiteKind.HTTP:
+            from loopctl.suites.declared.http_suite import HttpSuite
+
+            return HttpSuite(redactor)
+        case SuiteKind.WEBSOCKET:
+            from loopctl.suites.declared.websocket_suite import WebSocketSuite
+
+            return WebSocketSuite(redactor)
+        case _:
+            assert_never(kind)
 
 
 def catalogue_of(plan: Plan) -> Callable[[], Catalogue]:

@@ -88,11 +88,11 @@ def grade(request: GradeRequest, stop: Stop | None = None) -> GradeReport:
     Raises `UsageError` for addresses that are none, `PreflightError` for what is missing (the
     interpreter, pytest, the folder).
     """
-    from loopctl.bootstrap import pytest_suite_of
+    from loopctl.bootstrap import suite_of
 
     endpoints = _endpoints(request.urls)
     spec = _spec(request, tuple(endpoints))
-    suite = pytest_suite_of(Redactor({}, []))
+    suite = suite_of(SuiteKind.PYTEST, Redactor({}, []))
     stop = stop or Stop()
     missing = [*_absent(request), *suite.check(spec, stop)]
     if missing:
