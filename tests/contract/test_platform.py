@@ -113,10 +113,12 @@ def test_a_service_on_a_wrong_port_tells_both_ports(rig: PlatformRig) -> None:
         assert status.told not in status.listening
         return status.listening
 
-    wait_for(lambda: bool(listening()))
-    entries, _ = rig.log(revision)
-    printed = [int(entry.text) for entry in entries if entry.stream == "stdout"]
-    assert list(listening()) == printed
+    def printed() -> list[int]:
+        entries, _ = rig.log(revision)
+        return [int(entry.text) for entry in entries if entry.stream == "stdout"]
+
+    wait_for(lambda: bool(listening()) and bool(printed()))
+    assert list(listening()) == printed()
 
 
 def test_the_same_key_is_never_deployed_twice(rig: PlatformRig) -> None:
