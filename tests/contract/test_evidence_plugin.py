@@ -214,7 +214,7 @@ def test_an_error_keeps_its_cause_and_shows_no_frame_of_the_plugin(plain: Watche
         ("ValueError", "cause")
     ]
     frames = [frame for each in (exc, *exc["chained"]) for frame in each["frames"]]
-    assert not any("loopctl_evidence" in frame["file"] for frame in frames)
+    assert not any("loopctl_" in frame["file"] for frame in frames)
 
 
 def test_huge_and_dirty_text_is_cut_and_stays_valid(plain: Watched) -> None:

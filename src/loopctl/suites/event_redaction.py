@@ -10,7 +10,7 @@ from loopctl.redact import Redactor
 from loopctl.suites.spool import Event
 
 CUT_MARGIN = 1024
-"""How much the plugin keeps beside a cut (`loopctl_evidence.py`): longer than any secret."""
+"""How much the plugin keeps beside a cut (`loopctl_text.py`): longer than any secret."""
 
 _CUT = re.compile(r"\n\[\.\.\. \d+ characters cut \.\.\.\]\n")
 _SHORT = 256

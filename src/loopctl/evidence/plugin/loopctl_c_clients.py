@@ -3,7 +3,7 @@
 grpc, pycurl and uvloop open and close sockets without any audit event. These hooks look for them
 while they are open, and put the test's trace id into grpc's metadata. A neighbour of
 `loopctl_evidence.py`: standard library only, Python >= 3.8. The clients are of unknown versions,
-so their objects are `Any`.
+so their objects are `Any`. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from loopctl_guard import guarded
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    _Wrapper = Callable[[Any], Any]
+    from loopctl_connections import Connections
+    from loopctl_patches import Wrapper
 
 # request, timeout, metadata: in every one of grpc's calls but those of `grpc.aio` with one argument
 _METADATA_AT = 2
@@ -32,22 +35,18 @@ class CClients:
     """Hooks for C clients.
 
     `connections` are those of this process, to be looked at and told of. `header(host, port, own)`
-    is the traceparent to send, None for none. `guarded` makes a function of ours answer None
-    instead of raising.
+    is the traceparent to send, None for none.
     """
 
     def __init__(
-        self,
-        connections: Any,
-        header: Callable[[str, int, object], str | None],
-        guarded: Callable[[Any], Any],
+        self, connections: Connections, header: Callable[[str, int, object], str | None]
     ) -> None:
-        self._connections, self._header, self._guarded = connections, header, guarded
+        self._connections, self._header = connections, header
 
-    def hooks(self) -> list[tuple[str, _Wrapper]]:
+    def hooks(self) -> list[tuple[str, Wrapper]]:
         """Where to hook, as `module:attribute`, and what to put around it."""
         sync, aio = "grpc._channel:", "grpc.aio._channel:"
-        found: list[tuple[str, _Wrapper]] = [
+        found: list[tuple[str, Wrapper]] = [
             (f"{sync}{kind}.{name}", self._call) for kind, names in _SYNC_CALLS for name in names
         ]
         found += [(f"{aio}{kind}MultiCallable.__call__", self._call) for kind in _AIO_CALLS]
@@ -67,22 +66,24 @@ class CClients:
     def _call(self, original: Any) -> Any:
         def call(callable_: Any, *args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            traced = self._guarded(self._metadata)(callable_, args, kwargs)
+            traced = self._metadata(callable_, args, kwargs)
             if traced is not None:
                 args, kwargs = traced
             made = None
             try:
                 made = original(callable_, *args, **kwargs)
             finally:
-                self._guarded(self._called)(callable_, made)
+                self._called(callable_, made)
             return made
 
         return call
 
+    @guarded
     def _called(self, callable_: Any, made: Any) -> None:
         stream = made if hasattr(made, "done") else None
         self._connections.called(_grpc_address(callable_)[1], stream)
 
+    @guarded
     def _metadata(self, callable_: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """The arguments of a call with the trace id in its metadata; None to leave them."""
         host, port = _grpc_address(callable_)
@@ -111,7 +112,7 @@ class CClients:
 
     def _curl(self, original: Any) -> Any:
         """A subclass, because the type itself takes no attribute."""
-        seen = self._guarded(self._performed)
+        seen = self._performed
 
         class Curl(original):  # type: ignore[misc] # of another version in every interpreter
             def perform(self) -> Any:
@@ -135,6 +136,7 @@ class CClients:
         Curl.__qualname__, Curl.__doc__ = original.__qualname__, original.__doc__
         return Curl
 
+    @guarded
     def _performed(self, curl: Any) -> None:
         """Read what libcurl kept of its last transfer, whose socket may be closed by now."""
         import pycurl  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 - there is one
@@ -155,11 +157,12 @@ class CClients:
         async def create_connection(loop: Any, *args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
             made = await original(loop, *args, **kwargs)
-            self._guarded(self._made)(made[0])
+            self._made(made[0])
             return made
 
         return create_connection
 
+    @guarded
     def _made(self, transport: Any) -> None:
         sock, peer = (transport.get_extra_info(name) for name in ("socket", "peername"))
         if sock is not None and isinstance(peer, tuple):

@@ -1,6 +1,6 @@
 """A hash of a test's code and of the fixtures it uses, to tell one that changed.
 
-A neighbour of `loopctl_evidence.py`: standard library only, Python >= 3.8.
+A neighbour of `loopctl_evidence.py`: standard library only, Python >= 3.8. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

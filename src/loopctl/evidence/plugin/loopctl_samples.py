@@ -1,7 +1,7 @@
 """Metrics that tests record, out of their user properties.
 
 `record_property("loopctl.metric.cart.total", 0.25)` is one. A neighbour of `loopctl_evidence.py`:
-standard library only, Python >= 3.8.
+standard library only, Python >= 3.8. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

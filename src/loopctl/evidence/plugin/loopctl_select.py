@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Generator
 
 import pytest
-from loopctl_evidence import _clean  # type: ignore[import-not-found]  # a neighbour on the path
+from loopctl_text import clean
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     yield
     wanted = _wanted(os.environ["LOOPCTL_ONLY"])
     # The evidence plugin reports ids in this form.
-    items[:] = [item for item in items if wanted(_clean(item.nodeid, 4000))]
+    items[:] = [item for item in items if wanted(clean(item.nodeid, 4000))]
 
 
 def _wanted(path: str) -> Callable[[str], bool]:

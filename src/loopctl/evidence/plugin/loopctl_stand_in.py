@@ -1,6 +1,6 @@
 """Where connects to the services are led in the later parts of the control run.
 
-A neighbour of `loopctl_evidence.py`: standard library only, Python >= 3.8.
+A neighbour of `loopctl_evidence.py`: standard library only, Python >= 3.8. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connections to the services that the kernel's own table shows, whoever made them.
 
 The only channel that shows what a child process does. A neighbour of `loopctl_evidence.py`:
-standard library only, Python >= 3.8.
+standard library only, Python >= 3.8. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
