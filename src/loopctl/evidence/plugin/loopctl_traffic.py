@@ -91,8 +91,7 @@ class Traffic:
             headers["traceparent"] = header
         return header is not None
 
-    def answered(self, asked: _Asked, status: int) -> None:
-        """Keep that a request has got this status."""
+    def _answered(self, asked: _Asked, status: int) -> None:
         method, host, port, path = asked
         self._connections.look()  # what answered may run on a loop that is written in C
         phase = self._current.running
@@ -127,7 +126,7 @@ class Traffic:
     ) -> None:
         asked = getattr(connection, "_loopctl_asked", None)
         if asked is not None:
-            self.answered(asked, response.status)
+            self._answered(asked, response.status)
 
     # httpx, one hop at a time, so that a redirect to another host takes no trace id along; at the
     # transport that has a network below it, as a client's own may wrap a fake one
@@ -149,7 +148,7 @@ class Traffic:
     def _httpx_answered(self, response: Any, _transport: object, request: Any) -> None:
         self._take_back(request)
         host, port = self._httpx_address(request)
-        self.answered((request.method, host, port, request.url.path), response.status_code)
+        self._answered((request.method, host, port, request.url.path), response.status_code)
 
     def _take_back(self, request: Any) -> None:
         # httpx copies the headers of a redirected request, also when the next hop is another host.
@@ -169,7 +168,7 @@ class Traffic:
     def _aiohttp_answered(self, _result: object, response: Any, *_: object, **__: object) -> None:
         url = response.url
         asked = (response.method, url.host or "", url.port or 80, url.path)
-        self.answered(asked, response.status)
+        self._answered(asked, response.status)
 
     # websockets (its sans-I/O core and its legacy client) and websocket-client
 
@@ -181,7 +180,7 @@ class Traffic:
     @guarded
     def _websocket_answered(self, protocol: Any, response: Any) -> None:
         uri = getattr(protocol, "uri", None) or protocol.wsuri
-        self.answered(("GET", uri.host, uri.port, uri.path), response.status_code)
+        self._answered(("GET", uri.host, uri.port, uri.path), response.status_code)
 
     @guarded
     def _legacy_websocket_sends(self, protocol: Any, path: str, headers: Any) -> None:
@@ -191,7 +190,7 @@ class Traffic:
 
     @guarded
     def _legacy_websocket_answered(self, result: Any, protocol: Any) -> None:
-        self.answered(protocol._loopctl_asked, result[0])
+        self._answered(protocol._loopctl_asked, result[0])
 
     @guarded
     def _other_websocket_sends(self, result: Any, _path: str, *where: Any) -> None:
