@@ -9,7 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evidence_rig import Target, Watched, running_target, watch
+from control_rig import (
+    ASKING,
+    FIRST,
+    PLUGINS,
+    REFUSED,
+    assert_all_whole,
+    assert_workers_agree,
+    called,
+    led_to,
+    only_by_name,
+    parts,
+    target_by_name,
+)
+from evidence_rig import Target, Watched, watch
 from pytest_suite_rig import Project, serving
 
 from loopctl.evidence.control import STAND_IN, answered_wrongly, controlled
@@ -18,50 +31,11 @@ from loopctl.ports.suite import Withhold
 from loopctl.process import Stop
 from loopctl.suites.stand_in import ERROR, HANDSHAKE_BYTES, StandIn, stand_in
 
-REFUSE = {"LOOPCTL_REFUSE": "1"}
-PLUGINS = ("-p", "anyio")
 PHASES = ("setup", "call", "teardown")
 
-ZOO = r"""
-import asyncio, contextlib, http.client, os, select, socket, threading, urllib.request
-import aiohttp, httpx, pytest, requests, trio, uvloop, websockets
-from websockets.sync.client import connect
-
-HTTP, WS, ELSEWHERE = os.environ["ZOO_HTTP"], os.environ["ZOO_WS"], os.environ["ZOO_OTHER"]
-PORT = int(HTTP.rpartition(":")[2])
-GET = b"GET / HTTP/1.0\r\n\r\n"
-
-def ask(path="/x"): return urllib.request.urlopen(HTTP + path, timeout=10).read()
-async def ask_over_trio():
-    async with await trio.open_tcp_stream("127.0.0.1", PORT) as stream:
-        await stream.send_all(GET)
-        return await stream.receive_some(12)
-def ask_over_aiohttp():
-    async def go():
-        async with aiohttp.ClientSession() as session, session.get(HTTP) as got:
-            return await got.text()
-    return asyncio.run(go())
-def ask_websocket_async():
-    async def go():
-        async with websockets.connect(WS) as line:
-            await line.send("?")
-            return await line.recv()
-    return asyncio.run(go())
-@contextlib.contextmanager
-def raw():
-    with socket.create_connection(("127.0.0.1", PORT), timeout=10) as line:
-        line.sendall(GET)
-        yield line
-def head(line): return line.makefile("rb").readline()
-def non_blocking():
-    line = socket.socket()
-    line.setblocking(False)
-    line.connect_ex(("127.0.0.1", PORT))
-    select.select([], [line], [], 10)
-    line.setblocking(True)
-    line.sendall(GET)
-    return line
-
+ZOO = (
+    ASKING
+    + r"""
 # Honest: each fails where the answer is wrong.
 def test_urllib(): assert ask() == b"ok"
 def test_raises_for_status(): requests.get(HTTP).raise_for_status()
@@ -78,12 +52,7 @@ async def test_anyio(anyio_backend):
     async with httpx.AsyncClient() as client: assert (await client.get(HTTP)).text == "ok"
 def test_aiohttp(): assert ask_over_aiohttp() == "ok"
 def test_trio(): assert b"200" in trio.run(ask_over_trio)
-def test_thread():
-    got = []
-    thread = threading.Thread(target=lambda: got.append(requests.get(HTTP)), daemon=True)
-    thread.start()
-    thread.join()
-    assert got[0].text == "ok"
+def test_thread(): assert ask_in_a_thread().text == "ok"
 def test_raw():
     with raw() as line: assert b"200" in head(line)
 def test_non_blocking():
@@ -112,12 +81,7 @@ async def test_any_anyio(anyio_backend):
     async with httpx.AsyncClient() as client: assert await client.post(HTTP, content=b"x" * 10**6)
 def test_any_aiohttp(): assert ask_over_aiohttp()
 def test_any_trio(): assert trio.run(ask_over_trio)
-def test_any_thread():
-    got = []
-    thread = threading.Thread(target=lambda: got.append(requests.get(HTTP)), daemon=True)
-    thread.start()
-    thread.join()
-    assert got
+def test_any_thread(): assert ask_in_a_thread() is not None
 def test_any_raw():
     with raw() as line: assert head(line)
 def test_any_non_blocking():
@@ -151,9 +115,6 @@ def test_handshake():
     with connect(WS): pass
 def test_keeps_a_websocket_up():
     with connect(WS) as line: line.ping()
-@pytest.fixture(scope="module")
-def held():
-    with connect(WS) as line: yield line
 def test_held(held):
     held.send("?")
     held.recv(timeout=10)
@@ -163,6 +124,7 @@ def test_hears_nothing_of_it():
 # Not of the target.
 def test_elsewhere(): assert requests.get(ELSEWHERE).text == "ok"
 """
+)
 
 HONEST = [
     "urllib",
@@ -204,14 +166,7 @@ FALSE = [
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
-    with running_target() as running:
-        environment = running.environment
-        environment["ZOO_OTHER"] = running.away
-        port = environment["ZOO_HTTP"].rpartition(":")[2]
-        by_name = f'"http://localhost:{port}", '
-        environment["LOOPCTL_TARGETS"] = environment["LOOPCTL_TARGETS"].replace(
-            '["http', f'[{by_name}"http'
-        )
+    with target_by_name() as running:
         yield running
 
 
@@ -226,11 +181,8 @@ def runs(
     target: Target, place: StandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Watched]:
     """The first run of the zoo, and two parts of its control run."""
-    settings = {"first": {}, "refused": REFUSE, "wrong": {"LOOPCTL_STAND_IN": place.setting}}
-    return {
-        name: watch(tmp_path_factory.mktemp(name), ZOO, {**target.environment, **setting}, *PLUGINS)
-        for name, setting in settings.items()
-    }
+    settings = {"first": FIRST, "refused": REFUSED, "wrong": led_to(place)}
+    return parts(ZOO, target, tmp_path_factory, settings)
 
 
 @pytest.fixture(scope="module")
@@ -249,11 +201,7 @@ def shown(runs: Mapping[str, Watched]) -> Mapping[str, Control]:
 
 
 def test_every_run_is_whole(runs: Mapping[str, Watched]) -> None:
-    assert runs["first"].returncode == 0, runs["first"].output
-    for run in runs.values():
-        assert run.of("plugin-error") == []
-        assert [line["id"] for line in run.of("test-end")] == run.of("collected")[0]["ids"]
-        assert run.of("session-end")
+    assert_all_whole(runs)
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -309,8 +257,9 @@ def test_the_bytes_of_a_handshake_are_no_answer(wrong: Watched) -> None:
 
 def test_the_target_hears_nothing_of_a_call(target: Target, place: StandIn, tmp_path: Path) -> None:
     target.seen.clear()
-    setting = {**target.environment, "LOOPCTL_STAND_IN": place.setting}
-    watch(tmp_path, ZOO, setting, *PLUGINS, "-k", "any and not kept")
+    watch(
+        tmp_path, ZOO, {**target.environment, **led_to(place)}, *PLUGINS, "-k", "any and not kept"
+    )
     assert not target.seen
 
 
@@ -320,13 +269,9 @@ def test_whoever_is_elsewhere_is_left_alone(runs: Mapping[str, Watched]) -> None
 
 @pytest.mark.slow
 def test_workers_of_xdist_are_led_as_well(target: Target, place: StandIn, tmp_path: Path) -> None:
-    setting = {**target.environment, "LOOPCTL_STAND_IN": place.setting}
-    spread = watch(tmp_path, ZOO, setting, *PLUGINS, "-p", "xdist", "-n", "2")
-    assert spread.of("plugin-error") == []
-    for name in HONEST:
-        assert spread.phase(f"test_{name}")["outcome"] == "failed", name
-    for name in FALSE:
-        assert spread.phase(f"test_any_{name}")["outcome"] == "passed", name
+    setting = {**target.environment, **led_to(place)}
+    false = [f"any_{name}" for name in FALSE]
+    assert_workers_agree(tmp_path, ZOO, setting, failed=HONEST, passed=false)
 
 
 ADDRESSES = """
@@ -351,34 +296,24 @@ def test_datagram():
 """
 
 
-def called(seen: Watched) -> dict[str, str]:
-    phases = (line for line in seen.of("phase") if line["phase"] == "call")
-    return {line["id"].rpartition("::test_")[2]: line["outcome"] for line in phases}
-
-
 def test_every_address_is_led_and_a_datagram_is_refused(
     target: Target, place: StandIn, tmp_path: Path
 ) -> None:
-    port = target.environment["ZOO_HTTP"].rpartition(":")[2]
-    named = {"LOOPCTL_TARGETS": f'{{"chat": {{"urls": ["http://localhost:{port}"]}}}}'}
-    seen = watch(tmp_path, ADDRESSES, {"ZOO_V6": port, **named, "LOOPCTL_STAND_IN": place.setting})
+    seen = watch(tmp_path, ADDRESSES, {**only_by_name(target), **led_to(place)})
     wanted = dict.fromkeys(("v4", "v6", "name", "mapped"), "passed") | {"datagram": "failed"}
     assert called(seen) == wanted
     assert seen.phase("test_datagram")["exc"]["type"] == "ConnectionRefusedError"
 
 
 def test_where_it_cannot_lead_it_refuses(target: Target, place: StandIn, tmp_path: Path) -> None:
-    port = target.environment["ZOO_HTTP"].rpartition(":")[2]
-    encrypted = {"LOOPCTL_TARGETS": f'{{"chat": {{"urls": ["https://localhost:{port}"]}}}}'}
-    without_v6 = replace(place, ipv6=None).setting
-    settings = {"ZOO_V6": port, **encrypted, "LOOPCTL_STAND_IN": place.setting}
-    seen = watch(tmp_path, ADDRESSES, settings)
+    encrypted = only_by_name(target, "https")
+    seen = watch(tmp_path, ADDRESSES, {**encrypted, **led_to(place)})
     assert set(called(seen).values()) == {"failed"}
     assert seen.contact("test_v4")["failed"] == "ECONNREFUSED"
-    plain = {"LOOPCTL_TARGETS": encrypted["LOOPCTL_TARGETS"].replace("https", "http")}
-    settings = {"ZOO_V6": port, **plain, "LOOPCTL_STAND_IN": without_v6}
+    without_v6 = led_to(replace(place, ipv6=None))
     (tmp_path / "spool.jsonl").unlink()
-    assert called(watch(tmp_path, ADDRESSES, settings))["v6"] == "failed"
+    again = watch(tmp_path, ADDRESSES, {**only_by_name(target), **without_v6})
+    assert called(again)["v6"] == "failed"
 
 
 HOSTILE = """

@@ -8,24 +8,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from evidence_rig import Target, Watched, running_target, watch
+from control_rig import (
+    ASKING,
+    FIRST,
+    REFUSED,
+    assert_all_whole,
+    assert_workers_agree,
+    called,
+    only_by_name,
+    parts,
+    target_by_name,
+)
+from evidence_rig import Target, Watched, watch
 
 from loopctl.evidence.control import controlled
 from loopctl.model.evidence import Control
 
-REFUSE = {"LOOPCTL_REFUSE": "1"}
-PLUGINS = ("-p", "anyio")
-
-ZOO = r"""
-import asyncio, errno, http.client, os, select, socket, subprocess, threading, urllib.request
-import aiohttp, httpx, pytest, requests, uvloop, websockets
-from websockets.sync.client import connect
-
-HTTP, WS = os.environ["ZOO_HTTP"], os.environ["ZOO_WS"]
-PORT = int(HTTP.rpartition(":")[2])
-ELSEWHERE = os.environ["ZOO_OTHER"]
-
-def ask(path="/x"): return urllib.request.urlopen(HTTP + path, timeout=10).read()
+ZOO = (
+    ASKING
+    + r"""
+import subprocess
 
 # Honest: each needs its target.
 def test_urllib(): ask()
@@ -34,38 +36,21 @@ def test_httpx(): assert httpx.get(HTTP).is_success
 def test_by_name(): assert httpx.get("http://localhost:%d" % PORT).is_success
 def test_websocket():
     with connect(WS) as socket: socket.send("?")
-def test_thread():
-    got = []
-    thread = threading.Thread(target=lambda: got.append(requests.get(HTTP)), daemon=True)
-    thread.start()
-    thread.join()
-    assert got
+def test_thread(): ask_in_a_thread()
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_anyio(anyio_backend):
     async with httpx.AsyncClient() as client: await client.get(HTTP)
-def test_aiohttp():
-    async def go():
-        async with aiohttp.ClientSession() as session, session.get(HTTP) as got: await got.text()
-    asyncio.run(go())
+def test_aiohttp(): ask_over_aiohttp()
 def test_connect_ex():
     with socket.socket() as line:
         line.settimeout(10)
         assert line.connect_ex(("127.0.0.1", PORT)) == 0
-        line.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        line.sendall(GET)
         assert line.recv(9)
 def test_non_blocking():
-    with socket.socket() as line:
-        line.setblocking(False)
-        assert line.connect_ex(("127.0.0.1", PORT)) in (0, errno.EINPROGRESS)
-        select.select([], [line], [], 10)
-        line.setblocking(True)
-        line.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert line.recv(9)
+    with non_blocking() as line: assert line.recv(9)
 
-@pytest.fixture(scope="module")
-def held():
-    with connect(WS) as socket: yield socket
 def test_held(held):
     held.send("?")
     assert held.recv(timeout=10) == "?"
@@ -91,7 +76,7 @@ def test_swallows_connect_ex():
     with socket.socket() as line:
         line.settimeout(10)
         if line.connect_ex(("127.0.0.1", PORT)) != errno.ECONNREFUSED:
-            line.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            line.sendall(GET)
             assert line.recv(9)
 def test_swallows_held(held):
     try:
@@ -114,6 +99,7 @@ def test_no_contact(): pass
 # Not of the target.
 def test_elsewhere_is_not_refused(): assert requests.get(ELSEWHERE).ok
 """
+)
 
 HONEST = [
     "urllib",
@@ -142,27 +128,23 @@ FALSE = [
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
-    with running_target() as running:
-        environment = running.environment
-        environment["ZOO_OTHER"] = running.away
-        # As a loop file has it: one name, whatever it resolves to.
-        port = environment["ZOO_HTTP"].rpartition(":")[2]
-        by_name = f'"http://localhost:{port}", '
-        environment["LOOPCTL_TARGETS"] = environment["LOOPCTL_TARGETS"].replace(
-            '["http', f'[{by_name}"http'
-        )
+    with target_by_name() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def first(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    return watch(tmp_path_factory.mktemp("first"), ZOO, target.environment, *PLUGINS)
+def runs(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Watched]:
+    return parts(ZOO, target, tmp_path_factory, {"first": FIRST, "again": REFUSED})
 
 
 @pytest.fixture(scope="module")
-def again(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    refusing = {**target.environment, **REFUSE}
-    return watch(tmp_path_factory.mktemp("again"), ZOO, refusing, *PLUGINS)
+def first(runs: Mapping[str, Watched]) -> Watched:
+    return runs["first"]
+
+
+@pytest.fixture(scope="module")
+def again(runs: Mapping[str, Watched]) -> Watched:
+    return runs["again"]
 
 
 @pytest.fixture(scope="module")
@@ -172,12 +154,9 @@ def shown(first: Watched, again: Watched) -> Mapping[str, Control]:
 
 
 def test_every_test_passes_the_first_time_and_the_second_run_ends_whole(
-    first: Watched, again: Watched
+    runs: Mapping[str, Watched],
 ) -> None:
-    assert first.returncode == 0, first.output
-    assert again.of("plugin-error") == first.of("plugin-error") == []
-    assert [line["id"] for line in again.of("test-end")] == again.of("collected")[0]["ids"]
-    assert again.of("session-end")
+    assert_all_whole(runs)
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -244,13 +223,8 @@ def test_a_refusal_shows_no_frame_of_the_plugin(again: Watched) -> None:
 
 @pytest.mark.slow
 def test_workers_of_xdist_refuse_as_well(target: Target, tmp_path: Path) -> None:
-    refusing = {**target.environment, **REFUSE}
-    spread = watch(tmp_path, ZOO, refusing, *PLUGINS, "-p", "xdist", "-n", "2")
-    assert spread.of("plugin-error") == []
-    for name in HONEST:
-        assert spread.phase(f"test_{name}")["outcome"] == "failed", name
-    for name in FALSE:
-        assert spread.phase(f"test_{name}")["outcome"] == "passed", name
+    refusing = {**target.environment, **REFUSED}
+    assert_workers_agree(tmp_path, ZOO, refusing, failed=HONEST, passed=FALSE)
 
 
 V6 = """
@@ -278,13 +252,11 @@ def test_another_port(): socket.socket(type=socket.SOCK_DGRAM).connect(("127.0.0
 
 
 def test_every_address_of_a_targets_name_is_refused(target: Target, tmp_path: Path) -> None:
-    port = target.environment["ZOO_HTTP"].rpartition(":")[2]
-    named = {"LOOPCTL_TARGETS": f'{{"chat": {{"urls": ["http://localhost:{port}"]}}}}'}
-    seen = watch(tmp_path, V6, {"ZOO_V6": port, **named, **REFUSE})
-    outcomes = {line["id"]: line["outcome"] for line in seen.of("phase") if line["phase"] == "call"}
+    seen = watch(tmp_path, V6, {**only_by_name(target), **REFUSED})
+    outcomes = called(seen)
     assert list(outcomes.values()) == ["failed"] * 6 + ["passed"]
-    for test in [name.rpartition("::")[2] for name in outcomes][:6]:
-        assert seen.phase(test)["exc"]["type"] == "ConnectionRefusedError"
+    for test in list(outcomes)[:6]:
+        assert seen.phase(f"test_{test}")["exc"]["type"] == "ConnectionRefusedError"
 
 
 def test_without_the_setting_nothing_is_refused(first: Watched) -> None:
