@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.events import Intent, Routed
-from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
@@ -15,7 +13,8 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault
-from loopctl.stages.traffic import GONE, as_moved, said, shares, traffic_moved
+from loopctl.stages.routing import send
+from loopctl.stages.traffic import GONE, as_moved, traffic_moved
 
 
 class Promote:
@@ -60,12 +59,5 @@ class Promote:
         if moved is not None:
             return moved
         want = {record.revision.name: 100}
-        intent = Intent("route", f"{journal.cycle}/{spec.name}/promote", dict(want))
-        with journal.effect(intent, service=spec.name):
-            after = self._platform.route(spec.name, want, self._held(), stop)
-        journal.append(Routed(after, "promote"), service=spec.name)
-        if shares(after) != want:
-            summary = f"{spec.name}: traffic is {said(after.traffic)}, not {said(want)}"
-            fault = Fault(FaultKind.CONTROL_PLANE, summary, spec.name)
-            return Outcome(OutcomeKind.ERRORED, summary, (fault,))
+        send(spec.name, want, "promote", self._platform, self._held, journal, stop)
         return None

@@ -11,6 +11,7 @@ from loopctl.model.artifact import ServiceState
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
+from loopctl.stages.routing import require
 from loopctl.stages.traffic import said, shares
 
 Verified = Mapping[str, Sequence[str]]
@@ -106,9 +107,5 @@ def go_back(
     if move.want is None:
         return None
     after = platform.route(move.service, move.want, held(), stop)
-    if shares(after) != dict(move.want):
-        raise PlatformError(
-            f"traffic of {move.service} is {said(after.traffic)}, not {said(move.want)}",
-            where=move.service,
-        )
+    require(after, move.want)
     return after

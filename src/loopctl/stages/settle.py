@@ -19,6 +19,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.deploy import as_fault, made_by
+from loopctl.stages.routing import send
 from loopctl.stages.traffic import said, shares
 
 _ASKED_WITHIN_S = 1.0
@@ -118,15 +119,7 @@ class Settle:
                 where=service.name,
                 hint="deploy it again: its host has ended",
             )
-        intent = Intent("route", f"{journal.cycle}/{service.name}/restore", dict(want))
-        with journal.effect(intent, service=service.name):
-            after = self._platform.route(service.name, want, self._held(), stop)
-        journal.append(Routed(after, "restore"), service=service.name)
-        if shares(after) != want:
-            raise PlatformError(
-                f"traffic of {service.name} is {said(after.traffic)}, not {said(want)}",
-                where=service.name,
-            )
+        after = send(service.name, want, "restore", self._platform, self._held, journal, stop)
         return [f"traffic of {service.name} back to {said(after.traffic)}"]
 
     def _discard(self, service: _Found, journal: Journal, stop: Stop) -> list[str]:
