@@ -14,7 +14,7 @@ from loopctl.engine.errors import EngineError, NotInEngineError
 from loopctl.errors import Problem
 from loopctl.inert import one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
-from loopctl.model.plan import ServiceSpec
+from loopctl.model.plan import PlatformKind, ServiceSpec
 from loopctl.model.references import Endpoint
 from loopctl.platforms.docker_engine import limits
 from loopctl.platforms.docker_engine.engine_problems import address_problems, engine_problems
@@ -22,6 +22,7 @@ from loopctl.platforms.docker_engine.served import served_otherwise
 from loopctl.platforms.host.leftovers import LABEL, remove_orphans
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.hosted.platform import HostedPlatform
+from loopctl.platforms.hosted.secrets import valueless, values_of
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import PlatformError
 from loopctl.process import Stop
@@ -58,7 +59,7 @@ class DockerPlatform(HostedPlatform):
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         """What is missing to run these; empty when nothing is."""
-        found = [problem for spec in specs for problem in _secret_problems(spec)]
+        found = [problem for spec in specs for problem in valueless(spec, PlatformKind.DOCKER)]
         found.extend(address_problems(self._engine) or self._asked(specs, stop))
         return [*found, *self._host_problems(stop)]
 
@@ -86,7 +87,7 @@ class DockerPlatform(HostedPlatform):
         stop: Stop,
     ) -> Revision:
         """Start a revision and return once it is accepted; the host is started if need be."""
-        hidden = _hidden(spec)
+        hidden = values_of(spec, PlatformKind.DOCKER)
         values = {name: secret.reveal() for name, secret in self._secrets.items()}
         args = {
             "service": spec.name,
@@ -157,22 +158,3 @@ def _from_container(url: str) -> str:
         return url
     port = f":{parts.port}" if parts.port is not None else ""
     return urlunsplit(parts._replace(netloc=f"{MACHINE}{port}"))
-
-
-def _hidden(spec: ServiceSpec) -> dict[str, str]:
-    """The service's secrets by name. Raises `PlatformError` for one without a value."""
-    if missing := _secret_problems(spec):
-        raise PlatformError(missing[0].message, where=spec.name, hint=missing[0].hint)
-    return {each.name: each.value.reveal() for each in spec.run.secrets if each.value is not None}
-
-
-def _secret_problems(spec: ServiceSpec) -> list[Problem]:
-    return [
-        Problem(
-            f"secret {secret.name} has no value",
-            where=spec.name,
-            hint=f"give run.secrets.{secret.name} a value: docker takes none from a secret store",
-        )
-        for secret in spec.run.secrets
-        if secret.value is None
-    ]

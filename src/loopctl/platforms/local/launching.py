@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from loopctl.errors import Problem
-from loopctl.model.plan import ServiceSpec
+from loopctl.model.plan import PlatformKind, ServiceSpec
+from loopctl.platforms.hosted.secrets import valueless, values_of
 from loopctl.ports.platform import PlatformError
 
 # All that a service sees of loopctl's own environment: what a login would give it.
@@ -33,14 +34,7 @@ def environment(spec: ServiceSpec, env: Mapping[str, str]) -> dict[str, str]:
 
 def hidden(spec: ServiceSpec) -> dict[str, str]:
     """The service's secrets by name. Raises `PlatformError` for one without a value."""
-    values: dict[str, str] = {}
-    for secret in spec.run.secrets:
-        if secret.value is None:
-            raise PlatformError(
-                f"secret {secret.name} has no value for a local service", where=spec.name
-            )
-        values[secret.name] = secret.value.reveal()
-    return values
+    return values_of(spec, PlatformKind.LOCAL)
 
 
 def problems(spec: ServiceSpec) -> list[Problem]:
@@ -54,16 +48,7 @@ def problems(spec: ServiceSpec) -> list[Problem]:
                 hint="give the service a source, or use an environment with platform: docker",
             )
         )
-    found.extend(
-        Problem(
-            f"secret {secret.name} has no value",
-            where=spec.name,
-            hint=f"give run.secrets.{secret.name} a value: local takes none from a secret store",
-        )
-        for secret in spec.run.secrets
-        if secret.value is None
-    )
-    return found + _command_problems(spec)
+    return [*found, *valueless(spec, PlatformKind.LOCAL), *_command_problems(spec)]
 
 
 def _command_problems(spec: ServiceSpec) -> list[Problem]:
