@@ -14,20 +14,12 @@ from loopctl.inert import for_terminal, one_line
 from loopctl.journal.wording import count, seconds, traffic
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import CaseStatus, SuiteOutcome
-from loopctl.model.state import OutcomeKind, State
+from loopctl.model.state import PATH, OutcomeKind, State
 
 NARROW = 60
 WIDE = 100
 _FAILING = 5
-_STRIP = (
-    State.PREFLIGHT,
-    State.BUILD,
-    State.DEPLOY,
-    State.HEALTH,
-    State.VERIFY,
-    State.PROMOTE,
-    State.CONFIRM,
-)
+_STRIP = PATH[:-1]
 _WELL = (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL)
 
 

@@ -10,24 +10,13 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from loopctl.errors import LoopctlError
+from loopctl.model.state import PATH, State
 from loopctl.model.state import OutcomeKind as Kind
-from loopctl.model.state import State
 
 
 class NoTransition(LoopctlError):
     """The machine was told of an outcome that its state cannot have: a fault of loopctl."""
 
-
-_PATH = (
-    State.PREFLIGHT,
-    State.BUILD,
-    State.DEPLOY,
-    State.HEALTH,
-    State.VERIFY,
-    State.PROMOTE,
-    State.CONFIRM,
-    State.GREEN,
-)
 
 _GO = {
     Kind.GO_BUILD: State.BUILD,
@@ -39,9 +28,9 @@ _GO = {
 
 def _table() -> dict[tuple[State, Kind], State]:
     table: dict[tuple[State, Kind], State] = {}
-    for here, following in pairwise(_PATH):
+    for here, following in pairwise(PATH):
         table[here, Kind.OK] = following
-    for here in _PATH[1:-1]:
+    for here in PATH[1:-1]:
         for kind in (Kind.FAILED, Kind.ERRORED, Kind.UNPROVEN):
             table[here, kind] = State.COLLECT
         # A run that is told to stop puts back what it changed before it goes.

@@ -28,6 +28,19 @@ class State(StrEnum):
         return self in (State.GREEN, State.STOPPED)
 
 
+PATH = (
+    State.PREFLIGHT,
+    State.BUILD,
+    State.DEPLOY,
+    State.HEALTH,
+    State.VERIFY,
+    State.PROMOTE,
+    State.CONFIRM,
+    State.GREEN,
+)
+"""The states of a cycle in which all goes well, its end included."""
+
+
 class OutcomeKind(StrEnum):
     """How a stage ended, as far as the machine cares.
 
