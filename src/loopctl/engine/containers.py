@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -140,25 +140,24 @@ def inspect(engine: Engine, container: str, stop: Stop) -> ContainerState:
 
 def signal(engine: Engine, container: str, name: str, stop: Stop) -> None:
     """Send a signal to its first process; nothing when it has ended. Raises `EngineError`."""
-    try:
-        with engine.api(stop, _CALL_S) as api:
-            api.kill(container, name)
-    except NotInEngineError:
-        return
-    except EngineRefusedError as error:
-        if error.status != _CONFLICT:
-            raise
+    with _unless_gone(), engine.api(stop, _CALL_S) as api:
+        api.kill(container, name)
 
 
 def remove(engine: Engine, container: str, stop: Stop) -> None:
     """Kill and remove it with its volumes; nothing when it is gone. Raises `EngineError`."""
+    with _unless_gone(), engine.api(stop, _CALL_S) as api:
+        api.remove_container(container, v=True, force=True)
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Ends well where the container has ended, or somebody else is removing it just now."""
     try:
-        with engine.api(stop, _CALL_S) as api:
-            api.remove_container(container, v=True, force=True)
+        yield
     except NotInEngineError:
         return
     except EngineRefusedError as error:
-        # Somebody else is removing it just now.
         if error.status != _CONFLICT:
             raise
 

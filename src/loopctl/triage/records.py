@@ -110,36 +110,33 @@ def _by_line(quotes: tuple[Quote, ...]) -> Iterator[Quote]:
 
 
 def _facts(facts: ServiceFacts) -> Iterator[Record]:
-    source = f"configuration/{facts.service}"
     if facts.told is not None and facts.listening:
         listening = ", ".join(map(str, facts.listening))
         text = f"told PORT={facts.told}, listens on {listening}"
-        yield Record(
-            "condition",
-            facts.service,
-            (Quote("configuration", source, text),),
-            {
-                "told_port": facts.told,
-                "listening_port": listening,
-                "port_differs": facts.told not in facts.listening,
-            },
-        )
+        told: dict[str, Value] = {
+            "told_port": facts.told,
+            "listening_port": listening,
+            "port_differs": facts.told not in facts.listening,
+        }
+        yield _condition(facts.service, text, told)
     if proof := facts.proof:
         differs = [*proof.stale, *proof.missing, *proof.mode_differs]
         text = f"source tree {proof.source_tree}, image tree {proof.image_tree}"
         if differs:
             text += f"; {len(differs)} files differ: {', '.join(differs[:5])}"
-        yield Record(
-            "condition",
-            facts.service,
-            (Quote("configuration", source, text),),
-            {
-                "source_tree": proof.source_tree,
-                "image_tree": proof.image_tree,
-                "content_differs": not proof.holds,
-                "first_stale": next(iter(proof.stale), None),
-            },
-        )
+        compared: dict[str, Value] = {
+            "source_tree": proof.source_tree,
+            "image_tree": proof.image_tree,
+            "content_differs": not proof.holds,
+            "first_stale": next(iter(proof.stale), None),
+        }
+        yield _condition(facts.service, text, compared)
+
+
+def _condition(service: str, text: str, fields: Mapping[str, Value]) -> Record:
+    return Record(
+        "condition", service, (Quote("configuration", f"configuration/{service}", text),), fields
+    )
 
 
 def _suite(suite: SuiteResult) -> Iterator[Record]:
