@@ -7,17 +7,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from command_suite_rig import PYTHON, SEED, Commanded, report
-from pytest_suite_rig import SECRET, serving, until
+from pytest_suite_rig import SECRET
+from suite_fixtures import a_service, interrupted_once_begun
 
-from loopctl.errors import Stopped
 from loopctl.evidence.grade import grade
 from loopctl.model.evidence import Case, Grade, Grading, Receipt, Sample
 from loopctl.ports.suite import SuiteError
@@ -27,10 +25,7 @@ from loopctl.suites.suite_environment import traceparent
 PYTEST = f"{shlex.quote(PYTHON)} -m pytest -q -p no:cacheprovider --junitxml={{junit}}"
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as url:
-        yield url
+service = pytest.fixture(scope="module")(a_service)
 
 
 @pytest.fixture
@@ -309,20 +304,8 @@ def test_a_deadline_without_a_report_is_no_usage_error(project: Commanded) -> No
 
 
 def test_an_interruption_ends_every_process_and_is_passed_on(project: Commanded) -> None:
-    stop = Stop(60)
-    pid = project.root / "pid"
-
-    def interrupt() -> None:
-        until(lambda: pid.exists() and bool(pid.read_text()))
-        stop.stop("SIGINT")
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Stopped, match="SIGINT"):
-        project.run("echo $$ > pid; sleep 60; : {junit}", stop=stop)
-    thread.join()
-
-    assert identify(int(pid.read_text())) is None
+    run = "echo $$ > pid; sleep 60; : {junit}"
+    interrupted_once_begun(project.root / "pid", lambda stop: project.run(run, stop=stop))
     assert project.cases == []
 
 

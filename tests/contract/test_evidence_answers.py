@@ -23,7 +23,8 @@ from control_rig import (
     target_by_name,
 )
 from evidence_rig import Target, Watched, watch
-from pytest_suite_rig import Project, serving
+from pytest_suite_rig import Project
+from web_service import serving
 
 from loopctl.evidence.control import STAND_IN, answered_wrongly, controlled
 from loopctl.model.evidence import Case, CaseStatus, Control, SuiteEnd

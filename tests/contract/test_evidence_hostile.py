@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytest_suite_rig import Project, serving
+from pytest_suite_rig import Project
+from web_service import serving
 
 from loopctl.evidence.grade import grade
 from loopctl.model.evidence import Grade, SuiteEnd

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytest_suite_rig import SECRET, Project, serving
+from pytest_suite_rig import SECRET, Project
+from suite_fixtures import a_project, a_service
 
 from loopctl.evidence.grade import grade
 from loopctl.model.evidence import CaseStatus
 
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, service: str) -> Project:
-    return Project.at(tmp_path, service)
+service = pytest.fixture(scope="module")(a_service)
+project = pytest.fixture(a_project)
 
 
 MANY_ENDINGS = """

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from pytest_suite_rig import Project, serving, until
+from pytest_suite_rig import Project, until
+from suite_fixtures import a_project, a_service, interrupted_once_begun
 
-from loopctl.errors import Stopped
 from loopctl.model.evidence import Case, CaseStatus
 from loopctl.process import Stop, identify
 
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, service: str) -> Project:
-    return Project.at(tmp_path, service)
+service = pytest.fixture(scope="module")(a_service)
+project = pytest.fixture(a_project)
 
 
 def test_a_hang_does_not_hide_the_tests_after_it(project: Project) -> None:
@@ -136,20 +125,7 @@ def test_an_interruption_ends_every_process_and_is_passed_on(project: Project) -
             time.sleep(60)
         """,
     )
-    stop = Stop(60)
-    pid = project.root / "pid"
-
-    def interrupt() -> None:
-        until(lambda: pid.exists() and bool(pid.read_text()))
-        stop.stop("SIGINT")
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Stopped, match="SIGINT"):
-        project.run(stop=stop)
-    thread.join()
-
-    assert identify(int(pid.read_text())) is None
+    interrupted_once_begun(project.root / "pid", lambda stop: project.run(stop=stop))
     assert project.cases == []
 
 

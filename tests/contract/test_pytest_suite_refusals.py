@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from pytest_suite_rig import Project, serving
+from pytest_suite_rig import Project
+from suite_fixtures import a_project, a_service
 
 from loopctl.model.evidence import CaseStatus
 from loopctl.ports.suite import SuiteError
 from loopctl.process import Stop
 
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, service: str) -> Project:
-    return Project.at(tmp_path, service)
+service = pytest.fixture(scope="module")(a_service)
+project = pytest.fixture(a_project)
 
 
 def test_arguments_that_pytest_refuses_are_told_in_its_words(project: Project) -> None:

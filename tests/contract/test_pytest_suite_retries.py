@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from pytest_suite_rig import SECRET, Project, serving
+from pytest_suite_rig import SECRET, Project
+from suite_fixtures import a_project, a_service
 
 from loopctl.model.evidence import Case, CaseStatus, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.process import Stop
 from loopctl.suites.pytest_suite import PytestSuite
 
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, service: str) -> Project:
-    return Project.at(tmp_path, service)
+service = pytest.fixture(scope="module")(a_service)
+project = pytest.fixture(a_project)
 
 
 class Retried:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytest_suite_rig import Project, serving
+from pytest_suite_rig import Project
+from suite_fixtures import a_service
 
 from loopctl.model.evidence import Case, CaseStatus, SuiteEnd
 from loopctl.process import Stop
@@ -27,10 +27,7 @@ def test_n(n):
 """
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as url:
-        yield url
+service = pytest.fixture(scope="module")(a_service)
 
 
 @pytest.fixture

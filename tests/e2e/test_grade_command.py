@@ -7,14 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from rig import CONTROL, Project, Ran, opened, until
+from web_service import serving
+
+HELLO = b"hello"
 
 TESTS = """
 import os, pathlib, time, urllib.request
@@ -47,36 +47,9 @@ def test_hostile(name):
 """
 
 
-class _Hello(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "5")
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """A service of nobody's loop while the block lasts; its URL."""
-    running = ThreadingHTTPServer(("127.0.0.1", 0), _Hello)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving() as url:
+    with serving(HELLO) as url:
         yield url
 
 
@@ -172,7 +145,7 @@ def test_services_have_names_and_the_least_grade_that_counts_is_asked_for(
     graded: Project, url: str
 ) -> None:
     both = "def test_both():\n    assert ask(service='WEB') and ask(service='THE_STORE')\n"
-    with serving() as other:
+    with serving(HELLO) as other:
         named = ("--url", f"web={url}", "--url", f"the-store={other}/")
         ran = grade(graded, both, *named, "--require", "plausible", "--json")
         assert ran.code == 0, str(ran)
