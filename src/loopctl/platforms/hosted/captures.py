@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from loopctl.errors import PortError
 from loopctl.model.logs import LogEntry, RequestEntry
@@ -17,6 +17,12 @@ from loopctl.platforms.host.control import Fields, ProtocolError
 from loopctl.platforms.host.durable import read_json
 from loopctl.ports.logs import LogError
 from loopctl.process import ProcessId, Stop, is_alive
+
+T = TypeVar("T", bound=str)
+
+_STREAMS: Final[tuple[Literal["stdout", "stderr", "system"], ...]] = ("stdout", "stderr", "system")
+_EVENTS: Final[tuple[Literal["request", "open", "close"], ...]] = ("request", "open", "close")
+_SIDES: Final[tuple[Literal["client", "service"], ...]] = ("client", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def _log_line(fields: Fields, service: str, behind: int) -> LogLine:
         at=datetime.fromisoformat(fields.text("t")),
         service=service,
         revision=fields.text("revision"),
-        stream=_stream(fields.text("stream")),
+        stream=_one_of(_STREAMS, fields.text("stream"), "stream"),
         text=fields.text("text"),
         number=fields.whole("n"),
     )
@@ -99,7 +105,7 @@ def _request_line(fields: Fields) -> RequestEntry | Mark:
         return Mark(fields.text("mark"), at, int(fields.number("count", 0)))
     close = fields.part_or_none("ws_close")
     status = fields.number("status", -1)
-    event = _event(fields.text("event"))
+    event = _one_of(_EVENTS, fields.text("event"), "event")
     return RequestEntry(
         at=datetime.fromisoformat(fields.text("at")),
         service=fields.text("service"),
@@ -112,7 +118,7 @@ def _request_line(fields: Fields) -> RequestEntry | Mark:
         trace=fields.text_or_none("trace"),
         close_code=None if close is None else close.whole("code"),
         close_reason=None if close is None else close.text("reason"),
-        closed_by=None if close is None else _side(close.text("by")),
+        closed_by=None if close is None else _one_of(_SIDES, close.text("by"), "side"),
         age_s=fields.number("duration_s") if event == "close" else None,
         error=fields.text_or_none("error"),
         remote_port=fields.whole("remote_port"),
@@ -140,25 +146,8 @@ def living_host(state: Path) -> int | None:
     return None
 
 
-def _stream(text: str) -> Literal["stdout", "stderr", "system"]:
-    match text:
-        case "stdout" | "stderr" | "system":
-            return text
-        case _:
-            raise ProtocolError(f"no stream is called {text!r}")
-
-
-def _event(text: str) -> Literal["request", "open", "close"]:
-    match text:
-        case "request" | "open" | "close":
-            return text
-        case _:
-            raise ProtocolError(f"no event is called {text!r}")
-
-
-def _side(text: str) -> Literal["client", "service"]:
-    match text:
-        case "client" | "service":
-            return text
-        case _:
-            raise ProtocolError(f"no side is called {text!r}")
+def _one_of(known: Sequence[T], text: str, what: str) -> T:
+    for each in known:
+        if each == text:
+            return each
+    raise ProtocolError(f"no {what} is called {text!r}")
