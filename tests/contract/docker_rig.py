@@ -6,11 +6,12 @@ import io
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from engine_rig import BASE, real_engine
 from platform_rig import STARTED, PlatformRig, local_rig, rig_of
 
@@ -113,6 +114,18 @@ RIGS: Mapping[str, Callable[..., AbstractContextManager[PlatformRig]]] = {
     "local": local_rig,
     "docker": docker_rig,
 }
+
+
+def each_rig(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
+    """For a fixture with `params=RIGS`."""
+    with RIGS[request.param]() as made:
+        yield made
+
+
+def a_docker_rig() -> Iterator[DockerRig]:
+    """For a fixture."""
+    with docker_rig() as made:
+        yield made
 
 
 def _image(engine: Engine, folder: Path) -> str:

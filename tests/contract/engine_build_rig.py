@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker.errors
+from tar_context import tar_of
 
 from loopctl.engine.build import build
 from loopctl.engine.build_request import BuildRequest, BuildStepEnded
@@ -18,16 +17,6 @@ from loopctl.engine.connection import Engine
 from loopctl.process import Stop
 
 BUILDERS = ("buildkit", "old", "cli")
-
-
-def tar_of(files: Mapping[str, str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            tar.addfile(entry, io.BytesIO(text.encode()))
-    return packed.getvalue()
 
 
 @dataclass

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeVar
 
+import httpx
+from raw_server import raw_server
 from websockets.sync.server import ServerConnection, serve
 
 from loopctl.platforms.host.front_door import FrontDoor
@@ -247,22 +249,24 @@ def websocket_service(revision: str) -> Iterator[Upstream]:
 @contextmanager
 def raw_service(revision: str, answer: bytes) -> Iterator[Upstream]:
     """A service that sends `answer` to every connection that says anything, and hangs up."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with raw_server(lambda connection: connection.sendall(answer)) as port:
+        yield Upstream(revision, "127.0.0.1", port)
 
-        def talk() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(answer)
 
-        thread = threading.Thread(target=talk)
-        thread.start()
-        try:
-            yield Upstream(revision, "127.0.0.1", listener.getsockname()[1])
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(WAIT_S)
+def a_door() -> Iterator[DoorRig]:
+    """For a fixture: a front door that leads nowhere yet."""
+    rig = DoorRig()
+    yield rig
+    rig.close()
+
+
+def a_client(rig: DoorRig) -> Iterator[httpx.Client]:
+    """For a fixture: who asks the front door."""
+    with httpx.Client(base_url=rig.door.url, timeout=WAIT_S) as client:
+        yield client
+
+
+def a_service() -> Iterator[HttpService]:
+    """For a fixture: the first revision."""
+    with http_service("chat-00001") as service:
+        yield service

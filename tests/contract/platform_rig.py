@@ -396,3 +396,9 @@ def under_load(url: str, *, keeping: int, closing: int) -> Iterator[Load]:
         done.set()
         for thread in threads:
             thread.join()
+
+
+def a_local_rig() -> Iterator[LocalRig]:
+    """For a fixture."""
+    with local_rig() as made:
+        yield made

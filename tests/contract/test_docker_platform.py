@@ -11,12 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from docker_rig import DockerRig, docker_rig
+from docker_rig import DockerRig, a_docker_rig, docker_rig
 from engine_proxy import proxied
 from engine_rig import BASE
 from platform_rig import SERVE, get, under_load, wait_for
@@ -34,11 +33,7 @@ from loopctl.process import ProcessId, Stop
 
 MIB = 1024 * 1024
 
-
-@pytest.fixture
-def rig() -> Iterator[DockerRig]:
-    with docker_rig() as made:
-        yield made
+rig = pytest.fixture(a_docker_rig)
 
 
 def stable_url(rig: DockerRig) -> str:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_build_rig import BUILDERS, Built, Rig, commands_with, none_within, tar_of
+from engine_build_rig import BUILDERS, Built, Rig, commands_with, none_within
 from engine_proxy import proxied
 from engine_rig import BASE, real_engine
+from tar_context import tar_of
 
 from loopctl.engine.build import has_buildkit
 from loopctl.engine.build_request import BaseImageAbsentError, BuildFailedError

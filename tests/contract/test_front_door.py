@@ -10,7 +10,16 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from front_door_rig import WAIT_S, DoorRig, HttpService, RawClient, http_service
+from front_door_rig import (
+    WAIT_S,
+    DoorRig,
+    HttpService,
+    RawClient,
+    a_client,
+    a_door,
+    a_service,
+    http_service,
+)
 
 from loopctl.platforms.host.front_door import FrontDoor, PortInUseError
 from loopctl.platforms.host.upstreams import Upstream
@@ -18,30 +27,15 @@ from loopctl.platforms.host.upstreams import Upstream
 MARK = "x-loopctl-front-door"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-
-@pytest.fixture
-def rig() -> Iterator[DoorRig]:
-    rig = DoorRig()
-    yield rig
-    rig.close()
-
-
-@pytest.fixture
-def one() -> Iterator[HttpService]:
-    with http_service("chat-00001") as service:
-        yield service
+rig = pytest.fixture(a_door)
+client = pytest.fixture(a_client)
+one = pytest.fixture(a_service)
 
 
 @pytest.fixture
 def two() -> Iterator[HttpService]:
     with http_service("chat-00002") as service:
         yield service
-
-
-@pytest.fixture
-def client(rig: DoorRig) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=rig.door.url, timeout=WAIT_S) as client:
-        yield client
 
 
 def nobody() -> Upstream:

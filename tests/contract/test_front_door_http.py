@@ -5,32 +5,25 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 
 import httpx
 import pytest
-from front_door_rig import WAIT_S, DoorRig, HttpService, RawClient, http_service, raw_service
+from front_door_rig import (
+    WAIT_S,
+    DoorRig,
+    HttpService,
+    RawClient,
+    a_client,
+    a_door,
+    a_service,
+    raw_service,
+)
 
 MARK = "x-loopctl-front-door"
 
-
-@pytest.fixture
-def rig() -> Iterator[DoorRig]:
-    rig = DoorRig()
-    yield rig
-    rig.close()
-
-
-@pytest.fixture
-def one() -> Iterator[HttpService]:
-    with http_service("chat-00001") as service:
-        yield service
-
-
-@pytest.fixture
-def client(rig: DoorRig) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=rig.door.url, timeout=WAIT_S) as client:
-        yield client
+rig = pytest.fixture(a_door)
+client = pytest.fixture(a_client)
+one = pytest.fixture(a_service)
 
 
 def test_large_bodies_pass_both_ways_by_length_and_in_chunks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from front_door_rig import WAIT_S, DoorRig, RawClient, http_service, websocket_service
+from front_door_rig import WAIT_S, DoorRig, RawClient, a_door, http_service, websocket_service
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -14,12 +14,7 @@ from loopctl.platforms.host.upstreams import Upstream
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-
-@pytest.fixture
-def rig() -> Iterator[DoorRig]:
-    rig = DoorRig()
-    yield rig
-    rig.close()
+rig = pytest.fixture(a_door)
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from docker_rig import RIGS
+from docker_rig import RIGS, each_rig
 from platform_rig import (
     SERVE,
     STARTED,
     LocalRig,
     PlatformRig,
+    a_local_rig,
     get,
     listens,
-    local_rig,
     under_load,
     wait_for,
 )
@@ -29,17 +29,8 @@ from loopctl.model.logs import LogWindow, RequestEntry
 from loopctl.ports.leases import LeaseLost
 from loopctl.ports.platform import Absent, Dead, PlatformError, Present, Ready, Starting
 
-
-@pytest.fixture(params=RIGS)
-def rig(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
-    with RIGS[request.param]() as made:
-        yield made
-
-
-@pytest.fixture
-def local() -> Iterator[LocalRig]:
-    with local_rig() as made:
-        yield made
+rig = pytest.fixture(params=RIGS)(each_rig)
+local = pytest.fixture(a_local_rig)
 
 
 def state_of(rig: PlatformRig) -> ServiceState:

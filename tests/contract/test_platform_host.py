@@ -10,12 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker_rig import RIGS
-from platform_rig import SERVE, STARTED, LocalRig, PlatformRig, local_rig, wait_for
+from docker_rig import RIGS, each_rig
+from platform_rig import SERVE, STARTED, LocalRig, PlatformRig, a_local_rig, local_rig, wait_for
 
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.logs import LogEntry, LogWindow
@@ -28,17 +27,9 @@ from loopctl.platforms.local.platform import LocalPlatform
 from loopctl.ports.platform import Absent, Dead, PlatformError
 from loopctl.process import Stop
 
+rig = pytest.fixture(a_local_rig)
 
-@pytest.fixture
-def rig() -> Iterator[LocalRig]:
-    with local_rig() as made:
-        yield made
-
-
-@pytest.fixture(params=RIGS)
-def either(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
-    with RIGS[request.param]() as made:
-        yield made
+either = pytest.fixture(params=RIGS)(each_rig)
 
 
 def test_a_host_that_is_killed_takes_everything_with_it_and_the_next_deploy_works(

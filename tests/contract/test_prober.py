@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from platform_rig import environment
+from raw_server import raw_server
 
 from loopctl.errors import Stopped
 from loopctl.platforms.prober import HttpProber
@@ -22,29 +23,8 @@ PROBER = HttpProber()
 
 @contextmanager
 def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that reads a request's head and then does `answer`, for each connection."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(65536)
-                    try:
-                        answer(connection)
-                    except OSError:
-                        continue
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    with raw_server(answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def reply(status: str, body: bytes = b"", *headers: str) -> Callable[[socket.socket], None]:

@@ -6,12 +6,19 @@ import base64
 import json
 import statistics
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from docker_rig import RIGS
-from platform_rig import SERVE, STARTED, LocalRig, PlatformRig, get, local_rig, wait_for
+from docker_rig import RIGS, each_rig
+from platform_rig import (
+    SERVE,
+    STARTED,
+    LocalRig,
+    PlatformRig,
+    a_local_rig,
+    get,
+    wait_for,
+)
 
 from loopctl.errors import Stopped
 from loopctl.model.artifact import ServiceState
@@ -20,17 +27,9 @@ from loopctl.platforms.host.log_file import LogFile, stamp
 from loopctl.platforms.host.log_lines import CONTINUES
 from loopctl.process import Stop
 
+rig = pytest.fixture(a_local_rig)
 
-@pytest.fixture
-def rig() -> Iterator[LocalRig]:
-    with local_rig() as made:
-        yield made
-
-
-@pytest.fixture(params=RIGS)
-def either(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
-    with RIGS[request.param]() as made:
-        yield made
+either = pytest.fixture(params=RIGS)(each_rig)
 
 
 def printed(either: PlatformRig, main: str, stream: str = "stdout") -> list[LogEntry]:

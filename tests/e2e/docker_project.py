@@ -6,12 +6,10 @@ A project's containers and images bear its key, so what a test leaves is told fr
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
 import subprocess
-import tarfile
 import tempfile
 import threading
 import urllib.request
@@ -249,17 +247,6 @@ class OnBuild:
             return head + end + rest
         self._here.swallows = True
         return head + end + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-
-
-def context_of(files: Mapping[str, str]) -> bytes:
-    """A build context with these files and nothing else."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return archive.getvalue()
 
 
 def in_build(going: Going, word: str = "started") -> Path:

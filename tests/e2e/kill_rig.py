@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from kill_driver import KINDS, label
-from rig import REPOSITORY, Going, Project, Ran, opened, until
+from rig import REPOSITORY, Going, Project, Ran, met_by_users, opened, until
+from services import tiny_loop
 
 from loopctl.journal.tail import read
 
@@ -214,7 +215,7 @@ def is_running(pid: int) -> bool:
 class Site:
     """A project whose loop is run over and over: undisturbed, and killed."""
 
-    def __init__(self, project: Project, loop: str, prepare: Callable[[Project], None]) -> None:
+    def __init__(self, project: Project, loop: str, prepare: Callable[[Project], object]) -> None:
         self.project = project
         self.loop = loop
         prepare(project)
@@ -266,7 +267,7 @@ class Site:
 SiteFixture = Callable[[pytest.TempPathFactory], Iterator[Site]]
 
 
-def site_of(prepare: Callable[[Project], None], loop: str = "web") -> SiteFixture:
+def site_of(prepare: Callable[[Project], object], loop: str = "web") -> SiteFixture:
     """A fixture of a module: a project of its own, prepared and run once undisturbed."""
 
     @pytest.fixture(scope="module")
@@ -287,6 +288,34 @@ def waiting(project: Project, loop: str = "web", *options: str) -> Going:
 
 def let_go(project: Project) -> None:
     (project.root / "let-go").touch()
+
+
+def serving_already(project: Project) -> Ran:
+    """The smallest loop, and its first green run."""
+    tiny_loop(project, service=AT_ONCE)
+    first = project.run("web")
+    assert first.code == 0, str(first)
+    return first
+
+
+def finds_what_it_has_deployed(project: Project) -> Ran:
+    """Of a run that is killed once the platform is at its deployment, and gone on with.
+
+    The deployment is found, and not made twice.
+    """
+    before = numbers(project)
+    let_go(project)
+    going = project.start("run", "web", "-q")
+    while numbers(project) == before:
+        assert going.process.poll() is None
+    going.signal(signal.SIGKILL)
+    folder = going.end().run
+    assert labels(folder)[-1] in ("intent deploy web", "result deploy web")
+    ran = resumed(project, folder)
+    assert ran.code == 0, str(ran)
+    assert numbers(project)["web"] == before["web"] + 1
+    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+    return ran
 
 
 SLOW = pytest.mark.slow

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker_project import commands_with
 from docker_services import (
     DOCKER,
     container_loop,
@@ -34,9 +35,9 @@ from kill_rig import (
     but_slow,
     deployed,
     drive,
+    finds_what_it_has_deployed,
     host_pid,
     is_running,
-    labels,
     let_go,
     numbers,
     of_kind,
@@ -206,20 +207,9 @@ def test_a_deployment_that_goes_on_without_its_run_is_found_and_not_made_twice(
     project: Project,
 ) -> None:
     served_before(project)
-    before = numbers(project)
     container_loop(project, WAITS, timeout=PATIENT)
-    let_go(project)
-    going = project.start("run", "web", "-q")
-    while numbers(project) == before:
-        assert going.process.poll() is None
-    going.signal(signal.SIGKILL)
-    folder = going.end().run
-    assert labels(folder)[-1] in ("intent deploy web", "result deploy web")
-    ran = resumed(project, folder)
-    assert ran.code == 0, str(ran)
-    assert numbers(project)["web"] == before["web"] + 1
+    finds_what_it_has_deployed(project)
     assert set(deploy_keys(project).values()) == {1}
-    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
 @pytest.mark.slow
@@ -244,19 +234,6 @@ def test_a_host_killed_in_the_middle_of_a_deployment_leaves_nothing_for_long(
     assert hosts_of(project) == {host_pid(project)}, "what the dead host had made is gone"
 
 
-def step_of(what: str) -> list[str]:
-    """The processes of this machine, containers' too, that have that on their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if what.encode() in command:
-            found.append(b" ".join(command).decode())
-    return found
-
-
 def in_build(project: Project, seconds: str) -> Going:
     """A run that is in the middle of building its image."""
     container_loop(project)
@@ -264,7 +241,7 @@ def in_build(project: Project, seconds: str) -> Going:
     dockerfile.write_text(f"{dockerfile.read_text()}RUN sleep {seconds}\n")
     project.commit()
     going = project.start("run", "web", "-q")
-    until(lambda: step_of(seconds))
+    until(lambda: commands_with(seconds))
     return going
 
 
@@ -274,7 +251,7 @@ def test_the_build_of_a_killed_run_does_not_go_on_and_is_done_again(project: Pro
     going = in_build(project, "3.0625")
     going.signal(signal.SIGKILL)
     folder = going.end().run
-    until(lambda: not step_of("3.0625"), 2)
+    until(lambda: not commands_with("3.0625"), 2)
     assert met_by_users(before.stable_url) == before.service("web")["revision"]
     ran = resumed(project, folder)
     assert ran.code == 0, str(ran)
@@ -352,7 +329,7 @@ def test_ctrl_c_in_a_build_ends_it_in_the_engine_too(project: Project) -> None:
     ended = going.end()
     assert time.monotonic() - began < 5
     assert ended.code == 130, str(ended)
-    until(lambda: not step_of("9.0625"), 4)
+    until(lambda: not commands_with("9.0625"), 4)
     old_still_serves(project, ended, before)
 
 

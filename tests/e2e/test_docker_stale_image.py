@@ -11,12 +11,12 @@ from docker_project import (
     DockerProject,
     OnBuild,
     Standing,
-    context_of,
     env_of,
     said_by,
 )
 from engine_rig import BASE
 from rig import Ran, met_by_users
+from tar_context import tar_of
 from word_loop import ended, remedy, worklog
 
 from loopctl.builders.image_shelf import KEPT_IMAGES
@@ -44,7 +44,7 @@ def test_it_says_good():
 
 def copied_from(old: str) -> Callable[[bytes], tuple[bytes, bytes | None]]:
     """A build from the old image in place of the source: what a cache had done in the incident."""
-    return lambda head: (head, context_of({"Dockerfile": f"FROM {old}\n"}))
+    return lambda head: (head, tar_of({"Dockerfile": f"FROM {old}\n"}))
 
 
 def with_cache(head: bytes) -> tuple[bytes, bytes | None]:

@@ -16,6 +16,7 @@ from kill_rig import (
     processes_of,
     resumed,
     services_up,
+    serving_already,
     site_of,
 )
 from rig import Project, met_by_users, until
@@ -32,12 +33,6 @@ DEPLOYED = (
     "entered confirm",
     "finished confirm",
 )
-
-
-def serving_already(project: Project) -> None:
-    tiny_loop(project, service=AT_ONCE)
-    first = project.run("web")
-    assert first.code == 0, str(first)
 
 
 site = site_of(serving_already)

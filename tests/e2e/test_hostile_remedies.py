@@ -116,21 +116,18 @@ def test_a_remedy_that_kills_its_parent_ends_neither_run_nor_services(
     told(ran)
 
 
-def test_a_remedy_that_deletes_git_is_refused(served: tuple[Project, Ran]) -> None:
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param("rm -rf .git", id="deletes"),
+        pytest.param("echo nothing > .git/HEAD", id="breaks", marks=pytest.mark.slow),
+    ],
+)
+def test_a_remedy_that_deletes_or_breaks_git_is_refused(
+    served: tuple[Project, Ran], harm: str
+) -> None:
     project, before = served
-    script(project, f"{REPAIRS}rm -rf .git\n")
-    word_loop(project, run_rule())
-    ran = project.run("web")
-    assert ended(ran) == (1, "remedy-refused", 1), str(ran)
-    assert "it has removed or broken the git repository" in ran.line("TRIED")
-    still_served(ran, before)
-    told(ran)
-
-
-@pytest.mark.slow
-def test_a_remedy_that_breaks_git_is_refused(served: tuple[Project, Ran]) -> None:
-    project, before = served
-    script(project, f"{REPAIRS}echo nothing > .git/HEAD\n")
+    script(project, f"{REPAIRS}{harm}\n")
     word_loop(project, run_rule())
     ran = project.run("web")
     assert ended(ran) == (1, "remedy-refused", 1), str(ran)

@@ -15,14 +15,15 @@ from kill_rig import (
     Site,
     but_slow,
     drive,
+    finds_what_it_has_deployed,
     journal,
     killed_at,
-    labels,
     let_go,
     numbers,
     of_kind,
     processes_of,
     resumed,
+    serving_already,
     site_of,
     waiting,
     working_in,
@@ -121,12 +122,6 @@ WAVES = (
     "intent promote store",
     "result promote store",
 )
-
-
-def serving_already(project: Project) -> None:
-    tiny_loop(project, service=AT_ONCE)
-    first = project.run("web")
-    assert first.code == 0, str(first)
 
 
 def failing_suite(project: Project) -> None:
@@ -235,18 +230,7 @@ def test_a_deployment_that_goes_on_without_its_run_is_found_and_not_made_twice(
     for number in range(1500):
         project.write(f"web/pages/{number}.txt", "copied by the host, one by one")
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
-    before = numbers(project)
-    let_go(project)
-    going = project.start("run", "web", "-q")
-    while numbers(project) == before:
-        assert going.process.poll() is None
-    going.signal(signal.SIGKILL)
-    folder = going.end().run
-    assert labels(folder)[-1] in ("intent deploy web", "result deploy web")
-    ran = resumed(project, folder)
-    assert ran.code == 0, str(ran)
-    assert numbers(project)["web"] == before["web"] + 1
-    assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
+    finds_what_it_has_deployed(project)
 
 
 def test_no_test_of_a_run_outlives_it(project: Project) -> None:

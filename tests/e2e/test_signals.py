@@ -26,10 +26,11 @@ from kill_rig import (
     processes_of,
     resumed,
     services_up,
+    serving_already,
     so_far,
     waiting,
 )
-from rig import LOOPCTL, Going, Project, Ran, met_by_users, until
+from rig import LOOPCTL, Going, Project, met_by_users, until
 from services import suite, tiny_loop, tiny_service
 
 REPORTS = ("result.json", "worklog.md", "junit.xml", "summary.json")
@@ -95,13 +96,6 @@ STAGES = {
     "verify": in_verify,
     "confirm": in_confirm,
 }
-
-
-def serving_already(project: Project) -> Ran:
-    tiny_loop(project, service=AT_ONCE)
-    first = project.run("web")
-    assert first.code == 0, str(first)
-    return first
 
 
 def at_every_stage() -> Iterator[object]:

@@ -12,14 +12,17 @@ from loopctl.model.plan import Plan
 
 TODAY = date(2026, 11, 21)
 
-MINIMAL = """\
+SERVICE = """\
 version: 1
 name: demo
 services:
   chat:
     source: ../app
     run: {command: [python, app.py]}
-suites:
+"""
+
+MINIMAL = f"""\
+{SERVICE}suites:
   - id: smoke
     run: tests
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from loop_rig import run_started
 
 from loopctl.errors import ExitCode
 from loopctl.journal.fold import WorklogFold
@@ -14,7 +16,6 @@ from loopctl.machine.transitions import after
 from loopctl.model.events import (
     Event,
     Payload,
-    RunStarted,
     StageEntered,
     StageFinished,
     SuiteFacts,
@@ -27,17 +28,8 @@ from loopctl.model.state import State, StopReason, Verdict
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
 
-STARTED = RunStarted(
-    run_id="20250501-120000-golden-path-0a1b",
-    loop="golden-path",
-    loop_file="loops/golden-path.yaml",
-    root="/project",
-    environment="local",
-    platform="local",
-    loopctl="0.1.0",
-    pid=1,
-    pid_started=1,
-    services=(),
+STARTED = replace(
+    run_started([], []),
     suites=(
         SuiteFacts("p1", "", "P1", "pytest", "verify", "observed"),
         SuiteFacts("smoke", "", "P0", "pytest", "confirm", "observed"),

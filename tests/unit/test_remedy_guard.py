@@ -5,19 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loopfile_project import MINIMAL, plan_of, project
+from loopfile_project import MINIMAL, SERVICE, plan_of, project
 
 from loopctl.evidence.path_glob import covers
 from loopctl.stages.remedy_guard import Guard, always_read, forbidden, guard_of, loads_from
 
-LOOP = """\
-version: 1
-name: demo
-services:
-  chat:
-    source: ../app
-    run: {command: [python, app.py]}
-suites:
+LOOP = f"""\
+{SERVICE}suites:
   - id: smoke
     run: tests/e2e/test_smoke.py::test_one -m p1 --cov chat -c conf/strict.ini
     cwd: ../app
@@ -117,14 +111,8 @@ def test_a_suite_in_the_source_itself_guards_its_tests_and_not_the_source(
     assert forbidden(wrong, judged) == wrong
 
 
-COMMAND = """\
-version: 1
-name: demo
-services:
-  chat:
-    source: ../app
-    run: {command: [python, app.py]}
-suites:
+COMMAND = f"""\
+{SERVICE}suites:
   - id: ui
     kind: command
     run: RUN
