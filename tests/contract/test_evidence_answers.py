@@ -127,9 +127,8 @@ def test_elsewhere(): assert requests.get(ELSEWHERE).text == "ok"
 """
 )
 
-HONEST = [
+BOTH = [
     "urllib",
-    "raises_for_status",
     "requests",
     "httpx",
     "by_name",
@@ -142,22 +141,10 @@ HONEST = [
     "non_blocking",
     "websocket",
     "websocket_async",
-    "sends_nothing_unasked",
 ]
+HONEST = [*BOTH, "raises_for_status", "sends_nothing_unasked"]
 FALSE = [
-    "urllib",
-    "requests",
-    "httpx",
-    "by_name",
-    "http_client",
-    "anyio[asyncio]",
-    "anyio[trio]",
-    "aiohttp",
-    "thread",
-    "raw",
-    "non_blocking",
-    "websocket",
-    "websocket_async",
+    *BOTH,
     "aiohttp_websocket",
     "uvloop_over_pythons_sockets",
     "of_a_kept_client",
