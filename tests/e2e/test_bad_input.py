@@ -62,12 +62,16 @@ def bomb() -> str:
     "text",
     [
         pytest.param(bomb(), id="bomb"),
-        pytest.param("version: 1\nname: bad\nx-deep: " + "[" * 100_000, id="brackets"),
-        pytest.param("version: 1\nname: bad\nx-deep: " + "{a: " * 50_000, id="braces"),
-        pytest.param("", id="empty"),
+        pytest.param(
+            "version: 1\nname: bad\nx-deep: " + "[" * 100_000, id="brackets", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "version: 1\nname: bad\nx-deep: " + "{a: " * 50_000, id="braces", marks=pytest.mark.slow
+        ),
+        pytest.param("", id="empty", marks=pytest.mark.slow),
         pytest.param("version: 1\x00\n", id="NUL"),
-        pytest.param("- just\n- a list\n", id="list"),
-        pytest.param("version: 1\nname: 'bad\n", id="open quote"),
+        pytest.param("- just\n- a list\n", id="list", marks=pytest.mark.slow),
+        pytest.param("version: 1\nname: 'bad\n", id="open quote", marks=pytest.mark.slow),
     ],
 )
 def test_a_file_that_is_no_loop_is_refused_at_once(project: Project, text: str) -> None:

@@ -144,7 +144,10 @@ OF_GIT = {
 }
 
 
-@pytest.mark.parametrize("changed", OF_GIT)
+@pytest.mark.parametrize(
+    "changed",
+    [".git/config", *(pytest.param(each, marks=pytest.mark.slow) for each in [*OF_GIT][1:])],
+)
 def test_a_remedy_that_changes_what_git_goes_by_is_refused(project: Project, changed: str) -> None:
     script(project, f"{REPAIRS}mkdir -p .git/hooks .git/info\n{OF_GIT[changed]}\ntouch new\n")
     word_loop(project, run_rule(), may_edit=["../new"])

@@ -32,6 +32,7 @@ def limit(op: str, value: str | float, metric: str = "suite.duration", least: in
     return {"metric": metric, "op": op, "value": value, "min_samples": least}
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_met_leaves_the_run_green(project: Project) -> None:
     ran = run_with(project, limit("<=", "1m"))
     assert ran.code == 0, str(ran)
@@ -53,6 +54,7 @@ def test_a_limit_that_is_missed_is_red_although_every_test_has_passed(project: P
     assert failed.endswith(" s, wanted < 1ms (1 sample); every test passed")
 
 
+@pytest.mark.slow
 def test_too_few_samples_are_no_green_and_decide_nothing_in_a_partial_run(
     project: Project,
 ) -> None:

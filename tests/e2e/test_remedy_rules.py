@@ -19,7 +19,7 @@ from word_loop import (
 )
 
 
-@pytest.mark.parametrize("mode", ["propose", "auto"])
+@pytest.mark.parametrize("mode", [pytest.param("propose", marks=pytest.mark.slow), "auto"])
 def test_a_proposed_remedy_is_a_command_to_be_typed(project: Project, mode: str) -> None:
     """`--remediate propose` keeps a loop that allows more from doing it."""
     script(project, REPAIRS)
@@ -34,6 +34,7 @@ def test_a_proposed_remedy_is_a_command_to_be_typed(project: Project, mode: str)
     assert (project.root / "web" / "word.txt").read_text() == "bad\n"
 
 
+@pytest.mark.slow
 def test_remediation_that_is_off_is_off(project: Project) -> None:
     script(project, REPAIRS)
     word_loop(project, run_rule())
@@ -96,6 +97,7 @@ def test_the_first_rule_that_fits_is_taken_and_each_as_often_as_it_may_be(
     assert said in ran.line("TRIED"), "why it ended is told"
 
 
+@pytest.mark.slow
 def test_a_run_goes_round_as_often_as_it_may(project: Project) -> None:
     script(project, "date +%N > web/unused.txt\n")
     word_loop(project, run_rule(limit=9), limits={"max_cycles": 9})

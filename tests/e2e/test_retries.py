@@ -66,6 +66,7 @@ def shows_the_first_failure(ran: Ran) -> None:
     assert "1 passed" in (kept / "retry-1" / "stdout.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_flaky_case_that_is_tolerated_is_green(project: Project) -> None:
     ran = run(project, FAILS_ONCE, tolerance={"flaky": 1})
     assert (ran.code, ran.result["verdict"]) == (0, "green"), str(ran)
@@ -73,6 +74,7 @@ def test_a_flaky_case_that_is_tolerated_is_green(project: Project) -> None:
     assert "1 case tolerated that did not pass" in ran.line("VERDICT")
 
 
+@pytest.mark.slow
 def test_a_case_that_never_passes_is_run_as_often_as_allowed_and_red(project: Project) -> None:
     ran = run(project, NEVER + ASKS, retries=2, tolerance={"flaky": 5})
     assert ran.code == 1, str(ran)
@@ -106,6 +108,7 @@ def test_what_was_cut_short_is_run_again_only_where_that_harms_nothing(
     assert runs_of_it(project) == 2
 
 
+@pytest.mark.slow
 def test_a_retry_that_passes_without_reaching_the_target_proves_nothing(project: Project) -> None:
     ran = run(project, ASKS_ONCE + ASKS, tolerance={"flaky": 1})
     assert (ran.code, ran.result["verdict"]) == (3, "unproven"), str(ran)
@@ -113,6 +116,7 @@ def test_a_retry_that_passes_without_reaching_the_target_proves_nothing(project:
     assert (case["status"], case["grade"]) == ("flaky", "unproven")
 
 
+@pytest.mark.slow
 def test_a_suite_that_reaches_nobody_is_not_tried_again(project: Project) -> None:
     ran = run(project, ASKS_NOBODY, repeatable=True, retries=3)
     assert ran.code == 3, str(ran)

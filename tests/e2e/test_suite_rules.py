@@ -85,6 +85,7 @@ def test_nothing_collected_ends_before_anything_is_deployed(project: Project) ->
     assert not project.processes(), "nothing was started"
 
 
+@pytest.mark.slow
 def test_nothing_collected_while_a_service_is_watched_is_never_tested(project: Project) -> None:
     service = {"health": {"path": "/health", "stable_for": "1s", "timeout": "20s"}}
     tiny_loop(project, "def helper():\n    pass\n", service=service)
@@ -114,6 +115,7 @@ def test_passes_that_met_nobody_are_told_apart_and_do_not_count(project: Project
     assert ran.suite("smoke")["grade"] == "contradicted"
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_will_not_do_is_named_with_what_mends_it(project: Project) -> None:
     bare = project.root / "bare"
     subprocess.run(
@@ -158,6 +160,7 @@ def test_a_part_of_the_loop_says_partial_and_promotes_nothing(project: Project) 
     assert green.run.name in latest_green.out, "a partial run is no baseline"
 
 
+@pytest.mark.slow
 def test_a_failed_p0_stops_those_after_it_and_says_so(project: Project) -> None:
     fails = "def test_it():\n    assert ask() == 'no'\n"
     suites = [

@@ -6,6 +6,7 @@ import json
 import urllib.request
 
 from load import Load
+import pytest
 from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
 
@@ -131,6 +132,7 @@ def test_a_gated_service_is_asked_before_anything_is_done(project: Project) -> N
     assert up.code == 0, str(up)
 
 
+@pytest.mark.slow
 def test_every_missing_variable_is_named_at_once_and_nothing_is_changed(project: Project) -> None:
     environments = {"local": {"platform": "local", "require_env": ["ONE_TOKEN", "TWO_TOKEN"]}}
     services = {"web": tiny_service(project)}
