@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 import worklogs
 
-from loopctl.journal.brief import Brief, Role, brief
+from loopctl.journal.brief import MOST_LINES, Brief, Role, brief
 from loopctl.model.events import (
     CasesGraded,
     FindingMade,
@@ -96,6 +96,17 @@ def unproven(name: str, *cases: GradedCase, why: str = "proves too little") -> S
 def test_suites_that_failed_come_before_those_that_show_nothing() -> None:
     failed = told(unproven("a"), red("z"), red("late", priority="P2")).of(Role.FAILED)
     assert [line.partition(" ")[0] for line in failed[:3]] == ["z", "late", "a"]
+
+
+def test_suites_and_criteria_that_have_no_room_are_named_and_cases_are_not_counted_twice() -> None:
+    proof = tuple(Quote("log", f"logs/1/chat.jsonl#{n}", f"line {n}") for n in (1, 2))
+    known = Finding("x.y", "It broke", "high", 0.9, "v1|x", "chat", proof)
+    told_of = told(red("a"), red("b"), red("c"), faults=(criterion(MISSED),), finding=known)
+    assert len(told_of.lines) == MOST_LINES
+    (*_, last) = failed = told_of.of(Role.FAILED)
+    assert [line.partition(" ")[0] for line in failed] == ["a", "b", "c"][: len(failed)]
+    left_out = ["b (P1)", "c (P1)", "x"][len(failed) - 1 :]
+    assert last.endswith(f" (and {', '.join(left_out)} in the report)")
 
 
 def test_a_criterion_that_failing_tests_have_missed_comes_after_them() -> None:

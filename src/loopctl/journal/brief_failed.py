@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from loopctl.inert import one_line
 from loopctl.journal.quarantine import counted_failures, not_counted
@@ -11,20 +12,38 @@ from loopctl.model.evidence import CaseStatus, GradedCase, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind
 
 _CASE_LINES = 3
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A line of its own; `name` stands for it where there is no room, empty: it is counted."""
+
+    text: str
+    name: str = ""
 
 
 def failed_texts(worklog: Worklog, room: int) -> tuple[str, ...]:
-    """The lines; what does not fit into `room` (at least 1) is counted in the last."""
+    """The lines; of what does not fit into `room` (at least 1) the last tells the names.
+
+    Cases only fill what is left: the line of their suite has counted them.
+    """
     cycle = worklog.last
-    texts = list(_texts(cycle)) if cycle else []
-    if not texts and worklog.ended is not None and worklog.ended.exit_code != 0:
-        texts = [one_line(worklog.ended.detail or worklog.ended.verdict.value, 300)]
+    failures = list(_failures(cycle)) if cycle else []
+    if not failures and worklog.ended is not None and worklog.ended.exit_code != 0:
+        failures = [_Failure(one_line(worklog.ended.detail or worklog.ended.verdict.value, 300))]
     room = max(room, 1)
-    if len(texts) <= room:
-        return tuple(texts)
-    shown = texts[:room]
-    shown[-1] = f"{shown[-1]} (and {len(texts) - room} more in the report)"
-    return tuple(shown)
+    shown = [failure.text for failure in failures[:room]]
+    if len(failures) > room:
+        shown[-1] += f" (and {_left_out(failures[room:])} in the report)"
+    cases = list(counted_failures(cycle).values()) if cycle and cycle.failed_stage else []
+    return tuple(shown + [_case(case) for case in cases[: min(room - len(shown), _CASE_LINES)]])
+
+
+def _left_out(failures: Sequence[_Failure]) -> str:
+    names = [failure.name for failure in failures if failure.name][:_NAMED]
+    more = len(failures) - len(names)
+    return " and ".join([*filter(None, [", ".join(names)]), *([f"{more} more"] if more else [])])
 
 
 def not_counted_text(worklog: Worklog) -> str:
@@ -36,7 +55,7 @@ def not_counted_text(worklog: Worklog) -> str:
     return f"{excused[0]}{more}"
 
 
-def _texts(cycle: CycleRecord) -> Iterator[str]:
+def _failures(cycle: CycleRecord) -> Iterator[_Failure]:
     failed = cycle.failed_stage
     if failed is None:
         return
@@ -46,14 +65,12 @@ def _texts(cycle: CycleRecord) -> Iterator[str]:
     criteria = [fault for fault in faults if fault.kind is FaultKind.CRITERION]
     others = [fault for fault in faults if fault.kind is not FaultKind.CRITERION]
     if others or not (unmet or criteria):
-        yield from _stage(failed, others)
+        yield from map(_Failure, _stage(failed, others))
     # Of tests that fail a criterion is missed, too; beside none that fails it is what made it red.
-    told = [*map(_suite, unmet)]
-    missed = [_criterion(fault, cycle) for fault in criteria]
+    told = [_Failure(_suite(suite), _named(suite)) for suite in unmet]
+    missed = [_Failure(_criterion(fault, cycle), _metric(fault)) for fault in criteria]
     red = any(_is_red(suite) for suite in unmet)
     yield from (*told, *missed) if red else (*missed, *told)
-    for case in list(counted_failures(cycle).values())[:_CASE_LINES]:
-        yield _case(case)
 
 
 def unmet_suites(cycle: CycleRecord) -> list[SuiteRecord]:
@@ -95,16 +112,24 @@ def _criterion(fault: Fault, cycle: CycleRecord) -> str:
     return f"{one_line(fault.summary, 240)}{beside}"
 
 
+def _metric(fault: Fault) -> str:
+    places = [one_line(quote.source.rpartition("/")[2], 60) for quote in fault.quotes]
+    return next(iter(places), "")
+
+
 def _suite(suite: SuiteRecord) -> str:
     assert suite.judgement is not None
     outcome = suite.judgement.outcome.value
     reasons = "; ".join(suite.judgement.reasons) or "no reason was given"
-    name = f"{one_line(suite.facts.id, 80)} ({suite.facts.priority})"
     passed = sum(1 for case in suite.cases if case.status is CaseStatus.PASSED)
     collected = suite.judgement.collected
     # Where all passed, or nothing ran, the number only hides what is wrong.
     of = f", {passed} of {collected} passed" if passed < collected else ""
-    return f"{name} {outcome}{of}: {one_line(reasons, 300)}"
+    return f"{_named(suite)} {outcome}{of}: {one_line(reasons, 300)}"
+
+
+def _named(suite: SuiteRecord) -> str:
+    return f"{one_line(suite.facts.id, 80)} ({suite.facts.priority})"
 
 
 def _case(case: GradedCase) -> str:
