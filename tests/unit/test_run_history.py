@@ -15,9 +15,10 @@ from loopctl.errors import NotFoundError
 from loopctl.journal.codec import to_json as event_json
 from loopctl.journal.history import (
     RunSummary,
-    changed_files,
+    changed_names,
     files_of,
     find_run,
+    given_in,
     last_green,
     past_durations,
     read_summaries,
@@ -215,8 +216,15 @@ def test_configuration_is_compared_by_the_files_of_the_journal(tmp_path: Path) -
     before = files_of(tmp_path, worklogs.RUN_ID)
 
     now = {"a.yaml": "1", "b.yaml": "3", "c.yaml": "4"}
-    assert changed_files(before, now) == ("b.yaml", "c.yaml")
+    assert changed_names(before, now) == ("b.yaml", "c.yaml")
     assert files_of(tmp_path, "none") == {}
+
+
+def test_what_was_given_is_not_known_of_a_run_that_does_not_tell(tmp_path: Path) -> None:
+    _journal(tmp_path, replace(worklogs.RUN, given={"FAULT of chat": "1"}))
+
+    assert given_in(tmp_path, worklogs.RUN_ID) == {"FAULT of chat": "1"}
+    assert given_in(tmp_path, "none") is None
 
 
 def test_a_thousand_runs_are_read_in_a_fraction_of_a_second(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopctl import __version__
+from loopctl.api.given import given_hashes
 from loopctl.api.places import project_key
 from loopctl.errors import Problem, UsageError
-from loopctl.journal.history import changed_files, files_of, last_green
+from loopctl.journal.history import changed_names, files_of, given_in, last_green
 from loopctl.model.events import RunStarted, ServiceFacts, SuiteFacts
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, RemediationMode
@@ -89,7 +90,8 @@ def run_started(composition: Composition) -> RunStarted:
     plan, options = composition.plan, composition.options
     me = identify(os.getpid())
     green = last_green(composition.runs_dir, plan.loop, plan.environment.name)
-    read_then = files_of(composition.runs_dir, green.run_id) if green else {}
+    given = given_hashes(composition.full, project_key(composition.runs_dir))
+    given_then = given_in(composition.runs_dir, green.run_id) if green else None
     impact = plan.impact or {}
     return RunStarted(
         run_id=composition.run_id,
@@ -140,10 +142,24 @@ def run_started(composition: Composition) -> RunStarted:
         deadline_s=plan.limits.deadline_s,
         strategy=plan.environment.strategy,
         green_run=green.run_id if green else None,
-        config_changed=changed_files(read_then, plan.files or {}) if green else (),
+        config_changed=_changed(composition, green.run_id, given_then, given) if green else (),
+        given=given,
+        given_compared=given_then is not None,
         plan=fingerprint(composition.full, composition.runs_dir),
         history=str(plan.history) if plan.history else None,
     )
+
+
+def _changed(
+    composition: Composition,
+    green_run: str,
+    given_then: Mapping[str, str] | None,
+    given: Mapping[str, str],
+) -> tuple[str, ...]:
+    """The files that differ from those of the green run, then the names of what it gave."""
+    read_then = files_of(composition.runs_dir, green_run)
+    files = changed_names(read_then, composition.plan.files or {})
+    return files + (changed_names(given_then, given) if given_then is not None else ())
 
 
 def _said(options: RunOptions) -> Mapping[str, str | int | bool | None]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from loopctl import __version__
 from loopctl.api.beginning import check_options, fingerprint, options_of
+from loopctl.api.given import given_hashes
 from loopctl.api.loading import load
-from loopctl.api.places import journal_of
+from loopctl.api.places import journal_of, project_key
 from loopctl.api.running import (
     Part,
     Prepared,
@@ -33,7 +34,7 @@ from loopctl.errors import (
 from loopctl.journal.codec import JournalError
 from loopctl.journal.commands import Commands, runs
 from loopctl.journal.fold import fold
-from loopctl.journal.history import SUMMARY_NAME, changed_files
+from loopctl.journal.history import SUMMARY_NAME, changed_names
 from loopctl.journal.store import JOURNAL_NAME, Journal
 from loopctl.journal.tail import read
 from loopctl.journal.worklog import Worklog
@@ -176,12 +177,15 @@ def _refuse_changes(worklog: Worklog, plan: Plan, runs_dir: Path) -> None:
     again = f"start anew: {commands.run()}"
     problems = [
         Problem("was changed since the run began", where=name, hint=again)
-        for name in changed_files(run.files, plan.files or {})
+        for name in changed_names(run.files, plan.files or {})
     ]
     version, _, was = run.plan.partition(" ")
     now = fingerprint(plan, runs_dir)
     if not problems and version == __version__ and f"{version} {was}" != now:
         what = "variables that the loop file uses have other values than when the run began"
+        given = given_hashes(plan, project_key(runs_dir))
+        if named := changed_names(run.given, given) if run.given else ():
+            what += f": {', '.join(named)}"
         problems.append(Problem(what, where=run.loop_file, hint=f"set them as then, or {again}"))
     if worklog.unrecognised:
         kinds = ", ".join(worklog.unrecognised)

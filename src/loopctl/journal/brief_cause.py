@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from loopctl.inert import one_line
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
-from loopctl.model.events import NovelLine, RemedyDecided
+from loopctl.model.events import NovelLine, RemedyDecided, RunStarted
 from loopctl.model.finding import Finding, Quote
 from loopctl.model.state import OutcomeKind, State, Verdict
 
@@ -170,16 +170,16 @@ def changes_text(worklog: Worklog) -> str:
     )
     more = f" and {len(commits) - _COMMITS} more" if len(commits) > _COMMITS else ""
     said = f"{count(len(commits), 'commit')}{': ' if commits else ''}{named}{more}"
-    return (
-        f"{said}; configuration: {_configuration(run.config_changed)}; since {one_line(since, 120)}"
-    )
+    return f"{said}; configuration: {_configuration(run)}; since {one_line(since, 120)}"
 
 
-def _configuration(files: tuple[str, ...]) -> str:
-    if not files:
-        return "the loop's files are the same"
-    named = ", ".join(one_line(file, 80) for file in files[:_COMMITS])
-    return f"{named} and {len(files) - _COMMITS} more" if len(files) > _COMMITS else named
+def _configuration(run: RunStarted) -> str:
+    changed = run.config_changed
+    if not changed:
+        and_values = " and the values it gives" if run.given_compared else ""
+        return f"the loop's files{and_values} are the same"
+    named = ", ".join(one_line(name, 80) for name in changed[:_COMMITS])
+    return f"{named} and {len(changed) - _COMMITS} more" if len(changed) > _COMMITS else named
 
 
 def tried_text(worklog: Worklog) -> str:

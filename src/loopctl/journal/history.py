@@ -143,13 +143,21 @@ def verified_revisions(
 
 def files_of(runs_dir: Path, run_id: str) -> Mapping[str, str]:
     """The loop file and what it extended in that run, with their hashes; empty if not readable."""
-    data = _first_data(runs_dir / RUNS / run_id)
-    files = data.get("files") if data else None
-    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else {}
+    return _told(runs_dir, run_id, "files") or {}
 
 
-def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of files that were added, removed or changed."""
+def given_in(runs_dir: Path, run_id: str) -> Mapping[str, str] | None:
+    """What services and suites were given in that run, as hashes; None if it does not tell."""
+    return _told(runs_dir, run_id, "given")
+
+
+def _told(runs_dir: Path, run_id: str, field: str) -> Mapping[str, str] | None:
+    told = (_first_data(runs_dir / RUNS / run_id) or {}).get(field)
+    return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else None
+
+
+def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of what was added, removed or changed, by the hashes of both."""
     return tuple(sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n)))
 
 

@@ -57,7 +57,9 @@ class RunStarted:
 
     `options` are the command's own, `files` the hashes of the loop file and what it extends,
     `partial` says why the run may not promote (None: it may). `green_run` is the last green run of
-    this loop on this environment, `config_changed` the files that differ from what that run read.
+    this loop on this environment, `config_changed` the files that differ from what that run read,
+    and the names of what services and suites were given that have another value (`given`, by keyed
+    hashes); `given_compared` is false where that run does not tell what it gave.
     `plan` is the keyed hash of everything that was resolved from the loop file and its variables:
     a run is resumed with the plan it began with, or not at all. `history` is the folder that the
     record of its cases goes to, None: that in the runs folder.
@@ -88,6 +90,8 @@ class RunStarted:
     strategy: str = "candidate"
     green_run: str | None = None
     config_changed: tuple[str, ...] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
+    given_compared: bool = False
     plan: str = ""
     history: str | None = None
 

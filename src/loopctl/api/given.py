@@ -1,0 +1,35 @@
+"""What a loop gives to its services and suites, as hashes by name: compared, never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from loopctl.model.plan import Plan, SecretSpec
+from loopctl.redact.secret import keyed_hash
+
+_DIGITS = 16
+
+
+def given_hashes(plan: Plan, key: bytes) -> Mapping[str, str]:
+    """Every variable, secret and build argument, `NAME of SERVICE`, with a keyed hash of its value.
+
+    The loop's files may be the same and a value another: `${NAME}` is filled in from outside.
+    """
+    return {name: keyed_hash(key, value)[:_DIGITS] for name, value in _given(plan)}
+
+
+def _given(plan: Plan) -> Iterator[tuple[str, str]]:
+    for spec in plan.deployed:
+        arguments, secrets = spec.build.args or {}, (*spec.build.secrets, *spec.run.secrets)
+        for name, value in {**arguments, **(spec.run.env or {})}.items():
+            yield f"{name} of {spec.name}", repr(value)
+        for secret in secrets:
+            yield f"{secret.name} of {spec.name}", _of_secret(secret)
+    for suite in plan.suites:
+        for name, value in (suite.env or {}).items():
+            yield f"{name} of suite {suite.id}", repr(value)
+
+
+def _of_secret(secret: SecretSpec) -> str:
+    value = secret.value.reveal() if secret.value is not None else None
+    return repr((value, secret.reference))
