@@ -70,6 +70,10 @@ def test_suites_run_by_priority(tmp_path: Path) -> None:
     assert school.ran == ["a", "b", "c"]
 
 
+def test_one_suite_is_no_suites(tmp_path: Path) -> None:
+    assert School(tmp_path, a_suite("a")).run().detail == "1 case in 1 suite"
+
+
 def test_suites_of_one_priority_run_side_by_side(tmp_path: Path) -> None:
     school = School(tmp_path, a_suite("a"), a_suite("b"), jobs=2)
     together = threading.Barrier(2, timeout=5.0)

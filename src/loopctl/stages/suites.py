@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopctl.journal.store import Journal
+from loopctl.journal.wording import count
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.evidence import SuiteJudgement, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind, Quote
@@ -123,7 +124,7 @@ def _outcome(suites: Sequence[SuiteSpec], done: Mapping[str, Ran | SuiteJudgemen
     if outcomes - {SuiteOutcome.PASSED}:
         return Outcome(OutcomeKind.UNPROVEN, detail, tuple(faults))
     cases = sum(_judgement(end).collected for end in done.values())
-    return Outcome(OutcomeKind.OK, f"{cases} cases in {len(suites)} suites")
+    return Outcome(OutcomeKind.OK, f"{count(cases, 'case')} in {count(len(suites), 'suite')}")
 
 
 def _fault(spec: SuiteSpec, end: Ran | SuiteJudgement) -> Fault | None:
