@@ -17,7 +17,9 @@ from loopctl.journal.brief import brief
 from loopctl.model.events import (
     CriteriaJudged,
     Intent,
+    Note,
     Payload,
+    RemedyDecided,
     Result,
     StageEntered,
     StageFinished,
@@ -60,6 +62,18 @@ def _in_verify(*payloads: Payload) -> worklogs.Script:
     return worklogs.Script().stage(
         State.VERIFY, inside=[(payload, None, "smoke") for payload in payloads]
     )
+
+
+def test_a_note_that_names_its_suite_is_not_told_its_name_twice() -> None:
+    lines = _said(_in_verify(Note("smoke: changed shape at x"), Note("another thing")))
+    assert [line[10:] for line in lines if "shape" in line] == ["smoke: changed shape at x"]
+    assert [line[10:] for line in lines if "another" in line] == ["smoke: another thing"]
+
+
+def test_what_a_person_is_to_do_is_no_remedy_of_loopctls() -> None:
+    advice = RemedyDecided("person", "propose", "mend the test", None, "proposed")
+    lines = _said(worklogs.Script().stage(State.REMEDIATE, inside=[(advice, None, None)]))
+    assert any(line.endswith("Z for a person to do: mend the test") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,10 @@ _TELLING_S = 1.0
 
 def lines_of(event: Event, *, verbose: bool) -> Iterator[str]:
     """The lines for one event; none for what only `-v` shows, or nobody needs."""
+    about = _about(event)
     for text in _texts(event, verbose=verbose):
-        yield for_ci(_about(event) + text)
+        # A note may name what it is about itself: reports show it alone.
+        yield for_ci(about + text.removeprefix(about))
 
 
 def _about(event: Event) -> str:
@@ -124,8 +126,10 @@ def _run_texts(event: Event) -> Iterator[str]:
             known = one_line(finding.signature or "no known cause", 80)
             yield f"finding: {one_line(finding.title, _LINE)} ({known})"
         case RemedyDecided() as remedy:
-            detail = one_line(remedy.detail, _LINE)
-            yield f"remedy {one_line(remedy.action, 40)} {remedy.result}: {detail}"
+            what = f"remedy {one_line(remedy.action, 40)} {remedy.result}"
+            if remedy.action == "person":
+                what = "for a person to do"
+            yield f"{what}: {one_line(remedy.detail, _LINE)}"
         case Note(text=text):
             yield one_line(text, _LINE)
         case _:
