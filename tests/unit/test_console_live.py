@@ -81,7 +81,12 @@ def test_stages_services_counts_and_failures_are_in_the_picture(width: int) -> N
     assert "✗ verify 1.5 s" in picture
     assert "healthy chat-00002-new" in picture
     assert "4/4 3 passed 1 failed" in picture
+    assert "1 failed → " in picture
     assert "✗ tests/test_chat.py::test_answer" in picture
+
+
+def test_of_a_suite_that_has_passed_whole_that_is_said_once() -> None:
+    assert re.search(r"\b(\d+)/\1 passed$", _picture(worklogs.green(), 80), re.MULTILINE)
 
 
 def test_a_running_stage_shows_its_time_so_far_and_what_is_to_come() -> None:

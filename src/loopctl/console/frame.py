@@ -166,14 +166,17 @@ _HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
 def _counts(suite: SuiteRecord, again: str | None) -> Text:
     expected = "?" if suite.collected is None else str(suite.collected)
     text = Text(f"{len(suite.cases)}/{expected}")
+    judged = suite.judgement
+    all_well = judged is not None and judged.outcome is SuiteOutcome.PASSED
     for status in CaseStatus:
         number = sum(1 for case in suite.cases if case.status is status)
-        if number:
+        # Of a suite that has passed whole, its outcome says that.
+        if number and not (all_well and number == len(suite.cases)):
             style = "" if status in _HARMLESS else "bold red"
             text.append(f" {number} {status.value}", style)
-    if suite.judgement is not None:
+    if judged is not None:
         style = "bold red" if _bad(suite) else "bold green"
-        text.append(f" {suite.judgement.outcome.value}", style)
+        text.append(f" {'' if all_well else '→ '}{judged.outcome.value}", style)
     elif again is not None:
         text.append(f" ▸ {again}", "cyan")
     return text
