@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -124,11 +125,18 @@ def _place(settings: Settings) -> Path:
     return api.project_runs_dir(Path.cwd(), settings.runs_dir)
 
 
+def cases_told(counts: Mapping[str, int]) -> str:
+    """How many of the cases passed, as `runs` shows it; `counts` by status, and `collected`."""
+    # What was collected is no result: a run that never came to its tests has none.
+    if not any(number for name, number in counts.items() if name != "collected"):
+        return "no case was run"
+    return f"{counts.get('passed', 0)}/{counts.get('collected', 0)} passed"
+
+
 def _line(run: api.RunSummary) -> str:
     verdict = run.verdict or run.state
     seconds = "" if run.duration_s is None else f"{run.duration_s:8.1f} s"
-    counts = run.counts
-    cases = f"{counts.get('passed', 0)}/{counts.get('collected', 0)} passed" if counts else ""
+    cases = cases_told(run.counts) if run.counts else ""
     partial = "PARTIAL" if run.partial else ""
     columns = f"{run.run_id:44} {verdict:12} {run.environment:10} {seconds:>10}  {cases}  {partial}"
     return columns.rstrip()
