@@ -90,6 +90,16 @@ def test_a_lost_case_is_unproven_and_what_else_it_cost_is_told() -> None:
     assert judge(command, [*PASSES, *lost], end(11)).reasons == ("1 lost: t::lost_None_0",)
 
 
+def test_one_case_may_stand_for_all_that_the_report_of_a_command_lacks() -> None:
+    command = replace(SPEC, kind=SuiteKind.COMMAND)
+    passed, lost = cases(CaseStatus.PASSED, 3), cases(CaseStatus.LOST, 1)
+    found = judge(command, passed + lost, end(6, complete=False, detail="it breaks off"))
+    assert found.counts == {CaseStatus.PASSED: 3, CaseStatus.LOST: 3}
+    assert found.reasons[1].startswith("3 lost: ")
+    whole = judge(command, passed + lost, end(4, complete=False))
+    assert whole.counts == {CaseStatus.PASSED: 3, CaseStatus.LOST: 1}
+
+
 def test_failed_and_timeout_share_one_tolerance() -> None:
     spec = replace(SPEC, tolerance=Tolerance(failed=Limit(1)))
     one, other = cases(CaseStatus.FAILED, 1), cases(CaseStatus.TIMEOUT, 1)

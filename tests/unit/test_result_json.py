@@ -11,8 +11,15 @@ import worklogs
 
 from loopctl.journal.codec import from_json, to_json
 from loopctl.journal.fold import fold
-from loopctl.model.events import CriteriaJudged
-from loopctl.model.evidence import CaseStatus, Control, CriterionJudgement, Sample, SuiteOutcome
+from loopctl.model.events import CriteriaJudged, SuiteFinished
+from loopctl.model.evidence import (
+    CaseStatus,
+    Control,
+    CriterionJudgement,
+    Sample,
+    SuiteJudgement,
+    SuiteOutcome,
+)
 from loopctl.model.state import State
 from loopctl.reports.result import cycle_document, result_document
 
@@ -81,6 +88,24 @@ def test_the_counts_of_a_suite_add_up_to_what_was_collected(name: str) -> None:
                 assert sum(suite[status] for status in STATUSES) == suite["collected"]
             assert sum(suite["grades"].values()) == suite["passed"]
             assert len([c for c in suite["cases"] if c["status"] == "failed"]) == suite["failed"]
+
+
+def test_a_lost_case_that_stands_for_several_counts_as_so_many() -> None:
+    script = worklogs.unproven()
+    script.events = [
+        replace(event, payload=replace(event.payload, judgement=_three_lost(event.payload)))
+        if isinstance(event.payload, SuiteFinished)
+        else event
+        for event in script.events
+    ]
+    document: Any = result_document(script.worklog())
+
+    (suite,) = document["cycles"][0]["suites"]
+    assert suite["lost"] == 3
+
+
+def _three_lost(finished: SuiteFinished) -> SuiteJudgement:
+    return replace(finished.judgement, counts={CaseStatus.LOST: 3})
 
 
 @pytest.mark.parametrize("name", ["green", "red", "first run", "two cycles"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from loopctl.model.evidence import (
     CaseStatus,
@@ -45,7 +46,11 @@ def judge(
     ]
     if not (red or unproven or any(map(_shows, all_cases))):
         unproven.append("no case passed: all that happened is tolerated, and nothing is shown")
-    return _judgement(all_cases, collected, end, red, unproven)
+    judgement = _judgement(all_cases, collected, end, red, unproven)
+    if more := _beside_the_lost(spec, all_cases, end, collected):
+        counts = {**judgement.counts, CaseStatus.LOST: judgement.counts[CaseStatus.LOST] + more}
+        return replace(judgement, counts=counts)
+    return judgement
 
 
 def _judgement(
@@ -123,6 +128,8 @@ def _lost(spec: SuiteSpec, cases: Sequence[GradedCase], end: SuiteEnd, collected
     """The lost cases: how much else they cost, and what would have run them again."""
     lost = [case for case in cases if case.status is CaseStatus.LOST]
     told = _beyond(cases, (CaseStatus.LOST,), Limit(), collected)
+    if told and (more := _beside_the_lost(spec, cases, end, collected)):
+        told = [f"{len(lost) + more} lost: {_names(lost)}"]
     others = len(cases) - len(lost)
     if told and spec.kind is SuiteKind.PYTEST:
         if others and len(cases) == collected:
@@ -131,6 +138,19 @@ def _lost(spec: SuiteSpec, cases: Sequence[GradedCase], end: SuiteEnd, collected
             each = "it" if len(lost) == 1 else "they"
             told[0] += f" (with `repeatable: true` {each} would run again, alone)"
     return told
+
+
+def _beside_the_lost(
+    spec: SuiteSpec, cases: Sequence[GradedCase], end: SuiteEnd, collected: int
+) -> int:
+    """How many lost cases there are beside those that are told.
+
+    One case stands for all that the report of a command declares and does not have.
+    """
+    lost = any(case.status is CaseStatus.LOST for case in cases)
+    if spec.kind is not SuiteKind.COMMAND or end.complete or not lost:
+        return 0
+    return max(0, collected - len(cases))
 
 
 def _grades(spec: SuiteSpec, cases: Sequence[GradedCase]) -> list[str]:

@@ -83,9 +83,11 @@ def control_runs(cycle: CycleRecord) -> tuple[ControlFacts, ...]:
     return tuple(found)
 
 
-def counts_of(cases: Iterable[GradedCase]) -> Mapping[CaseStatus, int]:
-    """Cases by status, every status present."""
-    found = Counter(case.status for case in cases)
+def counts_of(suite: SuiteRecord) -> Mapping[CaseStatus, int]:
+    """Its cases by status, every status present; one lost case may stand for several."""
+    found = Counter(case.status for case in suite.cases)
+    if suite.judgement is not None:
+        found[CaseStatus.LOST] = suite.judgement.counts.get(CaseStatus.LOST, 0)
     return {status: found[status] for status in CaseStatus}
 
 

@@ -64,7 +64,7 @@ def _suite(suite: SuiteRecord) -> Iterator[NotChecked]:
     for entry in entries(suite).values():
         if entry.case not in ran:
             yield NotChecked(f"case {entry.case} of {name}", f"{entry}; no case of that name ran")
-    skipped = counts_of(suite.cases)[CaseStatus.SKIPPED]
+    skipped = counts_of(suite)[CaseStatus.SKIPPED]
     passed = [case for case in suite.cases if case.status is CaseStatus.PASSED]
     without = sum(1 for case in passed if case.grade is not Grade.PROVEN)
     if skipped:

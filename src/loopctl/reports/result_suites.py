@@ -16,7 +16,7 @@ Document: TypeAlias = dict[str, object]
 
 def suite_document(suite: SuiteRecord) -> Document:
     """A suite with its cases and the metrics that they have recorded."""
-    counts = counts_of(suite.cases)
+    counts = counts_of(suite)
     grades = grades_of(suite.cases)
     least = lowest(grades)
     judgement = suite.judgement

@@ -103,7 +103,7 @@ def _counts(cycle: CycleRecord | None) -> Mapping[str, int]:
     total: Counter[str] = Counter(dict.fromkeys(("collected", *CaseStatus), 0))
     for suite in cycle.suites.values() if cycle else ():
         total["collected"] += collected_of(suite)
-        for status, number in counts_of(suite.cases).items():
+        for status, number in counts_of(suite).items():
             total[status] += number
     return {str(name): number for name, number in total.items()}
 
