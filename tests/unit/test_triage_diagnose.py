@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from triage_fixtures import START, entries, symptoms_of
 
-from loopctl.model.evidence import CaseStatus, GradedCase
-from loopctl.model.finding import Fault, FaultKind, Finding
+from loopctl.model.evidence import CaseStatus, GradedCase, Sample
+from loopctl.model.finding import Fault, FaultKind, Finding, Quote
 from loopctl.model.state import State
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Baseline, learn
@@ -115,6 +115,27 @@ def test_what_nobody_knows_is_given_no_cause_but_the_lines_that_may_tell() -> No
     told = [unknown.partition(": ")[0] for unknown in found.unknown]
     assert "what made 40 tests fail" in told
     assert "what made 1 test fail" in told
+
+
+def _with_the_share_of_errors(*cases: GradedCase) -> list[str | None]:
+    said = "criterion missed: error_rate is 0.5, wanted <= 0 (2 samples)"
+    quote = Quote("condition", "criteria/error_rate", said)
+    missed = Fault(FaultKind.CRITERION, said, quotes=(quote,))
+    symptoms = dataclasses.replace(verify(*cases), faults=(missed,))
+    return [finding.evidence[0].quote for finding in diagnose(symptoms, CATALOGUE).findings]
+
+
+def test_the_share_of_failed_requests_is_no_failure_beside_those_requests() -> None:
+    case = failing(1, "it said good-bye")
+    request = dataclasses.replace(case, samples=(Sample("error", 1.0),))
+    assert _with_the_share_of_errors(request) == ["it said good-bye"]
+    assert len(_with_the_share_of_errors(case)) == 2, "its error is another's"
+
+
+def test_why_a_socket_was_closed_is_told_as_the_service_said_it() -> None:
+    said = "closed the socket: 1000 'main cleanup' (received 1000 (OK) main cleanup; then sent)"
+    (finding,) = diagnose(verify(failing(1, said)), CATALOGUE).findings
+    assert finding.whys[0].answer == 'their socket is closed with 1000 "main cleanup"'
 
 
 def test_green_lines_are_not_shown_as_novel() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from loopctl.evidence.criteria import ERRORS
 from loopctl.model.evidence import GradedCase
 from loopctl.model.finding import Fault, FaultKind, Finding, Quote
 from loopctl.triage.fingerprint import message_fingerprint
@@ -48,10 +49,13 @@ def unexplained(
 ) -> list[Finding]:
     """A finding for each kind of failure that is left, the most frequent first."""
     groups = _cases(symptoms, explained)
+    failing = [case for _, case in _failing(symptoms)]
     for fault in symptoms.faults:
         # That a suite failed is said by its tests; alone it is all that is known.
         told = bool(groups) or explained.any
-        if fault not in explained.faults and not (fault.kind is FaultKind.SUITE and told):
+        by_tests = fault.kind is FaultKind.SUITE and told
+        by_requests = _is_of_errors(fault) and any(map(_is_an_error, failing))
+        if fault not in explained.faults and not (by_tests or by_requests):
             key = message_fingerprint(f"{fault.kind.value}: {fault.summary}")
             said = Quote("condition", f"stage/{symptoms.stage.value}", fault.summary)
             groups.setdefault(key, _Group(fault.service, [*(fault.quotes or (said,))], []))
@@ -70,6 +74,17 @@ def _cases(symptoms: Symptoms, explained: Explained) -> dict[str, _Group]:
             group.quotes.append(case_quote(suite, case, headline))
         group.cases.append(case.id)
     return groups
+
+
+def _is_of_errors(fault: Fault) -> bool:
+    """Whether the criterion is the share of failed requests, which are cases of their own."""
+    return fault.kind is FaultKind.CRITERION and any(
+        quote.source == "criteria/error_rate" for quote in fault.quotes
+    )
+
+
+def _is_an_error(case: GradedCase) -> bool:
+    return any(sample.metric == ERRORS and sample.value for sample in case.samples)
 
 
 def _failing(symptoms: Symptoms) -> Iterator[tuple[SuiteResult, GradedCase]]:
