@@ -157,11 +157,11 @@ def test_what_a_second_run_could_not_show_accuses_nobody(again: Case | None, rea
         ),
         (
             case(),
-            "no socket of Python's own heard from a target in its call: none can be refused",
+            "no target answered a socket of Python's own in its call: none can be refused",
         ),
         (
             case(chat(0)),
-            "no socket of Python's own heard from a target in its call: none can be refused",
+            "no target answered a socket of Python's own in its call: none can be refused",
         ),
         (case(chat(), call=None), "it has no call phase"),
     ],

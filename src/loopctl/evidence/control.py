@@ -84,7 +84,7 @@ def uncontrollable(first: Case) -> str | None:
     if hidden is not None:
         return f"{hidden}, which cannot be refused"
     if not any(map(_is_heard, first.call.contacts)):
-        return "no socket of Python's own heard from a target in its call: none can be refused"
+        return "no target answered a socket of Python's own in its call: none can be refused"
     return None
 
 
