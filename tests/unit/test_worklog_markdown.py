@@ -258,6 +258,15 @@ def test_what_a_person_has_to_do_is_said_as_such() -> None:
     assert "\nTo do: mend the test.\n" in worklog_markdown(told)
 
 
+def test_the_cases_of_a_finding_that_are_not_named_are_counted() -> None:
+    log = worklogs.red().worklog()
+    (cycle,) = log.cycles
+    seven = replace(worklogs.FINDING, cases=tuple(f"t::test_{n}" for n in range(7)))
+    text = worklog_markdown(replace(log, cycles=(replace(cycle, findings=(seven,)),)))
+    assert "\n7 cases: `t::test_0`, `t::test_1`," in text
+    assert "`t::test_4` and 2 more.\n" in text
+
+
 def test_quarantined_failures_are_named_with_whose_they_are_and_until_when() -> None:
     text = worklog_markdown(worklogs.quarantined().worklog())
     html, _ = _render(text)
