@@ -23,6 +23,7 @@ from loopctl.model.events import (
     Result,
     StageEntered,
     StageFinished,
+    SuiteCollected,
 )
 from loopctl.model.evidence import CriterionJudgement
 from loopctl.model.finding import Fault, FaultKind, Quote
@@ -62,6 +63,12 @@ def _in_verify(*payloads: Payload) -> worklogs.Script:
     return worklogs.Script().stage(
         State.VERIFY, inside=[(payload, None, "smoke") for payload in payloads]
     )
+
+
+def test_what_a_suite_would_run_is_told_when_it_is_known() -> None:
+    script = worklogs.Script()
+    script.stage(State.BUILD, inside=[(SuiteCollected(11, 0, 0), None, "smoke")])
+    assert any(line.endswith("Z smoke: 11 cases collected") for line in _said(script))
 
 
 def test_a_note_that_names_its_suite_is_not_told_its_name_twice() -> None:

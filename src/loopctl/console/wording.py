@@ -74,6 +74,9 @@ def _texts(event: Event, *, verbose: bool) -> Iterator[str]:
             yield f"{stage.value}{wave} begins (cycle {event.cycle})"
         case StageFinished():
             yield from _stage_finished(event.payload)
+        case SuiteCollected(count=number):
+            # It may take longer than what its stage is called after.
+            yield f"{count(number, 'case')} collected"
         case CasesGraded(cases=cases):
             yield from (_case(case) for case in cases if verbose or _is_bad(case))
         case _:
@@ -163,8 +166,6 @@ def _service_texts(event: Event) -> Iterator[str]:
 
 def _verbose_texts(event: Event) -> Iterator[str]:
     match event.payload:
-        case SuiteCollected(count=number):
-            yield f"{count(number, 'case')} collected"
         case NovelLine() as novel:
             yield f'"{one_line(novel.quote, _LINE)}" at {one_line(novel.source, 200)}'
         case CriteriaJudged(criteria=criteria):
