@@ -105,7 +105,7 @@ def grade(request: GradeRequest, stop: Stop | None = None) -> GradeReport:
 def _absent(request: GradeRequest) -> Sequence[Problem]:
     named = dict.fromkeys(path.partition("::")[0] for path in request.paths)
     return [
-        Problem("there is no such file or folder", where=path, hint=f"from {request.cwd}")
+        Problem("there is no such file or folder", where=path, hint=f"looked for in {request.cwd}")
         for path in named
         if not os.path.exists(request.cwd / path)  # noqa: PTH110 - a name too long is none
     ]
