@@ -120,7 +120,7 @@ def test_a_suite_that_runs_again_says_so_and_criteria_are_told() -> None:
     script.add(CriteriaJudged((met, missed)))
     picture = _picture(script, 80, again=again)
     assert "control run" not in picture
-    assert "1 of 2 criteria met, not http.p95" in picture
+    assert "1 of 2 criteria met; missed http.p95" in picture
 
 
 def test_the_view_shows_a_control_run_while_it_goes_on_and_no_longer() -> None:

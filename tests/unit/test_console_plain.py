@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 import worklogs
@@ -49,6 +50,12 @@ def test_every_transition_is_one_line_that_begins_with_the_utc_time() -> None:
     assert sum("begins (cycle 1)" in line for line in lines) == len(entered)
     assert sum(", then " in line for line in lines) == len(finished)
     assert any("failed tests/test_chat.py::test_answer: AssertionError" in line for line in lines)
+
+
+def test_a_partial_run_says_so_once() -> None:
+    script = worklogs.Script(replace(worklogs.RUN, partial="partial, by --suite"))
+    first, *_ = _said(script)
+    assert first.endswith(": golden-path on local, PARTIAL: by --suite")
 
 
 def test_passed_cases_are_told_only_when_asked() -> None:
@@ -104,9 +111,8 @@ def test_criteria_are_counted_and_those_that_are_not_met_are_named() -> None:
         CriterionJudgement("cart.total", "<=", "1s", None, 0, 3, met=None),
     )
     script = worklogs.Script().stage(State.VERIFY, inside=[(CriteriaJudged(judged), None, None)])
-    assert any(
-        line.endswith("Z criteria: 1 of 3 met, not http.p95, cart.total") for line in _said(script)
-    )
+    said = "1 of 3 met; missed http.p95; too few samples of cart.total"
+    assert any(line.endswith(f"Z criteria: {said}") for line in _said(script))
     told = "\n".join(_said(script, verbose=True))
     assert "criterion met: error_rate is 0, wanted <= 0 (200 samples)" in told
     assert "criterion undecided: cart.total has 0 of at least 3 samples" in told

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loopctl.console.wording import met_text
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.wording import count, seconds, traffic
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord, Worklog
@@ -186,9 +187,9 @@ def _criteria(cycle: CycleRecord) -> Iterator[Text]:
     """The criteria once they are judged, those that are not met by name."""
     if not cycle.criteria:
         return
-    unmet = [one_line(each.metric, 60) for each in cycle.criteria if not each.met]
-    met = f"{len(cycle.criteria) - len(unmet)} of {len(cycle.criteria)} criteria met"
-    yield _text(f"{met}, not {', '.join(unmet)}" if unmet else met, "bold red" if unmet else "")
+    missed = any(each.met is False for each in cycle.criteria)
+    style = "bold red" if missed else "yellow" if any(not c.met for c in cycle.criteria) else ""
+    yield _text(met_text(cycle.criteria, "criteria"), style)
 
 
 def _failing(cycle: CycleRecord, width: int) -> Iterator[Text]:

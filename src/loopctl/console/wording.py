@@ -108,7 +108,8 @@ def _stage_finished(end: StageFinished) -> Iterator[str]:
 def _run_texts(event: Event) -> Iterator[str]:
     match event.payload:
         case RunStarted() as run:
-            partial = f", PARTIAL: {one_line(run.partial, 120)}" if run.partial else ""
+            how = one_line(run.partial or "", 120).removeprefix("partial, ")
+            partial = f", PARTIAL: {how}" if how else ""
             where = f"{one_line(run.loop, 60)} on {one_line(run.environment, 40)}"
             yield f"run {one_line(run.run_id, 120)}: {where}{partial}"
         case RunResumed() as resumed:
@@ -221,11 +222,19 @@ def _what_for(key: str) -> str:
 
 
 def _criteria(criteria: Sequence[CriterionJudgement]) -> Iterator[str]:
-    """How many are met, and which are not: what they come to, the end of the stage tells."""
-    unmet = [one_line(each.metric, 60) for each in criteria if not each.met]
-    but = f", not {', '.join(unmet[:_NAMED])}" if unmet else ""
-    more = f" and {len(unmet) - _NAMED} more" if len(unmet) > _NAMED else ""
-    yield f"criteria: {len(criteria) - len(unmet)} of {len(criteria)} met{but}{more}"
+    """How they stand: what they come to, the end of the stage tells."""
+    yield f"criteria: {met_text(criteria, '')}"
+
+
+def met_text(criteria: Sequence[CriterionJudgement], noun: str) -> str:
+    """How many of the criteria are met; by name which are missed, and which nobody can judge."""
+    met = sum(1 for each in criteria if each.met)
+    said = " ".join(filter(None, (f"{met} of {len(criteria)}", noun, "met")))
+    for word, verdict in (("missed", False), ("too few samples of", None)):
+        names = [one_line(each.metric, 60) for each in criteria if each.met is verdict]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        said += f"; {word} {', '.join(names[:_NAMED])}{more}" if names else ""
+    return said
 
 
 def _suite(judgement: SuiteJudgement) -> str:
