@@ -14,6 +14,7 @@ from loopctl.journal.fold import fold
 from loopctl.model.events import (
     CommitChanged,
     Left,
+    NovelLine,
     Payload,
     RemedyDecided,
     StageFinished,
@@ -205,6 +206,19 @@ def test_everything_that_is_missing_at_preflight_is_named_with_what_to_do() -> N
     failed = told.of(Role.FAILED)
     assert len(failed) == 3
     assert all(f"KEY_{n}" in failed[n] and f"export KEY_{n}=" in failed[n] for n in range(3))
+
+
+def test_a_log_line_that_only_repeats_what_failed_is_passed_over() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100})
+    fault = Fault(FaultKind.EXIT_CODE, "chat exited with 3 after 0.97 s", "chat")
+    script.stage(State.HEALTH, OutcomeKind.FAILED, fault.summary, (fault,))
+    for number, line in enumerate(("exited with 3 after 0.97 s", "out of agents"), start=3):
+        script.add(NovelLine(line, 1, line, f"logs/1/chat.jsonl#{number}", baseline=True))
+    script.ended(Verdict.UNDELIVERED, 5, StopReason.NEEDS_HUMAN)
+
+    (log,) = brief(script.worklog()).of(Role.LOG)
+
+    assert log.startswith('"out of agents" at logs/1/chat.jsonl#4')
 
 
 def test_what_has_no_room_is_counted() -> None:

@@ -82,9 +82,12 @@ def _follows(quote: Quote, before: Quote) -> bool:
 
 
 def _unquoted(cycle: CycleRecord, finding: Finding | None) -> NovelLine | None:
-    """The first novel line that the finding does not quote already."""
+    """The first novel line that neither the finding quotes already nor what failed says."""
     quoted = {quote.source for quote in finding.evidence} if finding else set()
-    return next((line for line in cycle.novel if line.source not in quoted), None)
+    faults = cycle.failed_stage.faults if cycle.failed_stage else ()
+    said = "\n".join(fault.summary for fault in faults)
+    lines = (line for line in cycle.novel if line.source not in quoted)
+    return next((line for line in lines if line.quote not in said), None)
 
 
 def _cause(finding: Finding) -> str:
