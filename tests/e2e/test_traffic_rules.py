@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import urllib.request
 
-from load import Load
 import pytest
+from load import Load
 from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
 
