@@ -129,3 +129,26 @@ def test_a_service_without_an_address_is_an_error_that_names_it(project: Project
     spec = replace(project.spec, run="tests ${services.mail.url}")
     with pytest.raises(SuiteError, match=r"services\.mail"):
         project.run(spec)
+
+
+def test_an_exit_that_no_test_explains_is_no_whole_end(project: Project) -> None:
+    # As pytest-cov does it under its `--cov-fail-under`.
+    limit = """
+        import pytest
+
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_runtestloop(session):
+            yield
+            session.testsfailed += 1
+        """
+    project.write("conftest.py", limit)
+    project.write("tests/test_x.py", "def test_a(): ...\n")
+
+    end = project.run()
+
+    assert (end.complete, end.exit_code) == (False, 1)
+    assert end.detail == "pytest ended with exit code 1 although no test failed"
+    assert project.statuses() == {"test_a": CaseStatus.PASSED}
+
+    project.write("tests/test_x.py", "def test_a(): assert 0\n")
+    assert project.run().complete, "the failing test explains it"

@@ -33,6 +33,8 @@ _MOST_BAD_SAMPLES = 5
 # pytest's options that run only what an earlier run left over.
 _RESUMING = ("lf", "stepwise")
 
+_HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
+
 
 class Progress:
     """The state of one suite over all pytest processes that it takes.
@@ -69,6 +71,7 @@ class Progress:
         self._lines: dict[int, Lines] = {}
         self.collected_count: int | None = None
         self.ended_count = 0
+        self.has_failures = False
         self.strangers = 0
         self.deselected: int | None = None
         self.session_ended = False
@@ -125,8 +128,7 @@ class Progress:
             return True
         told = clean.get("t")
         before = isinstance(told, int | float) and told <= self._cutoff
-        harmless = case.status in (CaseStatus.PASSED, CaseStatus.SKIPPED)
-        return before or (harmless and test not in self._late)
+        return before or (case.status in _HARMLESS and test not in self._late)
 
     def _session_starts(self, raw: Event) -> None:
         self.plugin_seen = True
@@ -159,6 +161,7 @@ class Progress:
         if name in self._erred:
             return  # every worker of xdist meets the same error
         self._erred.add(name)
+        self.has_failures = True
         if self._told_errors.setdefault(name, self) is not self:
             return  # and so does every shard
         raised = raised_of(clean.get("exc"), self._roots)
@@ -199,6 +202,7 @@ class Progress:
     def _hand_over(self, test: str, case: Case) -> None:
         self._running.pop(test, None)
         self.ended_count += 1
+        self.has_failures = self.has_failures or case.status not in _HARMLESS
         self._on(case)
 
     def name_of(self, raw: str) -> str:

@@ -22,6 +22,7 @@ from loopctl.suites.stand_in import StandIn
 MOST_PROCESSES = 6
 _NAMED = 3
 _NOT_FATAL = frozenset({0, 1, 5})
+_FAILED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class PytestRun:
             and usage_error is None
             and progress.is_whole
             and not progress.resumes
+            and not self._fails_for_no_test(ended)
             and (ended.code in _NOT_FATAL or ended.stopped is not None),
             exit_code=ended.code,
             duration_s=duration_s,
@@ -137,6 +139,15 @@ class PytestRun:
             usage_error=usage_error,
             notes=tuple(progress.bad_samples),
         )
+
+    def _fails_for_no_test(self, ended: Exit) -> bool:
+        """Whether pytest says that something failed, and no test did: a limit of coverage, say.
+
+        Of some of the tests alone such a limit says nothing.
+        """
+        own_end = ended.stopped is None and self.progress.session_ended
+        said = own_end and ended.code == _FAILED and self.only is None
+        return said and not self.progress.has_failures
 
     @property
     def _missing(self) -> list[str]:
@@ -161,6 +172,8 @@ class PytestRun:
             details.append(f"pytest was started {processes} times, as it was cut short")
         if ended.stopped is None and not (progress.session_ended and ended.code in _NOT_FATAL):
             details.append(f"pytest {_manner(ended)}")
+        if self._fails_for_no_test(ended):
+            details.append(f"pytest {_manner(ended)} although no test failed")
         if left := progress.not_started:
             details.append(f"{len(left)} collected but never started: {self._named(left)}")
         if gone := self._missing:
