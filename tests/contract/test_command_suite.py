@@ -359,7 +359,7 @@ def test_what_cannot_be_read_of_a_measurement_is_noted(project: Commanded) -> No
 
     end = project.run(left(f"<testsuite>{case}</properties></testcase></testsuite>"))
 
-    assert end.notes == ("measurements that cannot be read: 1, as loopctl.metric.x='many' of a",)
+    assert end.notes == ("measurements that cannot be taken: 1, as loopctl.metric.x='many' of a",)
     assert end.complete
 
 

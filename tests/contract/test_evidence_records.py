@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from evidence_rig import Watched, watch
 
+from loopctl.evidence.criteria import OWN_SERIES
 from loopctl.model.evidence import Sample
 
 CONFTEST = """
@@ -93,6 +94,7 @@ def test_other_items_than_functions_have_a_code_as_well(tmp_path: Path) -> None:
 SAMPLES = """
 import pytest
 NAME = "loopctl.metric."
+OWN = #OWN#
 
 @pytest.fixture
 def timed(record_property):
@@ -111,7 +113,7 @@ def test_none(): pass
 @pytest.mark.parametrize("value", ["0.25", "fast", float("nan"), 10 ** 400, None, True, "1 s"])
 def test_bad_value(record_property, value): record_property(NAME + "x", value)
 
-@pytest.mark.parametrize("name", ["", "Cart", "a b", "1st", "a" * 81, "x\\x1b"])
+@pytest.mark.parametrize("name", ["", "Cart", "a b", "1st", "a" * 81, "x\\x1b"] + OWN)
 def test_bad_name(record_property, name): record_property(NAME + name, 1)
 
 def test_many(record_property):
@@ -121,7 +123,9 @@ def test_many(record_property):
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    return watch(tmp_path_factory.mktemp("samples"), SAMPLES, {})
+    return watch(
+        tmp_path_factory.mktemp("samples"), SAMPLES.replace("#OWN#", repr(sorted(OWN_SERIES))), {}
+    )
 
 
 def test_what_any_phase_records_is_a_sample_of_the_test_once(samples: Watched) -> None:
@@ -151,7 +155,7 @@ def test_what_is_no_sample_is_named_and_does_not_fail_the_test(samples: Watched)
     assert told["sample of test_zoo.py::test_bad_value[0.25]"] == (
         "loopctl.metric.x is '0.25': no finite number, no duration such as 250ms"
     )
-    assert sum("test_bad" in where for where in told) == 13
+    assert sum("test_bad" in where for where in told) == 13 + len(OWN_SERIES)
 
 
 def test_an_attempt_that_is_run_again_leaves_no_samples(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ ERRORS: Final = "error"
 Series = Mapping[str, Sequence[float]]
 """Samples by the name of their series."""
 
-_OWN_SERIES: Final = frozenset(
+OWN_SERIES: Final = frozenset(
     {"http", "ws.connect", "ws.first_event", "ws.last_event", SUITE_DURATION, ERRORS}
 )
+"""What loopctl measures by itself: no test can add to it. The plugin has the same names."""
 
 _NEAR: Final = 1e-9
 """How far apart, relative to the limit, two numbers may be that count as equal."""
@@ -67,10 +68,10 @@ def is_measurable(metric: str) -> bool:
     Of a series of loopctl's own every name is known, of a test's own none.
     """
     name, aggregate = _parts(metric)
-    if aggregate is not None or metric in _OWN_SERIES or metric == "error_rate":
+    if aggregate is not None or metric in OWN_SERIES or metric == "error_rate":
         return True
     before, _, last = name.rpartition(".")
-    return before not in _OWN_SERIES and not re.fullmatch(r"p\d+|avg|median|count|sum", last)
+    return before not in OWN_SERIES and not re.fullmatch(r"p\d+|avg|median|count|sum", last)
 
 
 def measured(judged: CriterionJudgement) -> str:

@@ -15,6 +15,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_.]{0,79}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST = 1000
+_OF_LOOPCTL = frozenset(
+    ("http", "ws.connect", "ws.first_event", "ws.last_event", "suite.duration", "error")
+)
 
 
 class Samples:
@@ -37,6 +40,8 @@ class Samples:
             name, number = key[len(_PREFIX) :], _number(value)
             if not _NAME.fullmatch(name):
                 wrong.append(f"{key[:120]!r} is no name of a metric: a-z first, then a-z 0-9 _ .")
+            elif name in _OF_LOOPCTL:
+                wrong.append(f"{key}: {name} is loopctl's own to measure, choose another name")
             elif number is None:
                 said = repr(value[:80]) if isinstance(value, str) else type(value).__name__
                 wrong.append(f"{key} is {said}: no finite number, no duration such as 250ms")

@@ -37,10 +37,14 @@ from loopctl.suites.junit.report import FAILURES, FLAKES, RERUNS, ReportedCase, 
 _SAYS_NOTHING = frozenset({"", "test"})
 _LONGEST_ID = 600
 _LONGEST_SHOWN = 100
-_NOT_RUN = frozenset({"notrun", "disabled", "skipped", "ignored", "pending", "suppressed"})
+_NOT_RUN = frozenset({
+    *("notrun", "disabled", "skipped", "ignored", "pending", "suppressed", "untested"),
+    *("unexecuted", "notexecuted", "undefined", "blocked", "xfail"),
+})  # fmt: skip
 _FAILED = frozenset({
     *("fail", "failed", "failure", "error", "broken", "timeout", "timedout", "aborted", "crashed"),
     *("killed", "interrupted", "cancelled", "canceled", "inconclusive", "unresolved"),
+    *("ambiguous", "incomplete", "unsuccessful", "hookerror", "cleanuperror"),
 })  # fmt: skip
 _OUTCOMES: dict[CaseStatus, Literal["passed", "failed"]] = {
     CaseStatus.PASSED: "passed",
@@ -106,7 +110,7 @@ class CaseMaker:
         """What a reader should know of what the cases recorded."""
         shared, wrong = self._claims.shared, self._unreadable
         of_traces = f"trace ids that several cases claim, so that they prove nothing: {shared}"
-        of_metrics = f"measurements that cannot be read: {wrong}, as {self._first_unreadable}"
+        of_metrics = f"measurements that cannot be taken: {wrong}, as {self._first_unreadable}"
         return (*([of_traces] if shared else []), *([of_metrics] if wrong else []))
 
     def missing(self, count: int, declared: int) -> Case:

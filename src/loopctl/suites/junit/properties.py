@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from loopctl.evidence.criteria import OWN_SERIES
 from loopctl.model.evidence import Sample
 from loopctl.model.quantity import duration
 
@@ -68,12 +69,15 @@ def _traces(properties: Properties) -> tuple[str, ...]:
 
 
 def spoken_samples(properties: Properties) -> tuple[tuple[Sample, ...], Sequence[str]]:
-    """The measurements of a case, and those that cannot be read, as `name=value`, not redacted."""
+    """The measurements of a case, and those that cannot be taken, as `name=value`, not redacted.
+
+    What bears the name of a series of loopctl's own cannot be taken either.
+    """
     samples, wrong = [], []
     for name, value in properties:
         if name.startswith(METRIC_PREFIX):
             metric, number = name.removeprefix(METRIC_PREFIX), _measured(value.strip())
-            if number is None or not _METRIC.fullmatch(metric):
+            if number is None or metric in OWN_SERIES or not _METRIC.fullmatch(metric):
                 wrong.append(f"{name}={value!r}")
             else:
                 samples.append(Sample(metric, number))
