@@ -74,6 +74,22 @@ def is_measurable(metric: str) -> bool:
     return before not in OWN_SERIES and not re.fullmatch(r"p\d+|avg|median|count|sum", last)
 
 
+def limit_fault(metric: str, limit: str) -> str | None:
+    """What is wrong with such a limit on a series of loopctl's own; None of any other.
+
+    A bare 500 is taken for seconds where milliseconds were meant, and 5 for a share: either is met
+    whatever comes.
+    """
+    name, _ = _parts(metric)
+    if name not in OWN_SERIES:
+        return None
+    is_duration = DURATION.fullmatch(limit) is not None
+    if name != ERRORS:
+        return None if is_duration else f"{metric} is a time: write its unit, as 500ms or 2s"
+    share = not is_duration and 0 <= float(limit) <= 1
+    return None if share else f"{metric} is a share, from 0 to 1"
+
+
 def measured(judged: CriterionJudgement) -> str:
     """The value as people read it, in the unit of its limit; never rounded onto the limit."""
     if judged.value is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from loopctl.evidence.criteria import limit_fault
 from loopctl.loopfile.chosen import Chosen
 from loopctl.loopfile.marks import quoted, shown_path
 from loopctl.loopfile.nodes import Scalar, Table
@@ -92,7 +93,10 @@ def _check_quarantine(case: object, kind: str, today: date, problems: Problems) 
 
 
 def check_rest(chosen: Chosen, problems: Problems) -> None:
-    """Signature files and patterns of `worklog.redact`."""
+    """Limits of criteria, signature files and patterns of `worklog.redact`."""
+    for criterion in chosen.document.items("criteria"):
+        if isinstance(criterion, Table):
+            _check_limit(criterion, problems)
     for signature in chosen.document.items("signatures"):
         if isinstance(signature, Scalar) and isinstance(signature.value, str):
             path = written_path(signature)
@@ -101,6 +105,18 @@ def check_rest(chosen: Chosen, problems: Problems) -> None:
     for rule in chosen.document.items("worklog", "redact"):
         if isinstance(rule, Scalar) and isinstance(rule.value, str):
             _check_redact(rule, problems)
+
+
+def _check_limit(criterion: Table, problems: Problems) -> None:
+    metric, value = criterion.scalar("metric"), criterion.scalar("value")
+    if metric is None or value is None:
+        return
+    try:
+        fault = limit_fault(metric.text, value.text)
+    except ValueError:
+        return  # the schema says that it is neither a number nor a duration
+    if fault is not None:
+        problems.add(value.mark, fault)
 
 
 def _check_redact(rule: Scalar, problems: Problems) -> None:
