@@ -47,7 +47,9 @@ def test_an_exit_code_that_counts_the_failures_is_no_crash(project: Commanded) -
     assert (end.complete, end.detail) == (True, "")
 
 
-@pytest.mark.parametrize("word", ["TimedOut", "timeout", "aborted", "interrupted", "crashed"])
+@pytest.mark.parametrize(
+    "word", ["TimedOut", "timed-out", "aborted", "interrupted", "crashed", "hook_error"]
+)
 def test_a_case_that_says_that_it_did_not_end_well_has_failed(
     project: Commanded, word: str
 ) -> None:
@@ -82,5 +84,12 @@ def test_a_measurement_that_cannot_be_read_tells_no_half_of_a_secret(project: Co
     case = f'<testcase name="a"><properties>{told}</properties></testcase>'
     project.write("made.xml", f"<testsuite>{case}</testsuite>")
     (note,) = project.run("cp made.xml {junit}").notes
-    assert note.startswith("measurements that cannot be read: 1, as loopctl.metric.a='xxx")
+    assert note.startswith("measurements that cannot be taken: 1, as loopctl.metric.a='xxx")
     assert SECRET[:6] not in note
+
+
+def test_a_report_beside_those_of_another_runner_counts(project: Commanded) -> None:
+    project.write("out/TEST-a.xml", report("a"))
+    project.write("out/jest.xml", report("b:failure"))
+    project.run("cp -r out {junit}")
+    assert project.statuses() == {"a": "passed", "b": "failed"}

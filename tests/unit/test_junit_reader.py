@@ -316,6 +316,16 @@ def test_a_status_that_says_failed_is_never_a_pass() -> None:
     assert one("", 'name="t" status="notrun" result="suppressed"').status is CaseStatus.SKIPPED
 
 
+@pytest.mark.parametrize("word", ["Not Run", "not_run", "undefined", "untested", "xfail"])
+def test_what_was_not_run_is_no_pass_however_that_is_written(word: str) -> None:
+    assert one("", f'name="t" result="{word}"').status is CaseStatus.SKIPPED
+
+
+@pytest.mark.parametrize("said", ["skipped", "flakyFailure"])
+def test_no_number_of_other_words_crowds_a_failure_out(said: str) -> None:
+    assert one(f"<{said}/>" * 60 + "<failure/>").status is CaseStatus.FAILED
+
+
 @pytest.mark.parametrize(
     ("attributes", "name"),
     [
@@ -396,6 +406,7 @@ def test_a_case_has_the_traces_that_it_alone_claims() -> None:
 def test_measurements_are_samples() -> None:
     told = {"cart.add": "250ms", "rows": "12", "ratio": "1.5e-3", "late": "2m"}
     bad = {"a b": "1", "rows": "many", "nan": "nan", "": "1"}
+    bad |= dict.fromkeys(["http", "error", "ws.connect"], "0")  # loopctl's own to measure
     properties = "".join(
         f'<property name="loopctl.metric.{name}" value="{value}"/>'
         for name, value in [*told.items(), *bad.items()]
@@ -463,6 +474,7 @@ def test_a_folder_is_read_like_one_report_and_what_breaks_is_named(tmp_path: Pat
     (tmp_path / "TEST-a.xml").write_text('<testsuite tests="1"><testcase name="a"/></testsuite>')
     (tmp_path / "TEST-b.xml").write_text('<testsuite tests="3"><testcase name="b"/>')
     (tmp_path / "testng-failed.xml").write_text("<!DOCTYPE suite><suite/>")
+    (tmp_path / "failsafe-summary.xml").write_text("<failsafe-summary/>")
     told: list[ReportedCase] = []
 
     end = read_reports(reports_at(tmp_path), told.append, Stop(30))

@@ -83,6 +83,10 @@ class _Case:
     output: BoundedText = field(default_factory=lambda: BoundedText(0, 16_000))
     properties: list[tuple[str, BoundedText]] = field(default_factory=list)
 
+    def is_news(self, tag: str) -> bool:
+        """Whether it is the first failure: whatever else was said, that one decides."""
+        return tag in FAILURES and not any(said[0] in FAILURES for said in self.said)
+
 
 class _Reader:
     """The state of one report while the parser goes through it."""
@@ -157,7 +161,7 @@ class _Reader:
         self, case: _Case, name: str, attributes: dict[str, str], inherited: BoundedText | None
     ) -> BoundedText | None:
         """Note an element within a case; where its text goes."""
-        if name in _SAID and len(case.said) < _MOST_SAID:
+        if name in _SAID and (len(case.said) < _MOST_SAID or case.is_news(name)):
             text = BoundedText(4_000, 12_000)
             about = (attributes.get("type", ""), attributes.get("message", ""))
             case.said.append((name, bounded(about[0], 500), bounded(about[1], 4_000), text))
@@ -206,6 +210,11 @@ class _Reader:
             raise _BrokenError(f"it has more than {_MOST_CASES} cases")
 
 
+def _word(told: str) -> str:
+    """`Not Run`, `not_run` and `notRun` are one word."""
+    return "".join(filter(str.isalpha, told.lower()))
+
+
 def _reported(case: _Case, suites: list[SuiteCounts], *, whole: bool) -> ReportedCase:
     def told(name: str, limit: int) -> str:
         return bounded(case.attributes.get(name, "").strip(), limit)
@@ -219,7 +228,7 @@ def _reported(case: _Case, suites: list[SuiteCounts], *, whole: bool) -> Reporte
         host=around[-1].host if around else "",
         suites=tuple(suite.name for suite in around if suite.name),
         time=told("time", 40),
-        words=frozenset(told(name, 40).lower() for name in ("status", "result")) - {""},
+        words=frozenset(_word(told(name, 40)) for name in ("status", "result")) - {""},
         said=tuple(Said(tag, kind, said, text.value) for tag, kind, said, text in case.said),
         output=case.output.value,
         properties=tuple((name, value.value) for name, value in case.properties),

@@ -28,7 +28,7 @@ class ReportedCase:
     """One test case as a report has it; nothing is redacted yet, all texts are bounded.
 
     `suites` are the names of the suites around it, the outermost first; `words` what its
-    attributes `status` and `result` say; `whole`: its end was read.
+    attributes `status` and `result` say, their letters alone; `whole`: its end was read.
     """
 
     name: str

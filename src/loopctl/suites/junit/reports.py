@@ -16,6 +16,7 @@ from loopctl.suites.junit.report import Markup, ReportedCase, ReportEnd
 
 _MOST_FILES = 5_000
 _NAMED = 3
+_BESIDE = ("testng-", "failsafe-summary.")
 _SLACK_S = 2.0
 """How coarse a file system's times may be."""
 
@@ -37,13 +38,15 @@ class Survey:
 def reports_at(place: Path) -> list[Path]:
     """The files there, by name; none where nothing was left.
 
-    Of a folder those called `TEST-*.xml`, as surefire and Gradle write them, else all `*.xml`:
-    TestNG puts files of its own beside the former. What a link leads to counts as what it is.
+    Of a folder all `*.xml`; without what TestNG and failsafe put beside `TEST-*.xml`, as surefire
+    and Gradle write them. What a link leads to counts as what it is.
     """
     if not place.is_dir():
         return [place] if os.path.lexists(place) else []
     found = sorted(path for path in place.glob("*.xml") if not path.is_dir())
-    return [path for path in found if path.name.startswith("TEST-")] or found
+    if not any(path.name.startswith("TEST-") for path in found):
+        return found
+    return [path for path in found if not path.name.startswith(_BESIDE)]
 
 
 def read_reports(
