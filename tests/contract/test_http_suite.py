@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,31 @@ def test_a_small_body_that_unpacks_to_gigabytes_is_cut_too(tmp_path: Path) -> No
     assert why(tmp_path, good, {"get": f"{URL}/", "json": {"a": 2}}) == "a is 1, not 2"
     false = always(reply("200 OK", b"not gzip", "Content-Encoding: gzip"))
     assert "is not encoded as it says" in why(tmp_path, false, {"get": f"{URL}/", "json": {"a": 2}})
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"whole" * 99)[:-9]])
+def test_a_body_that_no_client_can_read_is_no_answer(tmp_path: Path, body: bytes) -> None:
+    false = always(reply("200 OK", body, "Content-Encoding: gzip"))
+    assert why(tmp_path, false, {"get": f"{URL}/"}).startswith("its body cannot be read: ")
+
+
+@pytest.mark.parametrize("window", [zlib.MAX_WBITS, -zlib.MAX_WBITS])
+def test_both_readings_of_deflate_are_read(tmp_path: Path, window: int) -> None:
+    body = zlib.compress(b'{"a": 1}', wbits=window)
+    with listening(always(reply("200 OK", body, "Content-Encoding: deflate"))) as url:
+        case = asking(tmp_path, url, {"get": f"{URL}/", "json": {"a": 1}}).one()
+    assert case.status is CaseStatus.PASSED, case.message
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_what_python_alone_takes_for_json_is_none(tmp_path: Path, value: str) -> None:
+    answer = always(reply("200 OK", f'{{"a": 1, "b": {value}}}'.encode()))
+    assert "is not JSON" in why(tmp_path, answer, {"get": f"{URL}/", "json": {"a": 1}})
+
+
+def test_an_answer_without_expected_fields_is_to_be_json_all_the_same(tmp_path: Path) -> None:
+    answer = always(reply("200 OK", b"<html>"))
+    assert "is not JSON" in why(tmp_path, answer, {"get": f"{URL}/", "json": {}})
 
 
 def test_a_stop_ends_it_at_once(tmp_path: Path) -> None:

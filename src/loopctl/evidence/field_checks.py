@@ -67,6 +67,21 @@ class FieldFault:
                 return f": {where} is {clean(json_text(self.holder))}"
 
 
+def json_of(text: str | bytes) -> object:
+    """The document; raises `ValueError` for what is none.
+
+    Python's own reader takes NaN and Infinity too, on which every other client gives up.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_json)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _no_json(word: str) -> object:
+    raise ValueError(f"{word} is no JSON")
+
+
 def field_faults(document: object, expected: Mapping[str, object]) -> tuple[FieldFault, ...]:
     """Every field of `expected` that `document` has not, or has otherwise."""
     return tuple(_of_table(document, expected, ""))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loopctl.evidence.field_checks import field_faults
+from loopctl.evidence.field_checks import field_faults, json_of
 from loopctl.inert import one_line
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.plan import HealthSpec
@@ -67,8 +66,8 @@ def _wrong_field(body: str, expected: Mapping[str, object]) -> str | None:
     if not expected:
         return None
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = json_of(body)
+    except ValueError:
         return "the answer is not JSON"
     faults = field_faults(document, expected)
     return faults[0].said(one_line) if faults else None

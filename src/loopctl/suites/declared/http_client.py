@@ -29,7 +29,7 @@ class HttpAnswer:
     """What came back. `latency_s` is from the start of the request to the last byte.
 
     `is_endless`: there was more than `MOST_BODY`. `undecoded` says why the body, which the server
-    had encoded, could not be read.
+    had encoded, could not be read; `is_garbled`: it is not what it says, so that no client can.
     """
 
     status: int
@@ -39,6 +39,7 @@ class HttpAnswer:
     location: str | None = None
     is_endless: bool = False
     undecoded: str | None = None
+    is_garbled: bool = False
 
     @property
     def text(self) -> str:
@@ -116,6 +117,7 @@ class HttpClient:
                 body.add(chunk)
                 if body.is_endless:
                     break
+            body.end()
             return HttpAnswer(
                 status=response.status_code,
                 latency_s=time.monotonic() - began,
@@ -124,6 +126,7 @@ class HttpClient:
                 location=response.headers.get("location"),
                 is_endless=body.is_endless,
                 undecoded=body.fault,
+                is_garbled=body.is_garbled,
             )
         finally:
             await response.aclose()
@@ -135,8 +138,11 @@ class _Body:
     def __init__(self, encoding: str) -> None:
         self.data = bytearray()
         self.fault: str | None = None
+        self.is_garbled = False
         self._came = 0
         self._zlib = zlib.decompressobj(_ANY_ZLIB) if encoding in ("gzip", "deflate") else None
+        # Meant is zlib's format (RFC 9110, 8.4.1.2); some send its content alone.
+        self._bare = zlib.decompressobj(-zlib.MAX_WBITS) if encoding == "deflate" else None
         if self._zlib is None and encoding not in ("identity", ""):
             self.fault = f"it is encoded as {encoding}, which was not asked for"
 
@@ -153,7 +159,20 @@ class _Body:
         try:
             self.data += self._zlib.decompress(chunk, max(room, 1))
         except zlib.error as problem:
-            self.fault = f"it is not encoded as it says: {problem}"
+            if self._bare is not None and not self.data:
+                self._zlib, self._bare, self._came = self._bare, None, self._came - len(chunk)
+                self.add(chunk)
+                return
+            self._garbled(f"it is not encoded as it says: {problem}")
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        is_cut = self._zlib is not None and self._came > 0 and not self._zlib.eof
+        if is_cut and self.fault is None and not self.is_endless:
+            self._garbled("it breaks off within its encoding")
+
+    def _garbled(self, fault: str) -> None:
+        self.fault, self.is_garbled = fault, True
 
 
 _TIMEOUTS = ("connect", "read", "write", "pool")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from loopctl.evidence.field_checks import field_faults
+from loopctl.evidence.field_checks import field_faults, json_of
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.ports.suite import SuiteError
@@ -28,7 +27,8 @@ class HttpRequest:
     """One request and what must come back.
 
     `statuses` are those that are accepted, any 2xx when there are none. `sends`: `body` goes out
-    as JSON. `max_latency_s` is from the start of the request, with connecting where that is
+    as JSON. `expected` are fields of the answer, which is JSON then; None: its body is not looked
+    at. `max_latency_s` is from the start of the request, with connecting where that is
     needed, to the last byte of the answer.
     """
 
@@ -39,7 +39,7 @@ class HttpRequest:
     sends: bool
     body: object
     statuses: tuple[int, ...]
-    expected: Mapping[str, object]
+    expected: Mapping[str, object] | None
     max_latency_s: float | None
 
     def filled(self, endpoints: Mapping[str, Endpoint], suite: str) -> HttpRequest:
@@ -99,7 +99,7 @@ def requests_of(spec: SuiteSpec, clean: Clean) -> tuple[HttpRequest, ...]:
             sends="send" in each,
             body=each.get("send"),
             statuses=tuple(each.get("status") or ()),
-            expected=each.get("json") or {},
+            expected=each.get("json"),
             max_latency_s=each.get("max_latency"),
         )
         for name, verb, each in zip(names, verbs, given, strict=True)
@@ -113,7 +113,9 @@ def faults_of(request: HttpRequest, answer: HttpAnswer, clean: Clean) -> list[st
     found = []
     if answer.is_endless:
         found.append(f"its body goes on after {MOST_BODY // 2**20} MiB")
-    elif request.expected:
+    elif answer.is_garbled:
+        found.append(_unreadable(answer, clean))
+    elif request.expected is not None:
         found += _wrong_fields(request.expected, answer, clean)
     limit = request.max_latency_s
     if limit is not None and answer.latency_s > limit:
@@ -126,8 +128,8 @@ def document_of(answer: HttpAnswer) -> tuple[object] | None:
     if answer.is_endless or answer.undecoded is not None:
         return None
     try:
-        return (json.loads(answer.body),)
-    except (ValueError, RecursionError):
+        return (json_of(answer.body),)
+    except ValueError:
         return None
 
 
@@ -145,9 +147,13 @@ def _wrong_status(request: HttpRequest, answer: HttpAnswer, clean: Clean) -> str
     return f"{said}, not {wanted}" + (f": {body}" if body else "")
 
 
+def _unreadable(answer: HttpAnswer, clean: Clean) -> str:
+    return f"its body cannot be read: {clean.field(answer.undecoded or '')}"
+
+
 def _wrong_fields(expected: Mapping[str, object], answer: HttpAnswer, clean: Clean) -> list[str]:
     if answer.undecoded is not None:
-        return [f"its body cannot be read: {clean.field(answer.undecoded)}"]
+        return [_unreadable(answer, clean)]
     document = document_of(answer)
     if document is None:
         return [f"its body is not JSON: {clean.field(answer.text) or 'it is empty'}"]
