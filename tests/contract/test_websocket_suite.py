@@ -30,6 +30,7 @@ from probe_rig import (
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
+from websockets.utils import accept_key
 
 from loopctl.errors import Stopped
 from loopctl.model.evidence import Case, CaseStatus, Grade
@@ -189,6 +190,25 @@ def test_an_event_is_named_by_the_field_that_the_file_says(tmp_path: Path) -> No
     with talking(saying(*messages)) as url:
         case = ws(tmp_path, url, "a", "7", expect={"field": "data.kind"}).one()
     assert case.status is CaseStatus.PASSED, case.message
+
+
+def test_events_that_came_before_all_was_sent_are_no_pass(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def busy(line: socket.socket, request: bytes) -> None:
+        (key,) = re.findall(rb"(?i)sec-websocket-key: (\S+)", request)
+        told = Headers(Upgrade="websocket", Connection="Upgrade")
+        told["Sec-WebSocket-Accept"] = accept_key(key.decode())
+        line.sendall(Response(101, "Switching Protocols", told).serialize())
+        line.sendall(b'\x81\x0c{"type":"a"}')
+        asked.wait(20)  # it takes nothing: the rest fills the buffers on the way
+
+    chat = {"type": "chat", "content": "x" * 900_000}
+    with listening(busy) as url:
+        rig = ws(tmp_path, url, "a", send=[chat] * 60, expect={"within": 1.5}, test_timeout_s=2.0)
+        said = rig.message()
+        asked.set()
+    assert re.fullmatch(r"\d+ of 60 messages could be sent", said), said
 
 
 def test_messages_that_can_be_no_event_are_told(tmp_path: Path) -> None:

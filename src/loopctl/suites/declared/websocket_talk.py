@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import ssl
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loopctl.evidence.field_checks import field_at
+from loopctl.evidence.field_checks import field_at, json_of
 from loopctl.model.evidence import HttpExchange, Sample
 from loopctl.suites.declared import websocket_client as client
 from loopctl.suites.declared.awaited_events import AwaitedEvents
@@ -65,6 +64,7 @@ class Talk:
     _status: int | None = None
     _failed: str | None = None
     _messages: int = 0
+    _sent: int = 0
     _kinds: dict[str, None] = field(default_factory=dict)
     _log: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=_LAST_MESSAGES))
 
@@ -131,12 +131,14 @@ class Talk:
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
+        self._note_unsent()
 
     async def _send(self, connection: ClientConnection) -> None:
         # A service that has closed meanwhile is told of by what it has sent, or has not.
         with contextlib.suppress(*client.ERRORS):
             for message in self.probe.messages:
                 await connection.send(message)
+                self._sent += 1
 
     async def _receive(self, connection: ClientConnection) -> None:
         while not self._events.is_done:
@@ -156,8 +158,8 @@ class Talk:
             return
         self._log.append((at, kept(message)))
         try:
-            document = json.loads(message)
-        except (ValueError, RecursionError):
+            document = json_of(message)
+        except ValueError:
             self.odd.no_json += 1
             self.odd.first = self.odd.first or kept(message)
             return
@@ -198,6 +200,12 @@ class Talk:
         odd = self.odd.said(self.clean)
         nothing = ["no message at all came"] if not self._messages else []
         self.running.faults.append("; ".join([f"{how} {said}", *odd, *nothing]))
+
+    def _note_unsent(self) -> None:
+        """Events that came before all was asked say nothing of the rest."""
+        asked = len(self.probe.messages)
+        if self._events.is_done and self._sent < asked:
+            self.running.faults.append(f"{self._sent} of {asked} messages could be sent")
 
     def _refused(self, error: Exception) -> None:
         self._status, self._failed = client.status_of(error), errno_name(error)
