@@ -47,6 +47,20 @@ def test_tests_left_out_by_maxfail_are_named(project: Project) -> None:
     assert end.detail == "1 collected but never started: tests/test_x.py::test_b"
 
 
+def test_a_module_that_skips_itself_is_a_skipped_case(project: Project) -> None:
+    project.write("tests/test_gone.py", "import pytest\npytest.importorskip('no_such_module')\n")
+    project.write("tests/test_x.py", "def test_a(): ...\n")
+
+    end = project.run(replace(project.spec, shards=2))
+
+    gone = next(case for case in project.cases if case.id == "tests/test_gone.py")
+    assert (gone.status, len(project.cases)) == (CaseStatus.SKIPPED, 2)
+    assert (gone.message or "").startswith("not collected: Skipped: could not import")
+    assert (end.complete, end.collected) == (True, 1)
+    found = project.suite.collect(project.spec, project.context, Stop(60))
+    assert (len(found.ids), found.errors) == (1, ())
+
+
 def test_an_unloadable_conftest_is_a_broken_case(project: Project) -> None:
     project.write("conftest.py", "import no_such_module_anywhere\n")
     project.write("tests/test_x.py", "def test_a(): ...\n")

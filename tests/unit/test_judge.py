@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopctl.evidence.judge import judge
+from loopctl.evidence.status import NOT_COLLECTED
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase, SuiteEnd, SuiteOutcome
 from loopctl.model.plan import (
     EvidenceSpec,
@@ -231,6 +232,14 @@ def test_a_quarantined_failure_is_not_counted_but_its_loss_is() -> None:
     assert judge(spec, [*PASSES, *failing], end(11)).outcome is SuiteOutcome.PASSED
     lost = replace(failing[0], status=CaseStatus.LOST)
     assert judge(spec, [*PASSES, lost], end(11)).outcome is SuiteOutcome.UNPROVEN
+
+
+@pytest.mark.parametrize("status", [CaseStatus.BROKEN, CaseStatus.SKIPPED])
+def test_a_quarantine_hides_no_class_whose_tests_nobody_saw(status: CaseStatus) -> None:
+    (case,) = cases(status, 1)
+    place = replace(case, id="tests/test_a.py::TestAll", message=f"{NOT_COLLECTED}an error in it")
+    spec = replace(SPEC, quarantine=(Quarantined(place.id, "ana", date(2026, 12, 31)),))
+    assert judge(spec, [*PASSES, place], end(10)).outcome is SuiteOutcome.UNPROVEN
 
 
 def test_fewer_tests_than_were_collected_beforehand_are_unproven() -> None:

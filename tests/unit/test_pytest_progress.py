@@ -12,8 +12,9 @@ from loopctl.redact import Redactor
 from loopctl.suites.progress import Progress
 
 KINDS = st.sampled_from([
-    "session-start", "collected", "collection-end", "collect-error", "test-start", "phase",
-    "subtest", "child-contact", "revised", "crash", "test-end", "internal-error", "session-end",
+    "session-start", "collected", "collection-end", "collect-error", "collect-skip", "test-start",
+    "phase", "subtest", "child-contact", "revised", "crash", "test-end", "internal-error",
+    "session-end",
 ])  # fmt: skip
 FIELDS = st.sampled_from([
     "t", "phase", "outcome", "duration_s", "exc", "contacts", "http", "mocks", "children",

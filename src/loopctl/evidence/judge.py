@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from loopctl.evidence.status import stands_for_many
 from loopctl.model.evidence import (
     CaseStatus,
     Grade,
@@ -34,7 +35,11 @@ def judge(
     all_cases = tuple(cases)
     collected = len(all_cases) if end.collected is None else end.collected
     quarantined = {entry.case for entry in spec.quarantine}
-    counted = [case for case in all_cases if case.id not in quarantined or _is_pass(case)]
+    counted = [
+        case
+        for case in all_cases
+        if case.id not in quarantined or _is_pass(case) or stands_for_many(case)
+    ]
     red = _red(spec, counted, collected)
     unproven = [
         *_process(spec, end),

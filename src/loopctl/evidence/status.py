@@ -22,7 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopctl.evidence.blame import Blame, blame, short_type
-from loopctl.model.evidence import CaseStatus, PhaseRecord, Raised, TestPhase
+from loopctl.model.evidence import CaseStatus, GradedCase, PhaseRecord, Raised, TestPhase
+
+NOT_COLLECTED = "not collected: "
+"""How the message of a case begins that stands for all tests of a module, or of a class."""
 
 _LONGEST_MESSAGE = 500
 # The exception itself shows as a tuple with an object in it; pytest's own text says it.
@@ -36,6 +39,11 @@ class Ending:
     status: CaseStatus
     message: str | None = None
     decided_by: PhaseRecord | None = None
+
+
+def stands_for_many(case: GradedCase) -> bool:
+    """Whether it is no test but a place whose tests nobody has seen: no quarantine is for that."""
+    return (case.message or "").startswith(NOT_COLLECTED)
 
 
 def met_in(phase: PhaseRecord) -> bool:

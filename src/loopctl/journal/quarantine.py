@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from loopctl.evidence.status import stands_for_many
 from loopctl.inert import one_line
 from loopctl.journal.worklog import CycleRecord, SuiteRecord
 from loopctl.model.evidence import CaseStatus, GradedCase
@@ -54,7 +55,7 @@ def not_counted(suites: Iterable[SuiteRecord]) -> tuple[NotCounted, ...]:
         for suite in suites
         if (known := entries(suite))
         for case in suite.cases
-        if case.id in known and case.status not in _COUNTED
+        if case.id in known and case.status not in _COUNTED and not stands_for_many(case)
     )
 
 

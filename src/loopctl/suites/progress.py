@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from loopctl.evidence.status import described
+from loopctl.evidence.status import NOT_COLLECTED, described
 from loopctl.model.evidence import Case, CaseStatus, Raised
 from loopctl.redact import Redactor
 from loopctl.suites.case_names import CaseNames
@@ -33,6 +33,7 @@ _MOST_BAD_SAMPLES = 5
 # pytest's options that run only what an earlier run left over.
 _RESUMING = ("lf", "stepwise")
 
+_LEFT_OUT = {"collect-error": CaseStatus.BROKEN, "collect-skip": CaseStatus.SKIPPED}
 _HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
 
 
@@ -63,6 +64,7 @@ class Progress:
         self._started: set[str] = set()
         self._running: dict[str, Running] = {}
         self._erred: set[str] = set()
+        self._left_out: set[str] = set()
         self._told_errors = {} if told_errors is None else told_errors
         self._met_errors: set[tuple[str, str]] = set()
         self._cutoff: float | None = None
@@ -109,8 +111,8 @@ class Progress:
             self._session_starts(raw)
         elif kind in ("collected", "collection-end"):
             self._collects(raw)
-        elif kind == "collect-error":
-            self._collect_error(clean)
+        elif kind in _LEFT_OUT:
+            self._not_collected(_LEFT_OUT[kind], clean)
         elif kind == "internal-error":
             self.internal_error = _last_line(clean.get("longrepr"))
         elif kind == "plugin-error" and str(clean.get("where")).startswith(_SAMPLE):
@@ -156,12 +158,14 @@ class Progress:
         gone = raw.get("deselected")
         self.deselected = gone if isinstance(gone, int) else self.deselected
 
-    def _collect_error(self, clean: Event) -> None:
+    def _not_collected(self, status: CaseStatus, clean: Event) -> None:
+        """A module, or another collector, whose tests nobody has seen: one case stands for all."""
         name = str(clean.get("id") or "collection")
-        if name in self._erred:
+        known = self._left_out if status is CaseStatus.SKIPPED else self._erred
+        if name in known:
             return  # every worker of xdist meets the same error
-        self._erred.add(name)
-        self.has_failures = True
+        known.add(name)
+        self.has_failures = self.has_failures or status not in _HARMLESS
         if self._told_errors.setdefault(name, self) is not self:
             return  # and so does every shard
         raised = raised_of(clean.get("exc"), self._roots)
@@ -169,9 +173,7 @@ class Progress:
         said = described(raised) if raised else _last_line(text)
         running = Running(name, clean.get("t"))
         self._on(
-            running.case(
-                CaseStatus.BROKEN, f"not collected: {said}", raised=raised, longrepr=text or None
-            )
+            running.case(status, f"{NOT_COLLECTED}{said}", raised=raised, longrepr=text or None)
         )
 
     def _test_starts(self, test: str, raw: Event) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from loopctl.errors import Problem
-from loopctl.model.evidence import Case, Collection, SuiteEnd
+from loopctl.model.evidence import Case, CaseStatus, Collection, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, mentioned
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError, Withhold
@@ -77,8 +77,8 @@ class PytestSuite(Suite):
         """
         executable = self._executable(spec)
         context = replace(context, endpoints=_with_placeholders(spec, context))
-        errors: list[Case] = []
-        progress = Progress(self._redactor, errors.append, _drop, str(spec.cwd))
+        left_out: list[Case] = []
+        progress = Progress(self._redactor, left_out.append, _drop, str(spec.cwd))
         watch = Watch(Capture(None, self._redactor), Capture(None, self._redactor), float("inf"))
         with private_folder() as private, stop.child(spec.suite_timeout_s) as limit:
             path = private / "spool.jsonl"
@@ -89,6 +89,7 @@ class PytestSuite(Suite):
         stop.remaining(0)
         if ended.stopped is not None:
             raise _not_collected(spec, f"no end after {spec.suite_timeout_s:g} s")
+        errors = [case for case in left_out if case.status is not CaseStatus.SKIPPED]
         if ended.code not in _COLLECTED and not errors and not progress.not_started:
             said = watch.stderr.last_line() or watch.stdout.last_line()
             raise _not_collected(spec, said or f"pytest ended with exit code {ended.code}")
