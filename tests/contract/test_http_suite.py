@@ -342,7 +342,9 @@ def test_a_small_body_that_unpacks_to_gigabytes_is_cut_too(tmp_path: Path) -> No
     assert "is not encoded as it says" in why(tmp_path, false, {"get": f"{URL}/", "json": {"a": 2}})
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"whole" * 99)[:-9]])
+@pytest.mark.parametrize(
+    "body", [b"not gzip", gzip.compress(b"whole" * 99)[:-9]], ids=["other", "cut off"]
+)
 def test_a_body_that_no_client_can_read_is_no_answer(tmp_path: Path, body: bytes) -> None:
     false = always(reply("200 OK", body, "Content-Encoding: gzip"))
     assert why(tmp_path, false, {"get": f"{URL}/"}).startswith("its body cannot be read: ")
