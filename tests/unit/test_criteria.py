@@ -237,7 +237,30 @@ def test_a_missed_criterion_fails_and_is_quoted(tmp_path: Path) -> None:
     assert (outcome.kind, outcome.detail) == (OutcomeKind.FAILED, said)
     (fault,) = outcome.faults
     assert (fault.kind, fault.summary, fault.value) == (FaultKind.CRITERION, said, "2.31 s")
-    assert (fault.quotes[0].source, fault.quotes[0].quote) == ("criteria/http.max", said)
+    (quote,) = fault.quotes
+    assert (quote.source, quote.quote) == (
+        "criteria/http.max",
+        "furthest from it: 2.31 s at t.py::p1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "op", "value", "quoted"),
+    [
+        ("http.mean", "<", 1.0, "2.5 s at t.py::p1"),
+        ("http.p50", ">", 2.0, "0.5 s at t.py::p1"),
+        ("http", "==", 2.0, "0.5 s at t.py::p1"),
+        ("suite.duration", "<", 1.0, "8.5 s at suite p1"),
+    ],
+)
+def test_a_missed_criterion_quotes_the_sample_that_is_furthest_from_its_limit(
+    tmp_path: Path, metric: str, op: Op, value: float, quoted: str
+) -> None:
+    missed = wanted(metric, value, op=op)
+    outcome = Cycle(tmp_path).ran(0.5, 2.5, 1.45, suite="p1").judge(gate(missed))
+    assert [quote.quote for fault in outcome.faults for quote in fault.quotes] == [
+        f"furthest from it: {quoted}"
+    ]
 
 
 def test_too_few_samples_leave_the_cycle_unproven(tmp_path: Path) -> None:
@@ -366,7 +389,10 @@ def test_a_latency_that_missed_its_limit_is_a_known_cause(tmp_path: Path) -> Non
     stage(cycle.journal.fold.cycle(), cycle.journal, Stop(5.0))
     found = [p.finding for p in written(cycle.events, FindingMade) if isinstance(p, FindingMade)]
     assert found[0].signature == "health.latency"
-    assert found[0].evidence[0].quote == "http.p95 is 2.31 s, the limit 2s"
+    assert (
+        found[0].evidence[0].quote
+        == "http.p95 is 2.31 s, the limit 2s; furthest from it: 2.31 s at t.py::p1"
+    )
 
 
 def test_nothing_follows_for_the_diagnosis_from_a_quarantined_failure(tmp_path: Path) -> None:

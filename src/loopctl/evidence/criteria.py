@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
-from loopctl.model.evidence import CriterionJudgement, GradedCase
+from loopctl.model.evidence import CriterionJudgement, GradedCase, Sample
 from loopctl.model.plan import Criterion
 from loopctl.model.quantity import DURATION, duration
 
@@ -92,10 +92,23 @@ def limit_fault(metric: str, limit: str) -> str | None:
 
 def measured(judged: CriterionJudgement) -> str:
     """The value as people read it, in the unit of its limit; never rounded onto the limit."""
-    if judged.value is None:
-        return "not measured"
-    is_duration = DURATION.fullmatch(judged.limit) is not None
-    return _near_the_limit(judged.value, judged.limit) + (" s" if is_duration else "")
+    return "not measured" if judged.value is None else _shown(judged.value, judged.limit)
+
+
+def furthest(criterion: Criterion, measured_at: Iterable[tuple[str, Sample]]) -> str | None:
+    """The sample that is the furthest from the limit, and whose: `2.31 s at chat: GET /slow`.
+
+    None where there is no sample of that series. Of equal ones the first is told.
+    """
+    name, _ = _parts(criterion.metric)
+    found: dict[float, str] = {}
+    for place, sample in measured_at:
+        if sample.metric == name and math.isfinite(sample.value):
+            found.setdefault(sample.value, place)
+    if not found:
+        return None
+    value = _worst(criterion, sorted(found))
+    return f"{_shown(value, criterion.limit)} at {found[value]}"
 
 
 def told(judged: CriterionJudgement) -> str:
@@ -107,6 +120,11 @@ def told(judged: CriterionJudgement) -> str:
     number = f"{judged.samples} sample{_plural(judged.samples)}"
     wanted = f"wanted {judged.op} {judged.limit}"
     return f"criterion {word}: {judged.metric} is {measured(judged)}, {wanted} ({number})"
+
+
+def _shown(value: float, limit: str) -> str:
+    is_duration = DURATION.fullmatch(limit) is not None
+    return _near_the_limit(value, limit) + (" s" if is_duration else "")
 
 
 def _plural(number: int) -> str:

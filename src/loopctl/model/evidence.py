@@ -296,7 +296,8 @@ class CriterionJudgement:
     """A criterion of the loop file against all samples of a cycle.
 
     `limit` and `op` as the file has them; `value` is what was measured, in seconds for a
-    duration, None without a sample. `met` is None with fewer than `min_samples`.
+    duration, None without a sample. `met` is None with fewer than `min_samples`. `furthest` says
+    of a missed one which sample is the furthest from the limit: `2.31 s at GET /slow`.
     """
 
     metric: str
@@ -306,3 +307,4 @@ class CriterionJudgement:
     samples: int
     min_samples: int
     met: bool | None
+    furthest: str | None = None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from loopctl.evidence.criteria import Series, judge_criteria, measured, series_of, told
+from loopctl.evidence.criteria import (
+    SUITE_DURATION,
+    Series,
+    furthest,
+    judge_criteria,
+    measured,
+    series_of,
+    told,
+)
 from loopctl.journal.store import Journal
-from loopctl.journal.worklog import CycleRecord
+from loopctl.journal.worklog import CycleRecord, SuiteRecord
 from loopctl.model.events import CriteriaJudged, NotChecked
-from loopctl.model.evidence import CriterionJudgement, SuiteOutcome
+from loopctl.model.evidence import CriterionJudgement, Sample, SuiteOutcome
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import Criterion
@@ -39,7 +47,7 @@ class CriteriaGate:
         if not self.criteria:
             return Outcome(OutcomeKind.OK)
         cycle = journal.fold.cycle()
-        judged = judge_criteria(self.criteria, samples_of(cycle))
+        judged = self._judged(cycle)
         journal.append(CriteriaJudged(judged))
         missed = [each for each in judged if each.met is False]
         few = [each for each in judged if each.met is None]
@@ -49,28 +57,48 @@ class CriteriaGate:
         undecided = [] if self.partial is not None or self.more_to_come else few
         return worst([_missed(missed), _too_few(undecided, cycle)])
 
+    def _judged(self, cycle: CycleRecord) -> tuple[CriterionJudgement, ...]:
+        judged = judge_criteria(self.criteria, samples_of(cycle))
+        return tuple(
+            replace(each, furthest=furthest(criterion, _measured_at(cycle)))
+            if each.met is False
+            else each
+            for criterion, each in zip(self.criteria, judged, strict=True)
+        )
+
 
 NO_CRITERIA = CriteriaGate(())
 
 
 def samples_of(cycle: CycleRecord) -> Series:
-    """Every sample of a cycle; a suite that could not even be started took no time."""
+    """Every sample of a cycle."""
     suites = cycle.suites.values()
     return series_of(
         (case for suite in suites for case in suite.cases),
-        (
-            suite.judgement.duration_s
-            for suite in suites
-            if suite.judgement is not None
-            and suite.end is not None
-            and suite.end.usage_error is None
-        ),
+        (took_s for suite in suites if (took_s := _took_s(suite)) is not None),
     )
 
 
 def place_of(judged: CriterionJudgement) -> str:
     """Where a quote of it is from."""
     return f"criteria/{judged.metric}"
+
+
+def _measured_at(cycle: CycleRecord) -> Iterator[tuple[str, Sample]]:
+    """Every measurement of the cycle and where it was taken."""
+    for suite in cycle.suites.values():
+        for case in suite.cases:
+            for sample in case.samples:
+                yield case.id, sample
+        if (took_s := _took_s(suite)) is not None:
+            yield f"suite {suite.facts.id}", Sample(SUITE_DURATION, took_s)
+
+
+def _took_s(suite: SuiteRecord) -> float | None:
+    """How long a suite took; None of one that has not ended, or could not be started."""
+    if suite.judgement is None or suite.end is None or suite.end.usage_error is not None:
+        return None
+    return suite.judgement.duration_s
 
 
 def _missed(missed: Sequence[CriterionJudgement]) -> Outcome:
@@ -96,8 +124,10 @@ def _detail(judged: Sequence[CriterionJudgement]) -> str:
 
 
 def _fault(judged: CriterionJudgement) -> Fault:
+    """Quotes whose sample it is: what the figure is made of says where to look."""
     said = told(judged)
-    quote = Quote("condition", place_of(judged), said)
+    quoted = f"furthest from it: {judged.furthest}" if judged.furthest else said
+    quote = Quote("condition", place_of(judged), quoted)
     return Fault(FaultKind.CRITERION, said, value=measured(judged), quotes=(quote,))
 
 

@@ -102,7 +102,8 @@ class Diagnose:
             ),
             facts=tuple(ServiceFacts(r.name, proof=r.proof) for r in cycle.services.values()),
             measures=tuple(
-                Measure(c.metric, measured(c), c.limit, c.met, place_of(c)) for c in cycle.criteria
+                Measure(c.metric, measured(c), c.limit, c.met, place_of(c), c.furthest)
+                for c in cycle.criteria
             ),
             baseline=self._baseline(),
         )

@@ -249,6 +249,8 @@ def _measure(measure: Measure, faults: Sequence[Fault]) -> Record:
     """The fault that quotes the same measurement belongs to it: it is no second cause."""
     mine = (f for f in faults if any(quote.source == measure.source for quote in f.quotes))
     text = f"{measure.metric} is {measure.value}, the limit {measure.limit}"
+    if measure.furthest:
+        text += f"; furthest from it: {measure.furthest}"
     return Record(
         "metric",
         None,

@@ -59,13 +59,17 @@ class ServiceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A criterion as judged: `value` and `limit` as people read them; `met` None: too few."""
+    """A criterion as judged: `value` and `limit` as people read them; `met` None: too few.
+
+    `furthest` is the sample that is the furthest from the limit of a missed one, and whose.
+    """
 
     metric: str
     value: str
     limit: str
     met: bool | None
     source: str
+    furthest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
