@@ -38,6 +38,16 @@ def test_each_value_is_told_by_its_name_and_whose_it_is(tmp_path: Path) -> None:
     assert _changed(plan, _plan(tmp_path, url="b")) == (f"URL of suite {suite}",)
 
 
+def test_a_name_that_is_given_twice_differs_when_either_value_does(tmp_path: Path) -> None:
+    service = a_service(run=RunSpec(env={"VERSION": "same"}))
+
+    def plan(version: str) -> Plan:
+        build = replace(service.build, args={"VERSION": version})
+        return a_plan([replace(service, build=build)], [], tmp_path)
+
+    assert _changed(plan("1"), plan("2")) == ("VERSION of chat",)
+
+
 def test_neither_a_value_nor_a_hash_that_can_be_guessed_is_written_down(tmp_path: Path) -> None:
     written = repr(given_hashes(_plan(tmp_path, fault="exit-3"), KEY))
     assert "hunter22" not in written

@@ -15,15 +15,18 @@ def given_hashes(plan: Plan, key: bytes) -> Mapping[str, str]:
 
     The loop's files may be the same and a value another: `${NAME}` is filled in from outside.
     """
-    return {name: keyed_hash(key, value)[:_DIGITS] for name, value in _given(plan)}
+    given: dict[str, list[str]] = {}
+    for name, value in _given(plan):
+        given.setdefault(name, []).append(value)
+    return {name: keyed_hash(key, repr(each))[:_DIGITS] for name, each in given.items()}
 
 
 def _given(plan: Plan) -> Iterator[tuple[str, str]]:
     for spec in plan.deployed:
-        arguments, secrets = spec.build.args or {}, (*spec.build.secrets, *spec.run.secrets)
-        for name, value in {**arguments, **(spec.run.env or {})}.items():
-            yield f"{name} of {spec.name}", repr(value)
-        for secret in secrets:
+        for values in (spec.build.args, spec.run.env):
+            for name, value in (values or {}).items():
+                yield f"{name} of {spec.name}", repr(value)
+        for secret in (*spec.build.secrets, *spec.run.secrets):
             yield f"{secret.name} of {spec.name}", _of_secret(secret)
     for suite in plan.suites:
         for name, value in (suite.env or {}).items():
