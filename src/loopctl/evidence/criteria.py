@@ -21,6 +21,7 @@ from loopctl.model.quantity import DURATION, duration
 
 SUITE_DURATION: Final = "suite.duration"
 ERRORS: Final = "error"
+ERROR_RATE: Final = "error_rate"
 
 Series = Mapping[str, Sequence[float]]
 """Samples by the name of their series."""
@@ -68,7 +69,7 @@ def is_measurable(metric: str) -> bool:
     Of a series of loopctl's own every name is known, of a test's own none.
     """
     name, aggregate = _parts(metric)
-    if aggregate is not None or metric in OWN_SERIES or metric == "error_rate":
+    if aggregate is not None or metric in OWN_SERIES or metric == ERROR_RATE:
         return True
     before, _, last = name.rpartition(".")
     return before not in OWN_SERIES and not re.fullmatch(r"p\d+|avg|median|count|sum", last)
@@ -88,6 +89,11 @@ def limit_fault(metric: str, limit: str) -> str | None:
         return None if is_duration else f"{metric} is a time: write its unit, as 500ms or 2s"
     share = not is_duration and 0 <= float(limit) <= 1
     return None if share else f"{metric} is a share, from 0 to 1"
+
+
+def place_of(metric: str) -> str:
+    """Where a quote of what was measured is from."""
+    return f"criteria/{metric}"
 
 
 def measured(judged: CriterionJudgement) -> str:
@@ -152,7 +158,7 @@ def _judge(criterion: Criterion, series: Series) -> CriterionJudgement:
 
 
 def _parts(metric: str) -> tuple[str, str | None]:
-    if metric == "error_rate":
+    if metric == ERROR_RATE:
         return ERRORS, "mean"
     name, _, last = metric.rpartition(".")
     return (name, last) if name and last in _AGGREGATES else (metric, None)

@@ -11,6 +11,7 @@ from loopctl.evidence.criteria import (
     furthest,
     judge_criteria,
     measured,
+    place_of,
     series_of,
     told,
 )
@@ -79,11 +80,6 @@ def samples_of(cycle: CycleRecord) -> Series:
     )
 
 
-def place_of(judged: CriterionJudgement) -> str:
-    """Where a quote of it is from."""
-    return f"criteria/{judged.metric}"
-
-
 def _measured_at(cycle: CycleRecord) -> Iterator[tuple[str, Sample]]:
     """Every measurement of the cycle and where it was taken."""
     for suite in cycle.suites.values():
@@ -127,7 +123,7 @@ def _fault(judged: CriterionJudgement) -> Fault:
     """Quotes whose sample it is: what the figure is made of says where to look."""
     said = told(judged)
     quoted = f"furthest from it: {judged.furthest}" if judged.furthest else said
-    quote = Quote("condition", place_of(judged), quoted)
+    quote = Quote("condition", place_of(judged.metric), quoted)
     return Fault(FaultKind.CRITERION, said, value=measured(judged), quotes=(quote,))
 
 

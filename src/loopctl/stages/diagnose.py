@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loopctl.evidence.criteria import measured
+from loopctl.evidence.criteria import measured, place_of
 from loopctl.journal.quarantine import not_counted
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
@@ -19,7 +19,6 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
-from loopctl.stages.criteria import place_of
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Baseline, learn
 from loopctl.triage.diagnose import diagnose
@@ -102,7 +101,7 @@ class Diagnose:
             ),
             facts=tuple(ServiceFacts(r.name, proof=r.proof) for r in cycle.services.values()),
             measures=tuple(
-                Measure(c.metric, measured(c), c.limit, c.met, place_of(c), c.furthest)
+                Measure(c.metric, measured(c), c.limit, c.met, place_of(c.metric), c.furthest)
                 for c in cycle.criteria
             ),
             baseline=self._baseline(),

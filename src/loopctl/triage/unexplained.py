@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from loopctl.evidence.criteria import ERRORS
+from loopctl.evidence.criteria import ERROR_RATE, ERRORS, place_of
 from loopctl.model.evidence import GradedCase
 from loopctl.model.finding import Fault, FaultKind, Finding, Quote
 from loopctl.triage.fingerprint import message_fingerprint
@@ -79,7 +79,7 @@ def _cases(symptoms: Symptoms, explained: Explained) -> dict[str, _Group]:
 def _is_of_errors(fault: Fault) -> bool:
     """Whether the criterion is the share of failed requests, which are cases of their own."""
     return fault.kind is FaultKind.CRITERION and any(
-        quote.source == "criteria/error_rate" for quote in fault.quotes
+        quote.source == place_of(ERROR_RATE) for quote in fault.quotes
     )
 
 
