@@ -1,0 +1,1 @@
+"""Google Cloud Run and Cloud Logging, as `shared/facts/cloud-run.md` says they behave."""
