@@ -1,0 +1,1 @@
+"""The platform on Google Cloud Run: the only rooms that know Google's clients."""
