@@ -141,7 +141,7 @@ def _code(error: api.GoogleAPICallError) -> Code:
     REST tells no two statuses of one HTTP number apart but in the body, whose `status` the client
     drops: of a 409 and a 400 the text decides.
     """
-    name = getattr(error.grpc_status_code, "name", None)
+    name = str(getattr(error.grpc_status_code, "name", ""))
     if name in Code.__members__:
         return Code[name]
     for kind, code in _BY_CLASS:
