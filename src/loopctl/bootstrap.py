@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from loopctl.errors import PortError, Stopped, UsageError
+from loopctl.errors import PortError, Stopped
 from loopctl.files import write_atomic
 from loopctl.journal.case_history import borne_out, durations
 from loopctl.journal.commands import Commands
 from loopctl.journal.history import RunSummary, last_green, verified_revisions
 from loopctl.journal.store import Journal
-from loopctl.machine.lease import Lease
+from loopctl.machine.lease import PACE, Lease, Pace
 from loopctl.machine.runner import Stage
 from loopctl.model.events import Left
 from loopctl.model.options import RunOptions
@@ -30,12 +30,13 @@ from loopctl.ports.builder import Builder
 from loopctl.ports.history import History, HistoryError, RunRecord
 from loopctl.ports.leases import Held, Leases
 from loopctl.ports.logs import LogSource, Receipts
-from loopctl.ports.platform import Platform
+from loopctl.ports.platform import Platform, PlatformError
 from loopctl.ports.probe import Prober
 from loopctl.ports.publisher import Publisher
 from loopctl.ports.remedy import RemedyCommand, WorkTree
 from loopctl.ports.source import Sources
 from loopctl.ports.suite import Suite
+from loopctl.ports.verified import VerifiedMarks
 from loopctl.process import Stop
 from loopctl.redact import Redactor
 from loopctl.stages.build import Build, ToBuild
@@ -47,6 +48,7 @@ from loopctl.stages.diagnose import Diagnose, GreenRun
 from loopctl.stages.health import Health
 from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.leaving import look_around
+from loopctl.stages.note_verified import NoteVerified
 from loopctl.stages.preflight import Needs, Preflight
 from loopctl.stages.promote import Promote
 from loopctl.stages.rejoin import Rejoin
@@ -70,6 +72,7 @@ _RECORDS = 10
 """How many earlier runs are asked for what their cases took and have shown."""
 
 _HISTORY_S = 5.0
+_RECALL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,22 @@ class World:
     remedy_command: RemedyCommand
     work_tree: WorkTree
     history: History
+    verified: VerifiedMarks | None = None
+    pace: Pace = PACE
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What differs between environments: where services run, and what is known of them there."""
+
+    builder: Builder
+    publisher: Publisher | None
+    platform: Platform
+    leases: Leases
+    logs: LogSource
+    receipts: Receipts
+    verified: VerifiedMarks | None = None
+    pace: Pace = PACE
 
 
 def redactor_of(plan: Plan) -> Redactor:
@@ -101,17 +120,14 @@ def _patterns(plan: Plan) -> Sequence[str]:
 
 
 def world_of(plan: Plan, runs_dir: Path) -> World:
-    """The adapters for the plan's environment. Raises `UsageError` for a platform yet to come."""
+    """The adapters for the plan's environment."""
     match plan.environment.platform:
         case PlatformKind.LOCAL:
             return _local(plan, runs_dir)
         case PlatformKind.DOCKER:
             return _docker(plan, runs_dir)
         case PlatformKind.CLOUD_RUN:
-            raise UsageError(
-                f"the platform {plan.environment.platform.value} comes with a later version",
-                plan.later,
-            )
+            return _cloud_run(plan, runs_dir)
         case _:
             assert_never(plan.environment.platform)
 
@@ -153,11 +169,62 @@ def _hosted(
     platform: Platform,
 ) -> World:
     """The adapters of a platform whose services a host on this machine owns."""
-    from loopctl.builders.git_source import GitSources
-    from loopctl.journal.history_files import FOLDER, FileHistory
     from loopctl.platforms.hosted.leases import FileLeases
     from loopctl.platforms.hosted.logs import HostLogs
     from loopctl.platforms.hosted.receipts import HostReceipts
+
+    return _world(
+        plan,
+        runs_dir,
+        Site(
+            builder=builder,
+            publisher=publisher,
+            platform=platform,
+            leases=FileLeases(place),
+            logs=HostLogs(place),
+            receipts=HostReceipts(place),
+        ),
+    )
+
+
+def _cloud_run(plan: Plan, runs_dir: Path) -> World:
+    from loopctl.builders.docker_image import DockerImageBuilder
+    from loopctl.builders.registry import RegistryPublisher
+    from loopctl.engine.connection import Engine
+    from loopctl.engine.registry import registry_answers
+    from loopctl.platforms.cloud_run.site import site_of
+    from loopctl.platforms.host.rendezvous import Rendezvous
+
+    place = plan.environment.cloud_run
+    assert place is not None
+    redactor = redactor_of(plan)
+    engine = Engine(os.environ)
+    publisher = (
+        RegistryPublisher(engine, place.repository, registry_answers) if place.repository else None
+    )
+    site = site_of(plan.environment, redactor)
+    return _world(
+        plan,
+        runs_dir,
+        Site(
+            builder=DockerImageBuilder(
+                engine, Rendezvous.of(plan.root, plan.environment.name, runs_dir).key, redactor
+            ),
+            publisher=publisher,
+            platform=site.platform,
+            leases=site.leases,
+            logs=site.logs,
+            receipts=site.receipts,
+            verified=site.verified,
+            pace=Pace(site.lease_ttl_s, site.renew_every_s),
+        ),
+    )
+
+
+def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
+    """The adapters of a site, with those that every environment has."""
+    from loopctl.builders.git_source import GitSources
+    from loopctl.journal.history_files import FOLDER, FileHistory
     from loopctl.platforms.prober import HttpProber
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
@@ -165,12 +232,14 @@ def _hosted(
     redactor = redactor_of(plan)
     return World(
         sources=GitSources(),
-        builder=builder,
-        publisher=publisher,
-        platform=platform,
-        leases=FileLeases(place),
-        logs=HostLogs(place),
-        receipts=HostReceipts(place),
+        builder=site.builder,
+        publisher=site.publisher,
+        platform=site.platform,
+        leases=site.leases,
+        logs=site.logs,
+        receipts=site.receipts,
+        verified=site.verified,
+        pace=site.pace,
         prober=HttpProber(),
         suites={kind: suite_of(kind, redactor) for kind in {spec.kind for spec in plan.suites}},
         remedy_command=ShellFreeCommand(plan.root, redactor, dict(os.environ)),
@@ -238,10 +307,38 @@ def engine_checkup_of(plan: Plan, stop: Stop) -> Sequence[Found]:
     return engine_checkup(os.environ, plan.environment.registry, bases, stop)
 
 
+def _is_here(plan: Plan) -> bool:
+    """Whether services are met on this machine: always but on Cloud Run itself."""
+    place = plan.environment.cloud_run
+    if place is None:
+        return True
+    from loopctl.platforms.cloud_run.door import door_of
+
+    door = door_of(place.endpoint)
+    return door is not None and door.loopback
+
+
 def missing_variables(plan: Plan) -> tuple[str, ...]:
     """The required variables that neither the environment nor the env_file sets."""
     # Every required variable that has a value is a secret of the plan, by its own name.
     return tuple(n for n in plan.environment.require_env if n not in (plan.secrets or {}))
+
+
+def verified_of(plan: Plan, runs_dir: Path, world: World) -> Mapping[str, Sequence[str]]:
+    """The revisions that were verified, by service, the newest first.
+
+    What the services themselves tell comes first, as the runs of every machine note it there; a
+    service that cannot be asked now is known by the runs of this one alone.
+    """
+    known = verified_revisions(runs_dir, plan.loop, plan.environment.name)
+    if world.verified is None:
+        return known
+    told = dict(known)
+    for spec in plan.deployed:
+        with contextlib.suppress(PlatformError, Stopped):
+            noted = world.verified.recall(spec.name, Stop(_RECALL_S))
+            told[spec.name] = tuple(dict.fromkeys([*noted, *known.get(spec.name, ())]))
+    return told
 
 
 def gated_urls(plan: Plan) -> Mapping[str, str]:
@@ -290,7 +387,13 @@ class Composition:
             ),
             State.PROMOTE: Promote(deployed, world.platform, held),
             State.CONFIRM: Confirm(
-                deployed, confirm, world.platform, world.prober, keeper, plan.criteria
+                deployed,
+                confirm,
+                world.platform,
+                world.prober,
+                keeper,
+                plan.criteria,
+                NoteVerified(self.run_id, world.verified, held) if world.verified else None,
             ),
             State.COLLECT: Collect(keeper, plan.gated, world.prober),
             State.SETTLE: Settle(deployed, world.platform, held, self.options.keep),
@@ -326,7 +429,7 @@ class Composition:
         return Remediate(rules, self.catalogue, command, world.platform, self._verified, held)
 
     def _verified(self) -> Mapping[str, Sequence[str]]:
-        return verified_revisions(self.runs_dir, self.plan.loop, self.plan.environment.name)
+        return verified_of(self.plan, self.runs_dir, self.world)
 
     @property
     def commands(self) -> Commands:
@@ -390,7 +493,7 @@ class Composition:
         facts = RunFacts(
             run_id=self.run_id,
             environment=plan.environment.name,
-            loopback=plan.environment.platform is not PlatformKind.CLOUD_RUN,
+            loopback=_is_here(plan),
             health_paths={spec.name: spec.health.path for spec in plan.services},
             gated=gated_urls(plan),
             protected=plan.environment.protected,

@@ -80,6 +80,7 @@ class FakePlatform(Scripted, Platform):
     """
 
     accepts = ArtifactKind.FOLDER
+    keeps_addresses = True
 
     def __init__(self, *services: str, existing: bool = True) -> None:
         super().__init__()

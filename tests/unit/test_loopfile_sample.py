@@ -70,7 +70,6 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
     assert plan.environment.cloud_run is not None
     assert plan.environment.cloud_run.repository == "us-central1-docker.pkg.dev/ours/apps"
     assert plan.environment.require_env == ("JWT_SECRET_STAGING", "REDIS_PASSWORD")
-    assert '"platform" cloud-run' in plan.later[0].message
 
 
 @pytest.mark.parametrize(
@@ -78,11 +77,6 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
     [
         ("    executor: cloud-run-job\n", "executor"),
         ("history: gs://ours/loopctl\n", "history"),
-        (
-            "environments: {e: {platform: cloud-run, project: p, region: r}}\n",
-            "platform",
-        ),
-        ("environments: {e: {platform: local, after_green: latest}}\n", "after_green"),
         ("environments: {e: {platform: local, services: {chat: {auth: id_token}}}}\n", "auth"),
         (
             "environments: {e: {platform: local, services: {chat: {migrations: [a]}}}}\n",

@@ -14,7 +14,6 @@ from loopctl.api.places import runs_dir_of
 from loopctl.api.stepping import Step, stepwise
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.commands import Commands
-from loopctl.journal.history import verified_revisions
 from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
 
@@ -55,7 +54,7 @@ def down(
     targets = [platform.target(name) for name in names]
     with (
         stepwise(Commands.of_plan(plan, place).down(), stop, LIMIT_S) as steps,
-        holding(world.leases, targets, f"down-{os.getpid()}", steps.stop) as lease,
+        holding(world.leases, targets, f"down-{os.getpid()}", steps.stop, world.pace) as lease,
     ):
         # Of a service that nobody knows any more something may be left all the same.
         up: list[str] = []
@@ -83,7 +82,7 @@ def rollback(
     Raises `StoppedEarlyError` once `stop` is told to stop by a signal and the service in hand has
     its traffic, and `PlatformError` when not all have it within `LIMIT_S`. These two say which do.
     """
-    from loopctl.bootstrap import world_of
+    from loopctl.bootstrap import verified_of, world_of
     from loopctl.machine.lease import holding
     from loopctl.stages.rollback import go_back, moves_back
 
@@ -93,10 +92,10 @@ def rollback(
     platform, names = world.platform, [spec.name for spec in plan.deployed]
     targets = [platform.target(name) for name in names]
     commands = Commands.of_plan(plan, place)
-    verified = verified_revisions(place, plan.loop, plan.environment.name)
+    verified = verified_of(plan, place, world)
     with (
         stepwise(commands.rollback(), stop, LIMIT_S) as steps,
-        holding(world.leases, targets, f"rollback-{os.getpid()}", steps.stop) as lease,
+        holding(world.leases, targets, f"rollback-{os.getpid()}", steps.stop, world.pace) as lease,
     ):
         moves = moves_back(names, platform, verified, commands, steps.stop)
         due = [move for move in moves if move.want is not None]

@@ -159,6 +159,7 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
                     on_crash=keep_crash,
                     rejoin=composition.rejoin() if part.entry.after else None,
                     entry=part.entry,
+                    pace=world.pace,
                 )
             )
     except LoopctlError:

@@ -248,7 +248,7 @@ def _written(record: ServiceRecord, event: Event) -> ServiceRecord:
     match event.payload:
         case ServiceObserved(when="before", state=state):
             return replace(record, observed_before=True, before=state, seen=state)
-        case ServiceObserved(when="deployed" | "settled", state=state):
+        case ServiceObserved(when="deployed" | "settled" | "verified", state=state):
             return replace(record, seen=state, wanted=None, writing=False)
         case RevisionDeployed(revision=revision, first=first):
             if record.revision is not None and record.revision.name != revision.name:
@@ -271,7 +271,7 @@ def _written(record: ServiceRecord, event: Event) -> ServiceRecord:
         case Intent(effect="route", detail=detail):
             wanted = {name: percent for name, percent in detail.items() if isinstance(percent, int)}
             return replace(record, wanted=wanted, writing=True)
-        case Intent(effect="discard"):
+        case Intent(effect="discard" | "verified"):
             return replace(record, writing=True)
         case _:
             return record

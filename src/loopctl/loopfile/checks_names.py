@@ -12,6 +12,7 @@ from loopctl.model.references import mentioned
 
 _ONLY = {
     "registry": "docker",
+    "after_green": "cloud-run",
     **dict.fromkeys(["project", "region", "repository", "endpoint"], "cloud-run"),
     **dict.fromkeys(["transport", "impersonate", "keep_revisions"], "cloud-run"),
 }

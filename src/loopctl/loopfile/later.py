@@ -34,9 +34,6 @@ class Later:
 
 
 LATER = (
-    Later("environment.platform", ("local", "docker")),
-    Later("environment.strategy", ("candidate",)),
-    Later("environment.after_green", ("pin",)),
     Later("services.*.image"),
     Later("services.*.migrations"),
     Later("services.*.auth", ("none",)),

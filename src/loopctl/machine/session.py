@@ -10,7 +10,7 @@ from loopctl.errors import ExitCode, LoopctlError, Stopped, StorageError
 from loopctl.journal.store import Journal
 from loopctl.journal.verdicts import deciding_stage
 from loopctl.journal.worklog import CycleRecord, Worklog
-from loopctl.machine.lease import Lease, holding
+from loopctl.machine.lease import PACE, Lease, Pace, holding
 from loopctl.machine.policy import Judgement, judge
 from loopctl.machine.resume import Entry
 from loopctl.machine.runner import Rejoin, Runner, Stage, Walk
@@ -45,6 +45,7 @@ class Session:
     on_crash: Callable[[BaseException], None]
     rejoin: Rejoin | None = None
     entry: Entry = field(default_factory=Entry)
+    pace: Pace = PACE
 
 
 def conduct(session: Session) -> Worklog:
@@ -74,7 +75,8 @@ def _begun(session: Session) -> RunEnded:
 
 
 def _walked(session: Session) -> RunEnded:
-    with holding(session.leases, session.targets, session.run_id, session.stop) as lease:
+    leases, pace = session.leases, session.pace
+    with holding(leases, session.targets, session.run_id, session.stop, pace) as lease:
         if session.entry.after is not None:
             session.journal.append(session.started)
         runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)

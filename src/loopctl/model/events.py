@@ -148,13 +148,19 @@ class StageFinished:
     faults: tuple[Fault, ...] = ()
 
 
+Effect = Literal[
+    "build", "publish", "deploy", "route", "discard", "verified", "suite", "remedy", "down"
+]
+"""What a run does to the world; `verified` notes there that a revision was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """Written and fsynced before a side effect. `key` names it, so that it is found again."""
 
     KIND: ClassVar[str] = "intent"
 
-    effect: Literal["build", "publish", "deploy", "route", "discard", "suite", "remedy", "down"]
+    effect: Effect
     key: str
     detail: Mapping[str, str | int] = field(default_factory=dict)
 
@@ -165,7 +171,7 @@ class Result:
 
     KIND: ClassVar[str] = "result"
 
-    effect: Literal["build", "publish", "deploy", "route", "discard", "suite", "remedy", "down"]
+    effect: Effect
     key: str
     ok: bool
     detail: str = ""
@@ -216,13 +222,14 @@ class ContentProven:
 class ServiceObserved:
     """Who served a service.
 
-    `before` the cycle's first write, once `deployed`, once SETTLE has `settled` it, at the `end`.
+    `before` the cycle's first write, once `deployed`, once SETTLE has `settled` it, once it was
+    noted as `verified`, at the `end`.
     What was seen right after an own write is what a stranger's write is told by.
     """
 
     KIND: ClassVar[str] = "service.observed"
 
-    when: Literal["before", "deployed", "settled", "end"]
+    when: Literal["before", "deployed", "settled", "verified", "end"]
     state: ServiceState | None
 
 

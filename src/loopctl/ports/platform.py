@@ -81,8 +81,8 @@ class Starting:
 class Ready:
     """It accepts connections; `url` is the revision's OWN address, whatever the traffic.
 
-    The address outlives the revision's time: other services were told it. Once the revision has
-    had traffic and is retired, its address leads to what serves.
+    Where the platform keeps addresses, it outlives the revision's time: other services were told
+    it. Once the revision has had traffic and is retired, its address leads to what serves.
     """
 
     url: str
@@ -97,9 +97,14 @@ class Dead:
 
 
 class Platform(Protocol):
-    """One environment's services. Traffic is real on every platform."""
+    """One environment's services. Traffic is real on every platform.
+
+    `keeps_addresses`: a revision's own address goes on to lead to what serves once the revision is
+    retired, so that other services may be told it.
+    """
 
     accepts: ArtifactKind
+    keeps_addresses: bool
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         """What is missing to run these; empty when nothing is."""
@@ -141,7 +146,7 @@ class Platform(Protocol):
         ...
 
     def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
-        """How far a revision is."""
+        """How far a revision is; takes up to a second where each question has its price."""
         ...
 
     def serves_content(self, revision: Revision, artifact: Artifact, stop: Stop) -> str | None:

@@ -19,6 +19,7 @@ from loopctl.stages.criteria import CriteriaGate
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer
 from loopctl.stages.keep_logs import LogKeeper
+from loopctl.stages.note_verified import NoteVerified
 from loopctl.stages.probing import ask
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
@@ -28,7 +29,9 @@ from loopctl.stages.traffic import GONE, as_moved, said, traffic_moved
 class Confirm:
     """Reads the chain at the public address, runs the confirm suites, keeps the green logs.
 
-    With suites of its own it judges `criteria` again, over the samples of the whole cycle.
+    With suites of its own it judges `criteria` again, over the samples of the whole cycle. `note`
+    writes down where the services are, once all is well, that they were verified; None where no
+    such place is.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Confirm:
         prober: Prober,
         keeper: LogKeeper,
         criteria: Sequence[Criterion] = (),
+        note: NoteVerified | None = None,
     ) -> None:
         self._services = services
         self._course = course
@@ -46,6 +50,7 @@ class Confirm:
         self._prober = prober
         self._keeper = keeper
         self._gate = CriteriaGate(tuple(criteria))
+        self._note = note
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK when address, revision and content agree and the confirm suites have passed."""
@@ -59,6 +64,10 @@ class Confirm:
         if merged.kind is OutcomeKind.OK:
             for problem in self._keeper.keep(cycle, journal, stop):
                 journal.append(NotChecked("service logs", problem))
+            if self._note is not None:
+                noted = self._note(self._services, journal, stop)
+                if noted.kind is not OutcomeKind.OK:
+                    return noted
             return Outcome(OutcomeKind.OK, "the public address serves what was verified")
         return merged
 

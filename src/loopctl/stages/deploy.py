@@ -152,8 +152,12 @@ class Deploy:
             ) from error
 
     def _endpoint(self, service: str, cycle: CycleRecord, stop: Stop) -> Mapping[str, Endpoint]:
-        """The address by the service's name; empty where it has none yet."""
-        record = cycle.services.get(service)
+        """The address by the service's name; empty where it has none yet.
+
+        A candidate's own only where that leads to what serves in the end: what is told here is
+        told for as long as the revision lives.
+        """
+        record = cycle.services.get(service) if self._platform.keeps_addresses else None
         health = record.health if record is not None and record.revision is not None else None
         if health is not None and health.url is not None and health.ws_url is not None:
             return {service: Endpoint(health.url, health.ws_url)}

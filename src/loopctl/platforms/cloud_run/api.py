@@ -55,6 +55,10 @@ class Api:
         self.names = names
         self.operations = Operations(clients)
 
+    def close(self) -> None:
+        """End the connections; the next call makes new ones."""
+        self._clients.close()
+
     def service(self, service: str, stop: Stop) -> Service | None:
         """The service as it is now, None when there is none."""
         request = GetServiceRequest(name=self.names.service(service))
@@ -200,6 +204,7 @@ class Api:
     ) -> T | None:
         """Ask, and again while the API is only away for a moment; None for what is not there."""
         began = time.monotonic()
+        problem: ApiError | None = None
         for pause in _pauses():
             try:
                 with explained(self.names, where), translated(doing, where):
@@ -212,6 +217,7 @@ class Api:
                     raise
                 problem = error
             stop.wait(pause)
+        assert problem is not None
         raise problem
 
 

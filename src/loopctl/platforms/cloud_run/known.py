@@ -57,7 +57,8 @@ _KNOWN: Final = (
         "gcloud artifacts docker images describe {image} --project={project}",
     ),
     _Known(
-        r"Service Agent (?P<agent>\S+) must have permission to read the image,? (?P<image>[^\s]+?)\. ",
+        r"Service Agent (?P<agent>\S+) must have permission to read the image,? "
+        r"(?P<image>\S+?)\. ",
         "Cloud Run's service agent may not read the image {image}",
         "gcloud projects add-iam-policy-binding {project} --member=serviceAccount:{agent} "
         "--role=roles/artifactregistry.reader",
@@ -75,7 +76,8 @@ _KNOWN: Final = (
         "--role=roles/secretmanager.secretAccessor --project={project}",
     ),
     _Known(
-        r"Secret projects/[^/\s]+/secrets/(?P<secret>[^/\s]+)/versions/(?P<version>\S+) was not found",
+        r"Secret projects/[^/\s]+/secrets/(?P<secret>[^/\s]+)/versions/(?P<version>\S+) "
+        r"was not found",
         "there is no version {version} of the secret {secret}",
         "gcloud secrets versions list {secret} --project={project}",
     ),

@@ -196,6 +196,16 @@ def merged_fragment(service: Service, fragment: Mapping[str, Any]) -> None:
     Service.pb(service).CopyFrom(made)
 
 
+TAKEN: Final = frozenset({"traffic", "name", "etag", "uid", "generation"})
+"""Fields of a Service that no fragment may name."""
+
+
+def paths_of(fragment: Mapping[str, Any]) -> frozenset[str]:
+    """The paths of a Service that a fragment changes."""
+    known = {each.json_name: each.name for each in Service.pb(Service()).DESCRIPTOR.fields}
+    return frozenset(known.get(_camel_name(str(key)), str(key)) for key in fragment)
+
+
 _FREE: Final = frozenset({"labels", "annotations", "limits", "nodeSelector"})
 """Maps whose keys are names of somebody's own, not of fields."""
 

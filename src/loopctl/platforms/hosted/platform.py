@@ -48,6 +48,8 @@ class HostedPlatform:
     have changed nothing.
     """
 
+    keeps_addresses = True
+
     def __init__(self, place: Rendezvous) -> None:
         self._place = place
         self._host = HostClient(place)

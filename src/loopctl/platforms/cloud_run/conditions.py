@@ -1,0 +1,96 @@
+"""How a revision and its service are, by their conditions. Pure.
+
+Ready alone decides: a healthy revision without traffic shows RETIRED and its Active has failed
+(facts/cloud-run.md section 2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+from google.cloud.run_v2 import Condition, Revision, Service
+
+from loopctl.inert import one_line
+from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.platforms.cloud_run.known import advice_on
+from loopctl.platforms.cloud_run.names import Names, short
+
+_SUCCEEDED: Final = int(Condition.State.CONDITION_SUCCEEDED)
+_FAILED: Final = int(Condition.State.CONDITION_FAILED)
+_ERROR: Final = int(Condition.Severity.ERROR)
+_LONGEST: Final = 1200
+_SUMMARY: Final = 300
+
+
+class Readiness(Enum):
+    """What the condition Ready says."""
+
+    READY = "ready"
+    FAILED = "failed"
+    WAITING = "waiting"
+
+
+def readiness(revision: Revision) -> Readiness:
+    """Whether a revision came to be ready; one that says nothing yet is waited for."""
+    ready = _of_type(revision.conditions, "Ready")
+    match int(ready.state) if ready is not None else 0:
+        case state if state == _SUCCEEDED:
+            return Readiness.READY
+        case state if state == _FAILED:
+            return Readiness.FAILED
+        case _:
+            return Readiness.WAITING
+
+
+def has_failed(service: Service) -> bool:
+    """Whether the service has come to rest otherwise than it was told."""
+    return not service.reconciling and int(service.terminal_condition.state) == _FAILED
+
+
+def why_failed(revision: Revision | None, service: Service | None) -> tuple[str, str]:
+    """The text that tells why, and the condition's type; empty where none tells.
+
+    The revision's own Ready, then what else of it failed as an error, then the service's.
+    """
+    found: list[Condition] = []
+    if revision is not None:
+        found += _failed(revision.conditions)
+    if service is not None:
+        found += _failed([service.terminal_condition, *service.conditions])
+    told = next((each for each in found if each.message), None)
+    return (told.message, told.type_) if told is not None else ("", "")
+
+
+def fault_of(text: str, condition: str, service: str, revision: str, names: Names) -> Fault:
+    """The fault that a text of Cloud Run tells of; quoted, with what mends it where it is known."""
+    told = one_line(text, limit=_LONGEST) or "Cloud Run gives no reason"
+    advice = advice_on(f"{text} ", names, service)
+    cause = advice.cause if advice is not None else one_line(text, limit=_SUMMARY) or told
+    return Fault(
+        advice.kind if advice is not None else FaultKind.CONTROL_PLANE,
+        f"{service}: {cause}",
+        service,
+        quotes=(Quote("condition", f"{condition or 'operation'} of {revision}", told),),
+        hint=advice.fix
+        if advice is not None
+        else f"gcloud run revisions describe {revision} "
+        f"--region={names.region} --project={names.project}",
+    )
+
+
+def is_newest_ready(service: Service, revision: str) -> bool:
+    """Whether the newest that is ready is that one, and nothing is under way."""
+    return not service.reconciling and short(service.latest_ready_revision) == revision
+
+
+def _of_type(conditions: Iterable[Condition], name: str) -> Condition | None:
+    return next((each for each in conditions if each.type_ == name), None)
+
+
+def _failed(conditions: Iterable[Condition]) -> list[Condition]:
+    """Those that failed, the decisive first: Ready, else what is told with severity ERROR."""
+    failed = [c for c in conditions if int(c.state) == _FAILED]
+    decisive = [c for c in failed if c.type_ == "Ready"]
+    return [*decisive, *(c for c in failed if c not in decisive and int(c.severity) == _ERROR)]
