@@ -24,7 +24,7 @@ from loopctl.machine.lease import PACE, Lease, Pace
 from loopctl.machine.runner import Stage
 from loopctl.model.events import Left
 from loopctl.model.options import RunOptions
-from loopctl.model.plan import Plan, PlatformKind, SuiteKind, SuitePhase
+from loopctl.model.plan import BucketPlace, Plan, PlatformKind, SuiteKind, SuitePhase
 from loopctl.model.state import State
 from loopctl.ports.builder import Builder
 from loopctl.ports.history import History, HistoryError, RunRecord
@@ -65,6 +65,7 @@ from loopctl.triage.loading import Catalogue, load_catalogue
 
 if TYPE_CHECKING:
     from loopctl.engine.checkup import Found
+    from loopctl.platforms.cloud_run.bucket_client import Who
     from loopctl.platforms.host.rendezvous import Rendezvous
 
 
@@ -224,7 +225,6 @@ def _cloud_run(plan: Plan, runs_dir: Path) -> World:
 def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
     """The adapters of a site, with those that every environment has."""
     from loopctl.builders.git_source import GitSources
-    from loopctl.journal.history_files import FOLDER, FileHistory
     from loopctl.platforms.prober import HttpProber
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
@@ -251,8 +251,25 @@ def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
             leave_out=[runs_dir],
             loads_from=loads_from(guard_of(plan), plan.root),
         ),
-        history=FileHistory(plan.history or runs_dir / FOLDER),
+        history=history_of(plan.history, runs_dir),
     )
+
+
+def history_of(place: Path | BucketPlace | None, runs_dir: Path, who: Who | None = None) -> History:
+    """The history of cases at a place, in the runs folder if None is named.
+
+    A bucket is asked by `who`, or with Application Default Credentials.
+    """
+    match place:
+        case BucketPlace():
+            from loopctl.platforms.cloud_run.bucket_client import BucketClient
+            from loopctl.platforms.cloud_run.bucket_history import BucketHistory
+
+            return BucketHistory(BucketClient(place, who))
+        case _:
+            from loopctl.journal.history_files import FOLDER, FileHistory
+
+            return FileHistory(place or runs_dir / FOLDER)
 
 
 def suite_of(kind: SuiteKind, redactor: Redactor) -> Suite:

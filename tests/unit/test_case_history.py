@@ -55,16 +55,6 @@ def folder(root: Path) -> Path:
     return root / LOOP / ENV
 
 
-def test_a_record_is_read_as_it_was_kept(tmp_path: Path) -> None:
-    history = FileHistory(tmp_path / "history")
-    strange = "tests/t.py::test_ü[\ud800 \n \x1b[31m]"
-    kept = of_cases(1, {strange: CaseRecord(P, 0.25, Grade.PROVEN, "c0de"), "b": CaseRecord(F, 2)})
-
-    history.put(kept, Stop(5.0))
-
-    assert history.recent(LOOP, ENV, 10, Stop(5.0)) == [kept]
-
-
 def test_a_record_is_private_to_the_user(tmp_path: Path) -> None:
     history = FileHistory(tmp_path / "history")
     history.put(a_run(1, a=P), Stop(5.0))
@@ -72,26 +62,6 @@ def test_a_record_is_private_to_the_user(tmp_path: Path) -> None:
     (path,) = folder(tmp_path / "history").iterdir()
     modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, *path.parents[:3])]
     assert modes == [0o600, 0o700, 0o700, 0o700]
-
-
-def test_the_newest_come_first_and_no_more_than_asked_for(tmp_path: Path) -> None:
-    history = FileHistory(tmp_path)
-    for number in (2, 3, 1):
-        history.put(a_run(number, a=P), Stop(5.0))
-
-    newest = history.recent(LOOP, ENV, 2, Stop(5.0))
-
-    assert newest == [a_run(3, a=P), a_run(2, a=P)]
-    assert history.recent("other", ENV, 9, Stop(5.0)) == []
-    assert history.recent(LOOP, "staging", 9, Stop(5.0)) == []
-
-
-def test_a_run_that_was_gone_on_with_replaces_its_record(tmp_path: Path) -> None:
-    history = FileHistory(tmp_path)
-    history.put(a_run(1, a=F), Stop(5.0))
-    history.put(a_run(1, a=P), Stop(5.0))
-
-    assert history.recent(LOOP, ENV, 9, Stop(5.0)) == [a_run(1, a=P)]
 
 
 def test_the_newest_fifty_are_kept_and_files_of_others_left_alone(tmp_path: Path) -> None:
@@ -186,15 +156,6 @@ def test_a_name_that_leads_elsewhere_is_no_name(tmp_path: Path, name: str) -> No
     assert not (tmp_path / "history").exists()
 
 
-def test_a_stop_ends_the_reading(tmp_path: Path) -> None:
-    history, stop = FileHistory(tmp_path), Stop(5.0)
-    history.put(a_run(1, a=P), stop)
-    stop.stop("SIGINT")
-
-    with pytest.raises(Stopped):
-        history.recent(LOOP, ENV, 9, stop)
-
-
 def test_what_cannot_be_kept_is_told_in_words_and_raises_nothing(tmp_path: Path) -> None:
     worklog = worklogs.green().worklog()
     (tmp_path / "history").write_text("a file stands there")
@@ -205,13 +166,6 @@ def test_what_cannot_be_kept_is_told_in_words_and_raises_nothing(tmp_path: Path)
     assert str(tmp_path / "history") in told
     (late,) = keep_record(FileHistory(tmp_path / "other"), worklog, Stop(0.0))
     assert late.endswith("ended by its deadline")
-
-
-def test_a_record_too_large_to_be_read_again_is_not_kept(tmp_path: Path) -> None:
-    large = of_cases(1, {"x" * (9 << 20): CaseRecord(P, 1.0)})
-    with pytest.raises(HistoryError, match="can be read again"):
-        FileHistory(tmp_path).put(large, Stop(5.0))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_in_which_no_suite_was_run_pushes_none_out(tmp_path: Path) -> None:

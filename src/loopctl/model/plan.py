@@ -6,12 +6,13 @@ only references left in strings; `loopctl.model.references` fills them in at run
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from loopctl.errors import Problem
 from loopctl.model.evidence import Grade
@@ -69,6 +70,33 @@ class CloudRunPlace:
     endpoint: str | None = None
     transport: Literal["grpc", "rest"] = "grpc"
     impersonate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """Where in Cloud Storage; `prefix` has no slash at its ends, and is empty for the top."""
+
+    bucket: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"{GS}{self.bucket}/{self.prefix}".rstrip("/")
+
+    @classmethod
+    def of_url(cls, url: str) -> BucketPlace | None:
+        """The place that `gs://bucket/prefix` names, None for what is no such URL."""
+        found = _BUCKET_URL.fullmatch(url)
+        if found is None or {"", ".", ".."} & set((found["prefix"] or "p").split("/")):
+            return None
+        return cls(found["bucket"], found["prefix"] or "")
+
+
+GS: Final = "gs://"
+_BUCKET_URL: Final = re.compile(
+    r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>[\w.=@+-][\w.=@+/-]{0,399}?)?/?)?",
+    re.ASCII,
+)
+"""Names as Google allows them; of those for objects, the ones that gcloud takes literally."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,9 +345,9 @@ class Plan:
 
     `files` are the loop file and what it extends, each with its hash; `later` names every key
     given whose behaviour this version does not have. `secrets` are all values that redaction
-    must know, by name. `history` is the folder where later runs find what earlier ones tell of
-    their cases; None: in the runs folder. Services stand in the order of their needs, suites by
-    priority.
+    must know, by name. `history` is the folder or bucket where later runs find what earlier ones
+    tell of their cases; None: in the runs folder. Services stand in the order of their needs,
+    suites by priority.
     """
 
     loop: str
@@ -336,7 +364,7 @@ class Plan:
     limits: LoopLimits = LoopLimits()
     remediation: Remediation = Remediation()
     signatures: tuple[Path, ...] = ()
-    history: Path | None = None
+    history: Path | BucketPlace | None = None
     worklog: WorklogRules = WorklogRules()
     files: Mapping[str, str] | None = None
     secrets: Mapping[str, Secret] | None = None

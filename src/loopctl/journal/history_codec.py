@@ -1,0 +1,168 @@
+"""A record of a run's cases as JSON, and its name: the same wherever records are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from loopctl.inert import one_line
+from loopctl.journal.wording import iso
+from loopctl.model.evidence import CaseStatus, Grade
+from loopctl.ports.history import CaseRecord, HistoryError, RunRecord
+
+SCHEMA: Final = 1
+LARGEST: Final = 8 << 20
+"""Bytes of the largest record that is kept, and that is read again."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_RECORD: Final = re.compile(r"\d{8}-\d{6}-[A-Za-z0-9_-]{1,120}\.json")
+
+
+def is_place(loop: str, environment: str) -> bool:
+    """Whether records of such a loop and environment can be kept at all."""
+    return bool(_NAME.fullmatch(loop) and _NAME.fullmatch(environment))
+
+
+def is_record(name: str) -> bool:
+    """Whether a file or object of that name, without its folders, is a record."""
+    return _RECORD.fullmatch(name) is not None
+
+
+def name_of(record: RunRecord) -> str:
+    """`LOOP/ENVIRONMENT/RUN.json`; raises `HistoryError` where one of them is no name."""
+    for name in (record.loop, record.environment):
+        if not _NAME.fullmatch(name):
+            raise HistoryError(f"{one_line(name, 120)} is no name of a loop or environment")
+    file = f"{record.run_id}.json"
+    if not is_record(file):
+        raise HistoryError(f"{one_line(record.run_id, 120)} is no name of a run")
+    return f"{record.loop}/{record.environment}/{file}"
+
+
+def encoded(record: RunRecord, where: str) -> bytes:
+    """The record as it is kept at `where`; raises `HistoryError` where it is too large."""
+    data = _to_json(record)
+    if len(data) > LARGEST:
+        what = f"the record of the run has {len(data)} bytes, and {LARGEST} can be read again"
+        raise HistoryError(what, where=where)
+    return data
+
+
+def decoded(data: bytes, name: str) -> RunRecord | None:
+    """The record of that name (`LOOP/ENVIRONMENT/RUN.json`); None if it cannot be understood."""
+    with contextlib.suppress(HistoryError, *_NO_RECORD):
+        record = _record(json.loads(data))
+        return (
+            record if f"{record.loop}/{record.environment}/{record.run_id}.json" == name else None
+        )
+    return None
+
+
+def _to_json(record: RunRecord) -> bytes:
+    document = {
+        "schema": SCHEMA,
+        "run_id": record.run_id,
+        "loop": record.loop,
+        "environment": record.environment,
+        "started_at": iso(record.started_at),
+        "verdict": record.verdict,
+        "partial": record.partial,
+        "commit": record.commit,
+        "images": dict(record.images),
+        "suites": {
+            name: {
+                "outcome": record.outcomes.get(name),
+                "duration_s": record.seconds.get(name),
+                "cases": {case: _case_json(facts) for case, facts in cases.items()},
+            }
+            for name, cases in record.suites.items()
+        },
+    }
+    # ASCII: an id may hold half a surrogate pair, and must be the same when it is read again.
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _case_json(case: CaseRecord) -> Mapping[str, object]:
+    facts: dict[str, object] = {
+        "status": case.status.value,
+        "duration_s": round(case.duration_s, 4),
+    }
+    if case.grade is not None:
+        facts["grade"] = case.grade.value
+    if case.code is not None:
+        facts["code"] = case.code
+    return facts
+
+
+_NO_RECORD: Final = (
+    *(OSError, ValueError, TypeError, KeyError),
+    *(AttributeError, OverflowError, RecursionError),
+)
+"""What a damaged file, or one of another version, makes the reading of it raise."""
+
+
+def _record(of: Any) -> RunRecord:  # Any: JSON; every field is checked where it is read
+    if int(of["schema"]) != SCHEMA:
+        raise ValueError("of a later version")
+    suites = dict(of["suites"])
+    return RunRecord(
+        run_id=_text(of["run_id"]),
+        loop=_text(of["loop"]),
+        environment=_text(of["environment"]),
+        started_at=_moment(of["started_at"]),
+        verdict=_text_or_none(of.get("verdict")),
+        partial=of.get("partial") is True,
+        commit=_text_or_none(of.get("commit")),
+        images={_text(name): _text(image) for name, image in dict(of["images"]).items()},
+        suites={name: _cases(suite["cases"]) for name, suite in suites.items()},
+        outcomes={
+            name: _text(suite["outcome"])
+            for name, suite in suites.items()
+            if suite.get("outcome") is not None
+        },
+        seconds={
+            name: _seconds(suite["duration_s"])
+            for name, suite in suites.items()
+            if suite.get("duration_s") is not None
+        },
+    )
+
+
+def _cases(of: Mapping[str, Any]) -> Mapping[str, CaseRecord]:
+    return {
+        name: CaseRecord(
+            CaseStatus(case["status"]),
+            _seconds(case["duration_s"]),
+            Grade(case["grade"]) if case.get("grade") is not None else None,
+            _text_or_none(case.get("code")),
+        )
+        for name, case in of.items()
+    }
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError("no duration")
+    return float(value)
+
+
+def _moment(value: object) -> datetime:
+    at = datetime.fromisoformat(_text(value))
+    if at.tzinfo is None:
+        raise ValueError("no time zone")
+    return at

@@ -1,0 +1,99 @@
+"""The history of cases in a bucket: `<prefix>/<loop>/<environment>/<run_id>.json`.
+
+One object a run, so that many machines may write at once. Nothing is removed: a bucket has rules
+for that (`gcloud storage buckets update --lifecycle-file`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from loopctl.journal.history_codec import LARGEST, decoded, encoded, is_place, is_record, name_of
+from loopctl.platforms.cloud_run.bucket_client import BucketClient
+from loopctl.platforms.cloud_run.bucket_objects import ABSENT, BucketError, Listed
+from loopctl.ports.history import History, HistoryError, RunRecord
+from loopctl.process import Stop, utc_now
+
+_SPANS_D: Final = (30, 365)
+_TRIES: Final = 4
+
+
+class BucketHistory(History):
+    """Records of all who share the bucket."""
+
+    def __init__(self, client: BucketClient) -> None:
+        self._client = client
+
+    def recent(self, loop: str, environment: str, limit: int, stop: Stop) -> Sequence[RunRecord]:
+        """See `History`. An object that is no record of that run is passed over."""
+        if not is_place(loop, environment) or limit < 1:
+            return []
+        found: list[RunRecord] = []
+        folder = f"{loop}/{environment}"
+        with _told():
+            for listed in self._newest(folder, limit, stop)[: limit * 2]:
+                record = self._record(f"{folder}/{listed.name}", stop)
+                if record is not None:
+                    found.append(record)
+                if len(found) == limit:
+                    break
+        return found
+
+    def put(self, record: RunRecord, stop: Stop) -> None:
+        """See `History`."""
+        name = name_of(record)
+        data = encoded(record, self._client.where(name))
+        generation = ABSENT
+        with _told():
+            for _ in range(_TRIES):
+                if self._client.write(name, data, generation, stop) is not None:
+                    return
+                stands = self._client.read(name, LARGEST, stop)
+                if stands is not None and stands.data == data:
+                    return  # by a write whose answer was lost
+                generation = ABSENT if stands is None else stands.stored.generation
+        what = "others write the record of this run at the same time"
+        raise HistoryError(what, where=self._client.where(name), hint="see who goes on with it")
+
+    def _newest(self, folder: str, limit: int, stop: Stop) -> list[Listed]:
+        """The newest records' objects, the newest first."""
+        page = self._client.page(folder, "", None, stop)
+        if page.token is None:
+            return _records(page.objects)
+        # Names list in ascending order alone: of a long history, its end is asked for.
+        now = self._client.clock.now() or utc_now()
+        for days in _SPANS_D:
+            start = f"{now - timedelta(days=days):%Y%m%d}"
+            records = _records(self._from(folder, start, stop))
+            if len(records) >= limit:
+                return records
+        return _records(self._from(folder, "", stop))
+
+    def _from(self, folder: str, start: str, stop: Stop) -> Iterator[Listed]:
+        token = None
+        while True:
+            page = self._client.page(folder, start, token, stop)
+            yield from page.objects
+            token = page.token
+            if token is None:
+                return
+
+    def _record(self, name: str, stop: Stop) -> RunRecord | None:
+        data = self._client.content(name, stop)
+        return None if data is None else decoded(data, name)
+
+
+def _records(objects: Iterable[Listed]) -> list[Listed]:
+    kept = [each for each in objects if is_record(each.name) and each.size <= LARGEST]
+    return sorted(kept, key=lambda each: each.name, reverse=True)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BucketError as error:
+        raise HistoryError(error.what, where=error.where, hint=error.hint) from None

@@ -1,0 +1,213 @@
+"""What runs leave of their cases is found again: promises of the port, kept by every adapter."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from bucket_rig import PLACE, a_bucket, a_client
+
+from emulator.storage_server import StorageServer
+from loopctl.errors import Stopped
+from loopctl.journal.history_files import FileHistory
+from loopctl.model.evidence import CaseStatus, Grade
+from loopctl.platforms.cloud_run.bucket_history import BucketHistory
+from loopctl.ports.history import CaseRecord, History, HistoryError, RunRecord
+from loopctl.process import Stop
+
+P, F = CaseStatus.PASSED, CaseStatus.FAILED
+BEGAN = datetime(2025, 9, 10, 20, 30, tzinfo=UTC)
+LOOP, ENV, SUITE = "golden-path", "local", "p1"
+
+
+class HistoryRig(ABC):
+    """A history, another of the same place, and a hand that writes below it by name."""
+
+    history: History
+    elsewhere: History
+
+    @abstractmethod
+    def write(self, name: str, content: str) -> None: ...
+
+    @abstractmethod
+    def names(self) -> list[str]: ...
+
+
+class FileRig(HistoryRig):
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.history, self.elsewhere = FileHistory(root), FileHistory(root)
+
+    def write(self, name: str, content: str) -> None:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def names(self) -> list[str]:
+        return [str(p.relative_to(self._root)) for p in self._root.rglob("*") if p.is_file()]
+
+
+class BucketRig(HistoryRig):
+    def __init__(self, server: StorageServer) -> None:
+        self._server = server
+        self.history, self.elsewhere = BucketHistory(a_client()), BucketHistory(a_client())
+
+    def write(self, name: str, content: str) -> None:
+        full = f"{PLACE.prefix}/{name}"
+        self._server.buckets.put(PLACE.bucket, full, content.encode(), {}, {})
+
+    def names(self) -> list[str]:
+        found = self._server.buckets.names(PLACE.bucket)
+        return [name.removeprefix(f"{PLACE.prefix}/") for name in found]
+
+
+@contextmanager
+def file_rig() -> Iterator[HistoryRig]:
+    with tempfile.TemporaryDirectory(prefix="lc-") as folder:
+        yield FileRig(Path(folder) / "history")
+
+
+@contextmanager
+def bucket_rig() -> Iterator[HistoryRig]:
+    with a_bucket() as server:
+        yield BucketRig(server)
+
+
+ADAPTERS: Mapping[str, Callable[[], AbstractContextManager[HistoryRig]]] = {
+    "files": file_rig,
+    "bucket": bucket_rig,
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def rig(request: pytest.FixtureRequest) -> Iterator[HistoryRig]:
+    with ADAPTERS[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def stop() -> Stop:
+    return Stop(20)
+
+
+def a_run(number: int, **cases: CaseStatus) -> RunRecord:
+    """The run of that number: the greater the newer."""
+    return of_cases(number, {name: CaseRecord(status, 0.25) for name, status in cases.items()})
+
+
+def of_cases(number: int, cases: Mapping[str, CaseRecord]) -> RunRecord:
+    at = BEGAN + timedelta(seconds=number)
+    return RunRecord(
+        f"{at:%Y%m%d-%H%M%S}-{LOOP}-{number:04x}",
+        LOOP,
+        ENV,
+        at,
+        verdict="green",
+        commit="19d714b3b",
+        images={"chat": "sha256:aaaa"},
+        suites={SUITE: cases},
+        outcomes={SUITE: "passed"},
+        seconds={SUITE: 8.25},
+    )
+
+
+def test_a_record_is_read_as_it_was_kept(rig: HistoryRig, stop: Stop) -> None:
+    strange = "tests/t.py::test_ü[\ud800 \n \x1b[31m]"
+    kept = of_cases(1, {strange: CaseRecord(P, 0.25, Grade.PROVEN, "c0de"), "b": CaseRecord(F, 2)})
+
+    rig.history.put(kept, stop)
+
+    assert rig.elsewhere.recent(LOOP, ENV, 10, stop) == [kept]
+    assert rig.names() == [f"{LOOP}/{ENV}/{kept.run_id}.json"]
+
+
+def test_the_newest_come_first_and_no_more_than_asked_for(rig: HistoryRig, stop: Stop) -> None:
+    for number in (2, 3, 1):
+        rig.history.put(a_run(number, a=P), stop)
+
+    assert rig.history.recent(LOOP, ENV, 2, stop) == [a_run(3, a=P), a_run(2, a=P)]
+    assert rig.history.recent("other", ENV, 9, stop) == []
+    assert rig.history.recent(LOOP, "staging", 9, stop) == []
+    assert rig.history.recent(LOOP, ENV, 0, stop) == []
+
+
+def test_a_run_that_was_gone_on_with_replaces_its_record(rig: HistoryRig, stop: Stop) -> None:
+    rig.history.put(a_run(1, a=F, b=F), stop)
+    rig.elsewhere.put(a_run(1, a=P), stop)
+    rig.elsewhere.put(a_run(1, a=P), stop)
+
+    assert rig.history.recent(LOOP, ENV, 9, stop) == [a_run(1, a=P)]
+
+
+def test_environments_and_loops_whose_names_begin_alike_are_told_apart(
+    rig: HistoryRig, stop: Stop
+) -> None:
+    one, other = a_run(1, a=P), replace(a_run(2, a=P), environment=f"{ENV}-2")
+    third = replace(a_run(3, a=P), loop=f"{LOOP}-2")
+    for record in (one, other, third):
+        rig.history.put(record, stop)
+
+    assert rig.history.recent(LOOP, ENV, 9, stop) == [one]
+    assert rig.history.recent(LOOP, f"{ENV}-2", 9, stop) == [other]
+    assert rig.history.recent(f"{LOOP}-2", ENV, 9, stop) == [third]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "7", "null", "\x00" * 99, "[" * 100_000),
+        json.dumps({"schema": 2}),
+        json.dumps({"schema": 1, "run_id": a_run(9).run_id, "loop": "another"}),
+    ],
+)
+def test_what_is_no_record_costs_no_other(rig: HistoryRig, stop: Stop, content: str) -> None:
+    for number in (8, 10):
+        rig.history.put(a_run(number, a=P), stop)
+    rig.write(f"{LOOP}/{ENV}/{a_run(9).run_id}.json", content)
+    rig.write(f"{LOOP}/{ENV}/notes.txt", "mine")
+
+    assert rig.history.recent(LOOP, ENV, 9, stop) == [a_run(10, a=P), a_run(8, a=P)]
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", "/etc", "\x1b[31m", "x" * 300])
+def test_a_name_that_leads_elsewhere_is_no_name(rig: HistoryRig, stop: Stop, name: str) -> None:
+    for record in (
+        replace(a_run(1, a=P), loop=name),
+        replace(a_run(1, a=P), environment=name),
+        replace(a_run(1, a=P), run_id=name),
+    ):
+        with pytest.raises(HistoryError, match="no name"):
+            rig.history.put(record, stop)
+    assert rig.history.recent(name, ENV, 9, stop) == []
+    assert rig.names() == []
+
+
+def test_a_stop_ends_the_reading_and_the_writing(rig: HistoryRig) -> None:
+    stop = Stop(20)
+    rig.history.put(a_run(1, a=P), stop)
+    stop.stop("SIGINT")
+
+    with pytest.raises(Stopped):
+        rig.history.recent(LOOP, ENV, 9, stop)
+    with pytest.raises(Stopped):
+        rig.history.put(a_run(2, a=P), stop)
+
+
+def test_a_record_too_large_to_be_read_again_is_not_kept(rig: HistoryRig, stop: Stop) -> None:
+    large = of_cases(1, {"x" * (9 << 20): CaseRecord(P, 1.0)})
+    with pytest.raises(HistoryError, match="can be read again"):
+        rig.history.put(large, stop)
+    assert rig.names() == []
+
+
+def test_one_that_is_just_small_enough_is_kept_and_read(rig: HistoryRig, stop: Stop) -> None:
+    large = of_cases(1, {"x" * ((8 << 20) - 600): CaseRecord(P, 1.0)})
+    rig.history.put(large, stop)
+    assert rig.history.recent(LOOP, ENV, 1, stop) == [large]
