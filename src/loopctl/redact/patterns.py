@@ -86,14 +86,18 @@ DEFAULT_PATTERNS: Final = (
         (b"earer ", b"EARER "),
         rb"[Bb](?i:earer)[ \t]{1,4}(?P<secret>(?=[A-Za-z._~+/=-]{0,64}[0-9])[\w.~+/=-]{16,}+)",
     ),
-    # The second branch swallows a run of token characters that is no JWT, for linear time.
+    # One whose end was cut off is told by its second part. The last branch swallows a run of
+    # token characters that is no JWT, for linear time.
     _pattern(
         "jwt",
         (b"eyJ",),
-        rb"(?P<secret>eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+){1,3})|eyJ[\w-]*+",
+        rb"(?P<secret>eyJ[\w-]{8,}+\.(?:[\w-]{8,}+(?:\.[\w-]*+){1,3}|eyJ[\w-]*+))|eyJ[\w-]*+",
     ),
     # A JWT in base64 once more, as WebSocket subprotocols carry it.
     _pattern("jwt", (b"ZXlK",), rb"ZXlK[\w+/-]{12,}+={0,2}"),
+    # The same behind other text (`Bearer eyJ…`), whose length moves where its bits fall.
+    _pattern("jwt", (b"V5S",), rb"[2GWm]V5S(?=[g-v])[\w+/-]{24,}+={0,2}"),
+    _pattern("jwt", (b"leU",), rb"[159BFJNRVZdhlptx]leU[op][\w+/-]{24,}+={0,2}"),
     _pattern("google-api-key", (b"AIza",), rb"AIza[\w-]{30,}+"),
     _pattern("google-access-token", (b"ya29.",), rb"ya29\.[\w.-]{10,}+"),
     _pattern(

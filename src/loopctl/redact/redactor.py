@@ -6,6 +6,7 @@ from typing import Final, TypeVar, cast
 
 from loopctl.redact.escapes import utf8
 from loopctl.redact.forms import forms_of, is_everyday, line_prefixes
+from loopctl.redact.learned import Learned, label
 from loopctl.redact.patterns import DEFAULT_PATTERNS, by_line
 from loopctl.redact.secret import Secret
 from loopctl.redact.stream import Span, StreamRedactor
@@ -19,19 +20,26 @@ class Redactor:
     `values` maps names to values; each is found in all the forms of `redact.forms`, which also
     says what happens to short and trivial values. `patterns` are regular expressions of the user,
     matched line by line against UTF-8 bytes; of one with a group called `secret` only that group
-    is hidden. The patterns of `redact.patterns` are always on.
+    is hidden. The patterns of `redact.patterns` are always on. `learned` are values that come into
+    being later: they are hidden from the moment they are known.
 
     Raises `ValueError` that names the pattern if one does not compile. Safe to share by threads.
     """
 
-    def __init__(self, values: Mapping[str, str], patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        patterns: Sequence[str] = (),
+        learned: Learned | None = None,
+    ) -> None:
         everyday = {name for name, value in values.items() if is_everyday(value)}
         self.unprotected: Final = tuple(sorted(everyday))
         """Names of values too common to be hidden; worth a warning before a run."""
         by_length = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))
         self._forms: Final = tuple(
-            (_label(name), form) for name, value in by_length for form in forms_of(value)
+            (label(name), form) for name, value in by_length for form in forms_of(value)
         )
+        self._learned: Final = learned or Learned()
         self._user_patterns: Final = tuple(map(_compiled, patterns))
         prefixes = {prefix for value in values.values() for prefix in line_prefixes(value)}
         self._prefixes: Final = tuple(sorted(prefixes, key=len, reverse=True))
@@ -62,7 +70,7 @@ class Redactor:
             case str():
                 return self.text(value)
             case Secret():
-                return _label(value.name).decode()
+                return label(value.name).decode()
             case Mapping():
                 return self._mapping(value)
             case list():
@@ -86,14 +94,14 @@ class Redactor:
     def _spans(self, data: bytes) -> list[Span]:
         """Places to hide, by start; at one start a named value goes before a pattern."""
         spans = [
-            Span(start, 0, end, label)
-            for label, form in self._forms
+            Span(start, 0, end, named)
+            for named, form in (*self._forms, *self._learned.forms)
             if form.core in data
             for start, end in (match.span() for match in form.regex.finditer(data))
         ]
         for pattern in DEFAULT_PATTERNS:
-            label = _label(pattern.name)
-            spans += [Span(start, 1, end, label) for start, end in pattern.spans(data)]
+            named = label(pattern.name)
+            spans += [Span(start, 1, end, named) for start, end in pattern.spans(data)]
         for regex in self._user_patterns:
             spans += [Span(start, 2, end, _PATTERN_LABEL) for start, end in by_line(regex, data)]
         spans.sort(key=lambda span: (span.start, span.rank, -span.end))
@@ -101,10 +109,6 @@ class Redactor:
 
 
 _PATTERN_LABEL: Final = b"[redacted:pattern]"
-
-
-def _label(name: str) -> bytes:
-    return b"[redacted:" + utf8(name) + b"]"
 
 
 def _compiled(pattern: str) -> re.Pattern[bytes]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from loopctl.model.addresses import is_loopback
 from loopctl.model.evidence import Contact
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import REFERENCE, Endpoint, mentioned
@@ -106,14 +106,6 @@ def trace_of(spec: SuiteSpec, context: SuiteContext, case: str, address: Address
 def traceparent(trace: str) -> str:
     """The header that carries a trace (W3C Trace Context)."""
     return f"00-{trace}-{trace[:16]}-01"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as a URL has it, is this machine."""
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _host_and_port(parts: SplitResult) -> tuple[str, int]:

@@ -1,0 +1,163 @@
+"""Google's ID tokens, for services that admit no anonymous caller."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import google.auth.exceptions
+import requests
+from google.auth.transport.requests import Request
+
+from loopctl.errors import Problem, Stopped
+from loopctl.model.addresses import audience_of
+from loopctl.model.plan import ServiceSpec
+from loopctl.platforms.cloud_run.token_source import TokenSource, own_source, refused
+from loopctl.ports.identity import Identity, IdentityError, Token
+from loopctl.ports.platform import PlatformError
+from loopctl.process import Stop
+from loopctl.redact import Secret
+
+NAME: Final = "id-token"
+"""What stands in place of a token wherever one is hidden."""
+
+_RENEWED_BEFORE_S: Final = 300.0
+_CALL_S: Final = 5.0
+_LONGEST_S: Final = 20.0
+_LAST_S: Final = 30.0
+"""A token that cannot be renewed is still given while it is good for so long."""
+
+_Key = tuple[str | None, str]
+
+
+class GoogleIdentity(Identity):
+    """Tokens by Application Default Credentials, or as the account that is impersonated.
+
+    `impersonate` is the environment's; a service's own goes before it. `learn` is told every token
+    before anybody is given it. Each is kept, and renewed five minutes before it expires; one that
+    lives for less than ten, at half of its time.
+    """
+
+    def __init__(
+        self,
+        impersonate: str | None,
+        learn: Callable[[Secret], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._impersonate = impersonate
+        self._learn = learn
+        self._clock = clock
+        self._sources: dict[_Key, TokenSource] = {}
+        self._tokens: dict[_Key, tuple[Token, float]] = {}
+        self._asking: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
+
+    def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        """A token of each account is asked for: only that shows that it may be had."""
+        problems: dict[Problem, None] = {}
+        for impersonate, spec in {self._account(spec): spec for spec in specs}.items():
+            # A service that is not deployed yet has no URL: then the token is for nobody.
+            audience = audience_of(spec, None) or f"https://{spec.name}.invalid"
+            try:
+                self.token(spec, audience, stop)
+            except IdentityError as error:
+                where = error.where if impersonate is None else f"impersonate: {impersonate}"
+                problems[Problem(error.what, where=where, hint=error.hint)] = None
+        return tuple(problems)
+
+    def token(self, spec: ServiceSpec, audience: str, stop: Stop) -> Token:
+        """The kept one while it is good for long, else a new one, within 20 seconds."""
+        key = (self._account(spec), audience)
+        with self._asking[key]:
+            kept, expires = self._tokens.get(key, (None, 0.0))
+            if kept is not None and self._clock() < kept.renewed_at:
+                return kept
+            try:
+                self._tokens[key] = self._new(key, stop)
+            except IdentityError:
+                if kept is None or self._clock() > expires - _LAST_S:
+                    raise
+                return kept
+            return self._tokens[key][0]
+
+    def _account(self, spec: ServiceSpec) -> str | None:
+        return spec.auth.impersonate or self._impersonate
+
+    def _new(self, key: _Key, stop: Stop) -> tuple[Token, float]:
+        impersonate, audience = key
+        try:
+            with stop.child(_LONGEST_S) as limited:
+                request = _Limited(limited)
+                if key not in self._sources:
+                    self._sources[key] = own_source(impersonate, audience, request)
+                text = self._sources[key].make(request)
+            return self._told(text)
+        except Stopped:
+            stop.remaining(0)
+            late = TimeoutError(f"no answer within {_LONGEST_S:g} s")
+            raise refused(late, impersonate, audience) from None
+        except PlatformError as error:
+            raise IdentityError(error.what, where=error.where, hint=error.hint) from None
+        except _UNUSABLE as error:
+            stop.remaining(0)
+            raise refused(error, impersonate, audience) from None
+
+    def _told(self, text: str) -> tuple[Token, float]:
+        secret = Secret(NAME, text)
+        self._learn(secret)
+        claims = _claims(text)
+        expires, now = float(claims["exp"]), self._clock()
+        if expires <= now:
+            raise ValueError("the token that came has expired already: is this machine's clock on?")
+        early = min(_RENEWED_BEFORE_S, (expires - now) / 2)
+        email = claims.get("email")
+        whom = email if isinstance(email, str) else None
+        return Token(secret, whom, expires - early), expires
+
+
+_UNUSABLE: Final = (
+    google.auth.exceptions.GoogleAuthError,
+    requests.exceptions.RequestException,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+)
+"""What comes of a token server that refuses, breaks off, or says what is none."""
+
+
+class _Limited(Request):
+    """Google's HTTP, of which no call outlasts five seconds without a byte, nor the stop."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **settings: Any,
+    ) -> Any:
+        limit = self._stop.remaining(_CALL_S)
+        least = min(timeout or limit, limit)
+        return super().__call__(url, method, body, headers, least, **settings)
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """What it says of itself: read, not verified, as only its service has to trust it."""
+    try:
+        part = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, IndexError):
+        raise ValueError("what came is no ID token") from None
+    if not isinstance(found, dict) or not isinstance(found.get("exp"), int | float):
+        raise ValueError("the token that came does not say when it expires")
+    return found
