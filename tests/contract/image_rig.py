@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loopctl.builders.context import Context, context_of
+from loopctl.builders.engine_images import EngineImages
 from loopctl.builders.image_shelf import TREE_LABEL
 from loopctl.builders.provenance import prove_image
 from loopctl.engine.connection import Engine
@@ -136,7 +137,9 @@ class Images:
         source = source_of(folder)
         context = context_of(source, build.get("dockerfile", "Dockerfile"))
         spec = service(**build)
-        return prove_image(self.engine, image, source, context, context.text, spec, Stop(120))
+        return prove_image(
+            EngineImages(self.engine), image, source, context, context.text, spec, Stop(120)
+        )
 
     def labelled(self, folder: Path) -> Mapping[str, str]:
         return {TREE_LABEL: source_of(folder).digest}

@@ -16,6 +16,7 @@ from image_rig import BUILDKIT, LEGACY, Images, service, source_of, write
 
 from loopctl.builders.context import context_of
 from loopctl.builders.copy_map import CopyMap, copy_map
+from loopctl.builders.engine_images import EngineImages
 from loopctl.builders.provenance import told_by_bases
 from loopctl.process import Stop
 
@@ -180,7 +181,7 @@ def bare(images: Images) -> Mapping[str, tuple[int, bytes | str]]:
 def mapped(images: Images, folder: Path, **build: str) -> CopyMap:
     context = context_of(source_of(folder), "Dockerfile")
     spec = service(args={"GIVEN": "other"})
-    bases = told_by_bases(images.engine, context.text, spec, Stop(30))
+    bases = told_by_bases(EngineImages(images.engine), context.text, spec, Stop(30))
     return copy_map(
         context.text,
         context.sent,

@@ -14,6 +14,7 @@ from engine_rig import BASE, real_engine
 from image_rig import LEGACY, Images, source_of, write
 
 from loopctl.builders.context import context_of
+from loopctl.builders.engine_images import EngineImages
 from loopctl.builders.image_shelf import TREE_LABEL
 from loopctl.builders.provenance import prove_image, roots_of
 from loopctl.engine.contents import contents_of, image_facts
@@ -374,7 +375,7 @@ def test_a_container_that_a_killed_proof_has_left_is_removed_by_the_next(
 def roots(images: Images, folder: Path) -> tuple[str, ...]:
     context = context_of(source_of(folder), "Dockerfile")
     image = built(images, folder)
-    return roots_of(images.engine, image, context, context.text, service(), Stop(30))
+    return roots_of(EngineImages(images.engine), image, context, context.text, service(), Stop(30))
 
 
 @pytest.mark.slow
@@ -499,7 +500,15 @@ def test_a_stopped_proof_ends_at_once_and_leaves_no_container(images: Images, ap
     stopped = Stop()
     stopped.stop("SIGTERM")
     with pytest.raises(Stopped):
-        prove_image(images.engine, image, source_of(app), context, context.text, service(), stopped)
+        prove_image(
+            EngineImages(images.engine),
+            image,
+            source_of(app),
+            context,
+            context.text,
+            service(),
+            stopped,
+        )
 
 
 @pytest.mark.slow
@@ -514,7 +523,9 @@ def test_five_thousand_files_and_a_hundred_megabytes_are_proven_in_seconds(
     source = source_of(app)
     context = context_of(source, "Dockerfile")
     began = time.monotonic()
-    proof = prove_image(images.engine, image, source, context, context.text, service(), Stop(60))
+    proof = prove_image(
+        EngineImages(images.engine), image, source, context, context.text, service(), Stop(60)
+    )
     took = time.monotonic() - began
     assert proof.holds
     assert proof.compared == 5004

@@ -11,6 +11,7 @@ from loopctl.builders.base_images import renew_bases
 from loopctl.builders.build_log import BuildLog
 from loopctl.builders.context import Context, context_of
 from loopctl.builders.dockerfile import external_images
+from loopctl.builders.engine_images import EngineImages
 from loopctl.builders.image_shelf import ImageShelf
 from loopctl.builders.provenance import prove_image, roots_of
 from loopctl.engine.build import build as build_image
@@ -59,6 +60,7 @@ class DockerImageBuilder(Builder):
 
     def __init__(self, engine: Engine, project: str, redactor: Redactor) -> None:
         self._engine = engine
+        self._images = EngineImages(engine)
         self._shelf = ImageShelf(engine, project)
         self._redactor = redactor
 
@@ -92,7 +94,7 @@ class DockerImageBuilder(Builder):
                         self._engine, request, context.chunks, self._told_to(on), output.feed, stop
                     )
                 self._shelf.prune(spec.name, stop, but=image)
-                roots = roots_of(self._engine, image, context, dockerfile, spec, stop)
+                roots = roots_of(self._images, image, context, dockerfile, spec, stop)
         except (OSError, StorageError) as error:
             raise _unwritable(log, error) from error
         return Artifact(
@@ -112,7 +114,7 @@ class DockerImageBuilder(Builder):
         context = context_of(source, spec.build.dockerfile)
         with _only_port_errors(None):
             proof = prove_image(
-                self._engine, artifact.digest, source, context, context.text, spec, stop
+                self._images, artifact.digest, source, context, context.text, spec, stop
             )
             if proof.holds or spec.provenance != "content":
                 self._shelf.name(artifact.digest, spec.name, source, stop)

@@ -9,7 +9,8 @@ from typing import Final
 
 from loopctl.builders.copy_map import CopyMap
 from loopctl.builders.copy_step import Placed
-from loopctl.engine.contents import Contents, Entry
+from loopctl.builders.image_reader import Files
+from loopctl.engine.entries import Entry
 
 #: Folders that many share: what else is in them is the base image's, and far too much to read.
 SHARED: Final = frozenset(
@@ -45,7 +46,7 @@ def roots(made: CopyMap) -> tuple[str, ...]:
     return tuple(sorted(each for each in wanted if not _has_above(each, wanted)))
 
 
-def find_all(contents: Contents, made: CopyMap) -> tuple[Sequence[Found], Mapping[str, Entry]]:
+def find_all(contents: Files, made: CopyMap) -> tuple[Sequence[Found], Mapping[str, Entry]]:
     """Every file that the map places, and all else that is in the folders copied to."""
     wanted = {path for each in made.placed.values() for path in _paths(each)}
     there: dict[str, Entry] = {}

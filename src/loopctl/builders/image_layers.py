@@ -9,8 +9,8 @@ from typing import Final
 
 from loopctl.builders.copied_names import followed
 from loopctl.builders.copy_step import Step
-from loopctl.engine.contents import Entry
-from loopctl.engine.layers import Layer, Layers
+from loopctl.engine.entries import Entry
+from loopctl.engine.layer_tar import Layer, Layers
 from loopctl.inert import one_line
 
 _KNOWN: Final = frozenset({"COPY", "ADD", "RUN", "WORKDIR"})

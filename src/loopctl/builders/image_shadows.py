@@ -10,7 +10,8 @@ from typing import Final
 from loopctl.builders.copy_map import CopyMap
 from loopctl.builders.image_files import SHARED, Found, is_within, roots
 from loopctl.builders.image_layers import ImageLayers
-from loopctl.engine.contents import Contents, Entry
+from loopctl.builders.image_reader import Files
+from loopctl.engine.entries import Entry
 from loopctl.evidence.shadows import as_package, in_front_of, is_package
 from loopctl.inert import one_line
 
@@ -53,7 +54,7 @@ class Hiding:
 
 
 def shadows_of(
-    contents: Contents, made: CopyMap, found: Sequence[Found], extra: Mapping[str, Entry]
+    contents: Files, made: CopyMap, found: Sequence[Found], extra: Mapping[str, Entry]
 ) -> Mapping[str, Found]:
     """The files and links, by path, that are run in the place of one that was copied.
 
@@ -82,7 +83,7 @@ def _alone(modules: Iterable[str], made: CopyMap) -> Sequence[str]:
     return [m for m in modules if m in single or not is_within(m, made.folders)]
 
 
-def _around(contents: Contents, modules: Iterable[str]) -> Mapping[str, Entry]:
+def _around(contents: Files, modules: Iterable[str]) -> Mapping[str, Entry]:
     there: dict[str, Entry] = {}
     folders = set[str]()
     for module in modules:
@@ -98,7 +99,7 @@ def _around(contents: Contents, modules: Iterable[str]) -> Mapping[str, Entry]:
     return there
 
 
-def _leads_to_package(contents: Contents, link: str) -> bool:
+def _leads_to_package(contents: Files, link: str) -> bool:
     behind = contents.read(link, lambda _: False)
     return is_package([path[len(link) + 1 :] for path in behind])
 

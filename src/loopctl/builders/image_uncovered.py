@@ -8,17 +8,22 @@ from typing import Final
 from loopctl.builders.context import Context
 from loopctl.builders.copy_map import CopyMap
 from loopctl.builders.image_files import SHARED, roots
-from loopctl.engine.connection import Engine
-from loopctl.engine.contents import Entry, Facts, contents_of
+from loopctl.builders.image_reader import ImageReader
+from loopctl.engine.entries import Entry, Facts
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
 _NAMED: Final = 3
 
 
-def not_covered(context: Context, made: CopyMap, bases: Mapping[str, Facts]) -> Iterator[str]:
-    """Sentences on the base image, on steps, on what is unknown, on what no COPY takes."""
-    yield from _of_base(made, bases)
+def not_covered(
+    context: Context, made: CopyMap, bases: Mapping[str, Facts], without: str
+) -> Iterator[str]:
+    """Sentences on the base image, on steps, on what is unknown, on what no COPY takes.
+
+    `without` says why nothing is known of a base.
+    """
+    yield from _of_base(made, bases, without)
     for step in made.steps:
         if step.keyword == "RUN":
             yield f"what {step} has made"
@@ -41,19 +46,19 @@ def beside(extra: Mapping[str, Entry], of_base: frozenset[str]) -> Iterator[str]
 
 
 def of_base_too(
-    engine: Engine,
+    images: ImageReader,
     made: CopyMap,
     bases: Mapping[str, Facts],
     image: Facts,
     extra: Mapping[str, Entry],
     stop: Stop,
 ) -> frozenset[str]:
-    """Those of the extra files that the base image has just so. Raises `EngineError`."""
+    """Those of the extra files that the base image has just so. Raises what the reader does."""
     base = bases.get(made.base or "")
     if not extra or base is None or image.layers[: len(base.layers)] != base.layers:
         return frozenset()
     there: dict[str, Entry] = {}
-    with contents_of(engine, base.id, stop) as contents:
+    with images.contents(base.id, stop) as contents:
         for root in roots(made):
             if any(path == root or path.startswith(f"{root}/") for path in extra):
                 there.update(contents.read(root, lambda _: False))
@@ -70,13 +75,13 @@ def _some(paths: Sequence[str]) -> str:
     return ", ".join(one_line(path) for path in paths[:_NAMED]) + more
 
 
-def _of_base(made: CopyMap, bases: Mapping[str, Facts]) -> Iterator[str]:
+def _of_base(made: CopyMap, bases: Mapping[str, Facts], without: str) -> Iterator[str]:
     if made.base is None:
         return
     base = bases.get(made.base)
     name = one_line(made.base)
     if base is None:
-        yield f"the base image {name}, which is not in the engine any more"
+        yield f"the base image {name}, {without}"
         return
     digest = next((d.partition("@")[2] for d in base.digests), base.id)
     yield f"the base image {name} ({digest})"

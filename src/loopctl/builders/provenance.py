@@ -17,13 +17,12 @@ from loopctl.builders.copy_step import Base, Placed
 from loopctl.builders.dockerfile import external_images
 from loopctl.builders.image_files import Found, find_all, roots
 from loopctl.builders.image_layers import ImageLayers
+from loopctl.builders.image_reader import ImageReader
 from loopctl.builders.image_shadows import Hiding, shadows_of
 from loopctl.builders.image_shelf import TREE_LABEL
 from loopctl.builders.image_uncovered import beside, not_covered, of_base_too, other_base
-from loopctl.engine.connection import Engine
-from loopctl.engine.contents import Entry, Facts, contents_of, image_facts
+from loopctl.engine.entries import Entry, Facts
 from loopctl.engine.errors import NotInEngineError
-from loopctl.engine.layers import layers_of
 from loopctl.evidence.blobs import EXECUTABLE, LINK, REGULAR
 from loopctl.evidence.provenance import Compared, Difference, How, judge_image
 from loopctl.model.artifact import ContentProof, SourceFile, SourceTree
@@ -32,19 +31,24 @@ from loopctl.process import Stop
 
 
 def prove_image(
-    engine: Engine,
+    images: ImageReader,
     image_id: str,
     source: SourceTree,
     context: Context,
     dockerfile: str,
     spec: ServiceSpec,
     stop: Stop,
+    assumed: Mapping[str, Base] | None = None,
 ) -> ContentProof:
-    """Read what the image holds and compare. Raises `EngineError`, `Stopped`; leaves nothing."""
-    image = _image(engine, image_id, stop)
-    bases = _bases(engine, dockerfile, spec, image.platform, stop)
-    made = _map(context, dockerfile, spec, _told(bases), image.platform)
-    with contents_of(engine, image.id, stop) as contents:
+    """Read what the image holds and compare; `assumed` is taken of bases that nobody tells of.
+
+    Raises what the reader does, `Stopped`; leaves nothing.
+    """
+    image = _image(images, image_id, stop)
+    bases = _bases(images, dockerfile, spec, image.platform, stop)
+    told = {**(assumed or {}), **_told(bases)}
+    made = _map(context, dockerfile, spec, told, image.platform)
+    with images.contents(image.id, stop) as contents:
         found, extra = find_all(contents, made)
         shadows = shadows_of(contents, made, found, extra)
     # Only some ways of sending a context bring these along: they need not be there.
@@ -55,7 +59,7 @@ def prove_image(
     layers = None
     old = _older(extra, _begun(image, made, bases))
     if wrong or old or shadows:
-        layers = _layers(engine, image, made, bases, [*_names(wrong), *old, *shadows], stop)
+        layers = _layers(images, image, made, bases, [*_names(wrong), *old, *shadows], stop)
     places = Counter(each.source for each in made.placed.values())
     hiding = Hiding(shadows, layers)
     compared = Compared(
@@ -64,9 +68,9 @@ def prove_image(
         outdated=tuple(dict.fromkeys([*hiding.refused(), *_outdated(old, shadows, layers)])),
         extra=tuple(sorted(extra)),
         not_covered=(
-            *not_covered(context, made, bases),
+            *not_covered(context, made, bases, images.without),
             *hiding.made(),
-            *beside(extra, of_base_too(engine, made, bases, image, extra, stop)),
+            *beside(extra, of_base_too(images, made, bases, image, extra, stop)),
         ),
         other_base=other_base(made, bases, image),
     )
@@ -74,45 +78,46 @@ def prove_image(
 
 
 def roots_of(
-    engine: Engine,
+    images: ImageReader,
     image_id: str,
     context: Context,
     dockerfile: str,
     spec: ServiceSpec,
     stop: Stop,
+    assumed: Mapping[str, Base] | None = None,
 ) -> tuple[str, ...]:
     """The absolute paths in the image, folders and files, that source was copied to.
 
     Whatever `prove_image` compares lies at or below one of them. Raises `EngineError`, `Stopped`.
     """
-    image = _image(engine, image_id, stop)
-    told = told_by_bases(engine, dockerfile, spec, stop, image.platform)
+    image = _image(images, image_id, stop)
+    told = {**(assumed or {}), **told_by_bases(images, dockerfile, spec, stop, image.platform)}
     return roots(_map(context, dockerfile, spec, told, image.platform))
 
 
 def told_by_bases(
-    engine: Engine,
+    images: ImageReader,
     dockerfile: str,
     spec: ServiceSpec,
     stop: Stop,
     platform: str | None = None,
 ) -> Mapping[str, Base]:
-    """What the outside images that a Dockerfile names say of themselves. Raises `EngineError`."""
-    return _told(_bases(engine, dockerfile, spec, platform, stop))
+    """What the outside images that a Dockerfile names say of themselves, as the reader has it."""
+    return _told(_bases(images, dockerfile, spec, platform, stop))
 
 
-def _image(engine: Engine, image_id: str, stop: Stop) -> Facts:
-    image = image_facts(engine, image_id, stop)
+def _image(images: ImageReader, image_id: str, stop: Stop) -> Facts:
+    image = images.facts(image_id, stop)
     if image is None:
         raise NotInEngineError(f"the image {image_id} is not in the engine", 404)
     return image
 
 
 def _bases(
-    engine: Engine, dockerfile: str, spec: ServiceSpec, platform: str | None, stop: Stop
+    images: ImageReader, dockerfile: str, spec: ServiceSpec, platform: str | None, stop: Stop
 ) -> Mapping[str, Facts]:
     names = external_images(dockerfile, spec.build.args or {}, spec.build.target, platform)
-    found = {name: image_facts(engine, name, stop) for name in names}
+    found = {name: images.facts(name, stop) for name in names}
     return {name: facts for name, facts in found.items() if facts is not None}
 
 
@@ -140,7 +145,7 @@ def _map(
 
 
 def _layers(
-    engine: Engine,
+    images: ImageReader,
     image: Facts,
     made: CopyMap,
     bases: Mapping[str, Facts],
@@ -154,7 +159,7 @@ def _layers(
         below = 0
     elif base is None or image.layers[:below] != base.layers:
         below = None
-    return ImageLayers(layers_of(engine, image.id, names, stop), made.steps, below)
+    return ImageLayers(images.layers(image.id, names, stop), made.steps, below)
 
 
 def _begun(image: Facts, made: CopyMap, bases: Mapping[str, Facts]) -> int | None:

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import posixpath
 import tarfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any, Final, cast
+from collections.abc import Mapping
+from typing import IO, Final, cast
 
 from loopctl.engine.connection import Engine
-from loopctl.engine.contents import Entry, entry_of, members, opened
+from loopctl.engine.contents import opened
 from loopctl.engine.cutting import answer_cut_when_stopped
+from loopctl.engine.entries import members
 from loopctl.engine.errors import EngineGoneError, translated
+from loopctl.engine.layer_tar import Layer, Layers, history_of, read_layer
 from loopctl.process import Stop
 
 _REQUEST_S: Final = 120.0
 _LARGEST_JSON: Final = 16 << 20
-_REMOVED: Final = ".wh."
-_EMPTIED: Final = ".wh..wh..opq"
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """What one layer has of the names asked for; paths are absolute.
-
-    `links` is where all of its symbolic links point, `removed` what it takes away of the layers
-    below, `emptied` the folders that it replaces whole.
-    """
-
-    entries: Mapping[str, Entry]
-    links: Mapping[str, str]
-    removed: frozenset[str]
-    emptied: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """An image's layers, the lowest first, and the lines of its history in their order.
-
-    Each line stands with the number of its layer, None for one that has left none. The history
-    is empty where it does not go with the layers.
-    """
-
-    layers: tuple[Layer, ...]
-    history: tuple[tuple[str, int | None], ...]
-
-
-@dataclass(slots=True)
-class _Read:
-    entries: dict[str, Entry] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
-    emptied: set[str] = field(default_factory=set)
 
 
 def layers_of(engine: Engine, image: str, names: frozenset[str], stop: Stop) -> Layers:
@@ -78,8 +42,8 @@ def layers_of(engine: Engine, image: str, names: frozenset[str], stop: Stop) -> 
 
 def _members(
     archive: tarfile.TarFile, names: frozenset[str]
-) -> tuple[Mapping[str, _Read], Mapping[str, bytes], Mapping[str, str]]:
-    read: dict[str, _Read] = {}
+) -> tuple[Mapping[str, Layer], Mapping[str, bytes], Mapping[str, str]]:
+    read: dict[str, Layer] = {}
     texts: dict[str, bytes] = {}
     same: dict[str, str] = {}
     for member in members(archive):
@@ -103,7 +67,7 @@ def _members(
                 errors="surrogateescape",
             ) as layer,
         ):
-            read[member.name] = _layer(layer, names)
+            read[member.name] = read_layer(layer, names)
     return read, texts, same
 
 
@@ -120,28 +84,8 @@ class _Again:
         return first + self._rest.read(size - len(first))
 
 
-def _layer(layer: tarfile.TarFile, names: frozenset[str]) -> _Read:
-    read = _Read()
-    for member in members(layer):
-        path = "/" + member.name.removeprefix("./").strip("/")
-        folder, name = posixpath.split(path)
-        if name == _EMPTIED:
-            read.emptied.add(folder)
-        elif name.startswith(_REMOVED):
-            read.removed.add(posixpath.join(folder, name.removeprefix(_REMOVED)))
-        else:
-            if member.issym():
-                read.links[path] = member.linkname
-            if name in names or member.islnk():
-                entry = entry_of(layer, member, is_wanted=name in names)
-                if member.islnk():
-                    entry = read.entries.get("/" + member.linkname.strip("/"), entry)
-                read.entries[path] = entry
-    return read
-
-
 def _joined(
-    read: Mapping[str, _Read], texts: Mapping[str, bytes], same: Mapping[str, str]
+    read: Mapping[str, Layer], texts: Mapping[str, bytes], same: Mapping[str, str]
 ) -> Layers:
     """In the order of the manifest."""
     try:
@@ -151,17 +95,4 @@ def _joined(
     except (KeyError, IndexError, TypeError, ValueError) as error:
         what = f"the engine's export of the image is not understood: {error!r}"
         raise EngineGoneError(what) from None
-    layers = tuple(
-        Layer(each.entries, each.links, frozenset(each.removed), frozenset(each.emptied))
-        for each in found
-    )
-    return Layers(layers, _history(config.get("history") or (), len(layers)))
-
-
-def _history(lines: Sequence[Mapping[str, Any]], layers: int) -> tuple[tuple[str, int | None], ...]:
-    numbers = itertools.count()
-    history = tuple(
-        (str(line.get("created_by") or ""), None if line.get("empty_layer") else next(numbers))
-        for line in lines
-    )
-    return history if next(numbers) == layers else ()
+    return Layers(tuple(found), history_of(config.get("history") or (), len(found)))

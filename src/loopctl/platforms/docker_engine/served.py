@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from loopctl.engine.changes import Change, Kind, Paths, changes_of, mounts_of, paths_of
 from loopctl.engine.connection import Engine
-from loopctl.engine.contents import Contents, Entry, contents_in, contents_of
+from loopctl.engine.contents import Contents, contents_in, contents_of
+from loopctl.engine.entries import Entry
 from loopctl.evidence.shadows import as_package, in_front_of, is_package
 from loopctl.process import Stop
 
