@@ -41,7 +41,7 @@ OTHER = "def test_other():\n    assert 'healthy' in ask()\n"
 VACUOUS = "def test_vacuous():\n    try: ask()\n    except OSError: pass\n"
 NOT_PYTHONS = """
 import subprocess
-import grpc
+import grpc  # type: ignore[import-untyped]
 
 def test_curl():
     subprocess.run(["curl", "-s", BASE + "/hello"])

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from google.cloud.logging_v2 import types
 
 from emulator.log_filter import LogFilter, log_filter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 

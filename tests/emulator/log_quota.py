@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from google.rpc import error_details_pb2
 
 from emulator.rpc import RpcFault

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import worklogs
 
-from loopctl.errors import NotFoundError, Stopped
+from loopctl.errors import NotFoundError
 from loopctl.journal.case_history import borne_out, durations, flakiness, record_of
 from loopctl.journal.history import RunSummary
 from loopctl.journal.history_files import KEPT, FileHistory, keep_record

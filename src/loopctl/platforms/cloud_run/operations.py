@@ -75,9 +75,13 @@ class Operations:
             request = operations_pb2.WaitOperationRequest(name=name, timeout=limit)
             try:
                 with translated("wait for the change", name):
-                    return services.wait_operation(
+                    answer = services.wait_operation(
                         request, retry=None, timeout=stop.remaining(at_most + _CLIENT_S)
                     )
+                # Over gRPC the client of google-cloud-run 0.16 leaves it as it came.
+                if isinstance(answer, bytes):
+                    return operations_pb2.Operation.FromString(answer)
+                return answer
             except ApiError:
                 # It need not be there, and what stands between may cut a long call.
                 self._waits = False
