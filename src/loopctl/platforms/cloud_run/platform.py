@@ -21,13 +21,14 @@ from loopctl.model.artifact import (
     ServiceState,
     Target,
 )
-from loopctl.model.finding import Fault
+from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.references import Endpoint
 from loopctl.platforms.cloud_run import conditions, template, traffic
 from loopctl.platforms.cloud_run.api import Api, Paths
 from loopctl.platforms.cloud_run.changes import Changes
 from loopctl.platforms.cloud_run.conditions import Readiness, fault_of
+from loopctl.platforms.cloud_run.crash import Autopsy
 from loopctl.platforms.cloud_run.errors import ApiError, Code
 from loopctl.platforms.cloud_run.leases import AnnotationLeases
 from loopctl.platforms.cloud_run.names import restored_name, revision_name, short, tag_of
@@ -77,12 +78,18 @@ class CloudRunPlatform(Platform):
     keeps_addresses = False
 
     def __init__(
-        self, api: Api, changes: Changes, leases: AnnotationLeases, preflight: Preflight
+        self,
+        api: Api,
+        changes: Changes,
+        leases: AnnotationLeases,
+        preflight: Preflight,
+        autopsy: Autopsy,
     ) -> None:
         self._api = api
         self._changes = changes
         self._leases = leases
         self._preflight = preflight
+        self._autopsy = autopsy
         self._watched: dict[str, _Watched] = {}
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
@@ -215,9 +222,15 @@ class CloudRunPlatform(Platform):
             return
         doing = f"put back the template of {service}"
         started = self._changes.begin(service, put_back, doing, held, stop)
+        if started is None:
+            return
+
+        def is_over(found: Service) -> bool:
+            # Whether the restored template's own revision comes up is nobody's traffic.
+            return not found.reconciling and name not in traffic.serving(found)
+
         with stop.child(_DISCARD_S) as limited:
-            while started is not None and not started.done:
-                started = self._api.operations.ended(started, _LOOK_EVERY_S, limited)
+            self._changes.settle(service, started, is_over, doing, limited)
 
     def down(self, service: str, held: Held, stop: Stop) -> bool:
         """Delete the service with all its revisions."""
@@ -305,7 +318,10 @@ class CloudRunPlatform(Platform):
             return self._not_there(revision, watched, stop)
         match conditions.readiness(found):
             case Readiness.FAILED:
-                return self._dead(revision, found, None)
+                fault = self._dead(revision, found, None).fault
+                if fault.kind is FaultKind.NEVER_READY:
+                    fault = self._autopsy(revision, fault, stop)
+                return Dead(fault)
             case Readiness.WAITING:
                 return self._waiting(revision, found, watched, stop)
             case Readiness.READY:

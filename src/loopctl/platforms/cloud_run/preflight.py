@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Final, Literal
 
 from google.cloud.run_v2 import Service
 
-from loopctl.errors import Problem
+from loopctl.errors import PortError, Problem
 from loopctl.inert import one_line
 from loopctl.model.plan import CloudRunPlace, ServiceSpec
 from loopctl.platforms.cloud_run import template
 from loopctl.platforms.cloud_run.api import Api
+from loopctl.platforms.cloud_run.log_filter import STDERR, View
+from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.names import name_problems
 from loopctl.ports.platform import PlatformError
-from loopctl.process import Stop
+from loopctl.process import Stop, utc_now
 
 _LONGEST: Final = 200
 
@@ -75,6 +78,20 @@ class Preflight:
         except PlatformError as error:
             return [Problem(error.what, where=error.where, hint=error.hint)]
         return []
+
+
+def log_problems(place: CloudRunPlace, reader: LogReader, stop: Stop) -> list[Problem]:
+    """What keeps this account from the logs; a cause that nobody can look up is no diagnosis."""
+    view = View(place, "loopctl-preflight", None, (STDERR,))
+    try:
+        next(reader.pages(view.between(utc_now() - timedelta(minutes=1), None), stop), None)
+    except PortError as error:
+        hint = error.hint or (
+            f"gcloud projects add-iam-policy-binding {place.project} --member=user:YOU "
+            "--role=roles/logging.viewer"
+        )
+        return [Problem(error.what, where=error.where or "Cloud Logging", hint=hint)]
+    return []
 
 
 def wrong_fragment(spec: ServiceSpec) -> str | None:

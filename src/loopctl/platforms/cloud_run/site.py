@@ -10,11 +10,14 @@ from loopctl.model.plan import Environment
 from loopctl.platforms.cloud_run.api import Api
 from loopctl.platforms.cloud_run.changes import Changes
 from loopctl.platforms.cloud_run.clients import Clients
+from loopctl.platforms.cloud_run.crash import LogAutopsy
 from loopctl.platforms.cloud_run.leases import RENEW_EVERY_S, TTL_S, AnnotationLeases
+from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.logs import CloudRunLogs
 from loopctl.platforms.cloud_run.names import Names
 from loopctl.platforms.cloud_run.platform import CloudRunPlatform
-from loopctl.platforms.cloud_run.preflight import Preflight
+from loopctl.platforms.cloud_run.preflight import Preflight, log_problems
+from loopctl.platforms.cloud_run.quota import quota_of
 from loopctl.platforms.cloud_run.receipts import CloudRunReceipts
 from loopctl.platforms.cloud_run.server_clock import ServerClock
 from loopctl.platforms.cloud_run.verified import AnnotatedVerified
@@ -43,17 +46,18 @@ def site_of(environment: Environment, redactor: Redactor) -> CloudRunSite:
     api = Api(clients, Names.of(place))
     leases = AnnotationLeases(api, ServerClock(clients))
     changes = Changes(api, leases.fence)
-    logs = CloudRunLogs(clients, redactor)
+    reader = LogReader(clients, quota_of(place))
 
     def reads_logs(stop: Stop) -> Sequence[Problem]:
-        return logs.problems(stop)
+        return log_problems(place, reader, stop)
 
     preflight = Preflight(api, place, environment.strategy, reads_logs)
-    platform = CloudRunPlatform(api, changes, leases, preflight)
+    autopsy = LogAutopsy(clients, reader, redactor)
+    platform = CloudRunPlatform(api, changes, leases, preflight, autopsy)
     return CloudRunSite(
         platform=platform,
         leases=leases,
-        logs=logs,
+        logs=CloudRunLogs(clients, redactor),
         receipts=CloudRunReceipts(clients, redactor),
         verified=AnnotatedVerified(api, changes, environment.after_green, platform.state_of),
     )
