@@ -363,7 +363,7 @@ class Tail:
             for response in self.stream:
                 self.responses.put(response)
         except grpc.RpcError as error:
-            self.responses.put(exceptions.from_grpc_error(error))
+            self.responses.put(exceptions.from_grpc_error(error))  # type: ignore[no-untyped-call]
 
     def next(self) -> Any:
         return self.responses.get(timeout=10)
