@@ -145,7 +145,7 @@ def _compared(node: Compare) -> Predicate:
             return Field(path).present
         case Compare(field=Apply() as call, value=Present()):
             there = cells(call)
-            return lambda entry: next(there(entry), None) is not None
+            return lambda entry: next(iter(there(entry)), None) is not None
         case Compare(field=field, operator=sign, value=Value() as value):
             values = Field(field).cells if isinstance(field, Path) else cells(field)
             if sign in ("=~", "!~"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from google.cloud.audit import audit_log_pb2  # noqa: F401 (what protoPayload holds)
@@ -30,7 +31,7 @@ from emulator.log_filter_tokens import FilterError
 
 Cell = tuple[FieldKind, Any]
 """A scalar and its type."""
-Cells = Callable[[Message], Iterator[Cell]]
+Cells = Callable[[Message], Iterable[Cell]]
 
 ENTRY: Descriptor = LogEntry.pb().DESCRIPTOR
 _KINDS = {
@@ -53,9 +54,10 @@ class Field:
     def __init__(self, path: Path) -> None:
         self._steps = path.segments
         _check(path)
-
-    def cells(self, entry: Message) -> Iterator[Cell]:
+        self.cells: Cells = _direct(path.segments) or self._found
         """The scalars there: none for a missing field, several for a list or a message."""
+
+    def _found(self, entry: Message) -> Iterator[Cell]:
         return _follow(entry, self._steps, defaults=True)
 
     def present(self, entry: Message) -> bool:
@@ -82,6 +84,43 @@ def _check(path: Path) -> None:
         if _is_map(field):
             return
         kind = field.message_type
+
+
+def _direct(steps: Sequence[str]) -> Cells | None:
+    """A quick way to one scalar, where the types alone tell that there is one at most.
+
+    Every entry of a listing is asked for these: `severity`, `resource.labels.service_name`.
+    """
+    kind: Any = ENTRY
+    names: list[str] = []
+    for position, step in enumerate(steps):
+        field = named(kind, step) if kind is not None and kind.full_name not in _OPEN else None
+        if field is None or (field.is_repeated and not _is_map(field)):
+            return None
+        names.append(field.name)
+        if _is_map(field):
+            return _label(names, steps[position + 1 :])
+        kind = field.message_type
+        if kind is None:
+            return _one(names, _scalar(field))
+    return None
+
+
+def _one(names: Sequence[str], kind: FieldKind) -> Cells:
+    read = attrgetter(".".join(names))
+    return lambda entry: ((kind, read(entry)),)
+
+
+def _label(names: Sequence[str], keys: Sequence[str]) -> Cells | None:
+    if len(keys) != 1:
+        return None
+    read, key = attrgetter(".".join(names)), keys[0]
+
+    def cells(entry: Message) -> tuple[Cell, ...]:
+        labels = read(entry)
+        return ((STRING, labels[key]),) if key in labels else ()
+
+    return cells
 
 
 @cache

@@ -125,7 +125,7 @@ def _sample(call: Apply) -> Predicate:
         raise refused(call, "takes a fraction above 0 and up to 1 as argument 2")
 
     def holds(entry: Message) -> bool:
-        cell = next(values(entry), None)
+        cell = next(iter(values(entry)), None)
         return cell is not None and zlib.crc32(str(cell[1]).encode()) / 0xFFFFFFFF <= share
 
     return holds
@@ -159,9 +159,7 @@ def _search(call: Apply) -> Predicate:
     pieces = folded(query.text).split("`")
     phrases = [piece for piece in pieces[1::2] if piece]
     words = {word for piece in pieces[::2] for word in _BREAKS.split(piece) if word}
-    values: Callable[[Message], Iterator[Cell]] = (
-        every_cell if len(call.arguments) == 1 else _left(call)
-    )
+    values: Cells = every_cell if len(call.arguments) == 1 else _left(call)
 
     def holds(entry: Message) -> bool:
         texts = [folded(str(value)) for kind, value in values(entry) if kind is STRING]
