@@ -76,7 +76,10 @@ class LogAutopsy:
             if exact is not None:
                 kind, summary, value = exact
                 quotes = (quote, *fault.quotes)
-                return replace(fault, kind=kind, summary=summary, value=value, quotes=quotes)
+                hint = f"its last words: gcloud run services logs read {revision.service}"
+                return replace(
+                    fault, kind=kind, summary=summary, value=value, quotes=quotes, hint=hint
+                )
         return fault
 
 
