@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from emulator.faults import Fault, Faults
 from emulator.rpc import Call, Rpc, RpcFault, StreamRpc
+from emulator.run_state import copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,21 @@ class Dispatcher:
 
     def answer(self, rpc: Rpc, request: Message, call: Call, channel: str) -> Message:
         """The answer. Raises `RpcFault`, and `Drop` where the connection is to be cut."""
-        self.record(call, channel, request)
-        fault = self.faults.of_call(call.method)
-        self.closing.wait(fault.delay_s)
-        if fault.error is not None and not fault.after:
-            raise fault.error
-        self._current.fault = fault
+        fault = self._current.fault = self.admit(call, channel, request)
         answer = self._handled(rpc, request, call)
         if fault.error is not None:
             raise fault.error
         return answer
 
-    def record(self, call: Call, channel: str, request: Message | None = None) -> None:
-        copy = type(request).FromString(request.SerializeToString()) if request else None
+    def admit(self, call: Call, channel: str, request: Message | None = None) -> Fault:
+        """Record a call, and let go wrong what is to go wrong before it has an effect."""
+        copy = copied(request) if request is not None else None
         self.calls.append(Recorded(time.time(), channel, call, copy))
+        fault = self.faults.of_call(call.method)
+        self.closing.wait(fault.delay_s)
+        if fault.error is not None and not fault.after:
+            raise fault.error
+        return fault
 
     def current_fault(self) -> Fault:
         """The fault of the call that this thread answers."""

@@ -64,11 +64,13 @@ class GrpcServer:
     def _stream(self, rpc: StreamRpc) -> Any:
         def handle(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             call = _call(rpc, context)
-            self._dispatcher.record(call, "grpc")
             try:
+                self._dispatcher.admit(call, "grpc")
                 yield from rpc.handle(requests, call, context.is_active)
             except RpcFault as fault:
                 abort(context, fault)
+            except Drop:
+                self._drop(context)
 
         return grpc.stream_stream_rpc_method_handler(
             handle, rpc.request.FromString, lambda answer: answer.SerializeToString()
@@ -80,8 +82,12 @@ class GrpcServer:
         except RpcFault as fault:
             abort(context, fault)
         except Drop:
-            self._relay.drop(context.peer())
-            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+            self._drop(context)
+
+    def _drop(self, context: grpc.ServicerContext) -> NoReturn:
+        self._relay.drop(context.peer())
+        context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        raise AssertionError("gRPC's abort raises")
 
 
 def _call(rpc: Rpc | StreamRpc, context: grpc.ServicerContext) -> Call:

@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -35,16 +34,6 @@ class LogSink(Protocol):
 
     def write(self, entries: Sequence[LogEntryPb]) -> object:
         """Keep these entries."""
-
-
-@dataclass(slots=True)
-class ListSink:
-    """Entries in the order in which they were written."""
-
-    entries: list[LogEntryPb] = field(default_factory=list)
-
-    def write(self, entries: Sequence[LogEntryPb]) -> None:
-        self.entries.extend(entries)
 
 
 class Entries:

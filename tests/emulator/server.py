@@ -9,11 +9,15 @@ from emulator.dispatch import Dispatcher, Recorded
 from emulator.faults import Faults
 from emulator.front_desk import FrontDesk
 from emulator.grpc_server import GrpcServer
+from emulator.log_faults import LogFaults
+from emulator.log_quota import ReadQuota
+from emulator.log_rpcs import log_rpcs
+from emulator.log_store import LogStore
 from emulator.rest import RestServer
 from emulator.rpc import Rpc, StreamRpc
 from emulator.run_changes import Changes
 from emulator.run_deploy import Deployer
-from emulator.run_entries import Entries, ListSink, LogSink
+from emulator.run_entries import Entries
 from emulator.run_fleet import Fleet
 from emulator.run_names import Place
 from emulator.run_operations import Operations
@@ -23,15 +27,18 @@ from emulator.run_runtime import Runtime
 from emulator.run_secrets import Secrets
 from emulator.run_services import Services
 from emulator.run_state import State
+from emulator.run_texts import project_number
 
 
 class Emulator:
-    """Cloud Run in one region of one project, until the block ends; then nothing of it is left.
+    """Cloud Run in one region of a project, with its Cloud Logging, until the block ends.
 
-    `runtime` is what revisions run in. `logs` takes their entries. `more_rpcs` are served beside
-    Cloud Run's own. `time_scale` multiplies the times of startup probes and of requests.
-    `pause_s` goes by between a write's answer and its effect. `keep_traces`: whether the entries
-    of requests tell of their trace.
+    Then nothing of it is left.
+
+    `runtime` is what revisions run in; their entries go to `logs`, and Cloud Logging answers from
+    there. `more_rpcs` are served beside those of both. `time_scale` multiplies the times of
+    startup probes and of requests. `pause_s` goes by between a write's answer and its effect.
+    `keep_traces`: whether the entries of requests tell of their trace.
     """
 
     def __init__(
@@ -40,7 +47,7 @@ class Emulator:
         region: str = "us-central1",
         *,
         runtime: Runtime,
-        logs: LogSink | None = None,
+        logs: LogStore | None = None,
         more_rpcs: Sequence[Rpc | StreamRpc] = (),
         time_scale: float = 1.0,
         pause_s: float = 0.05,
@@ -50,7 +57,10 @@ class Emulator:
     ) -> None:
         place = Place(project, region)
         self.faults = Faults()
-        self.logs: LogSink = logs if logs is not None else ListSink()
+        number = str(project_number(project))
+        self.logs = logs if logs is not None else LogStore(project, number=number)
+        self.log_faults = LogFaults()
+        self.read_quota = ReadQuota()
         self.state = State(place)
         self.entries = Entries(place, self.logs)
         self.fleet = Fleet(place, runtime, self.entries, time_scale)
@@ -60,7 +70,8 @@ class Emulator:
         self._desk = FrontDesk(
             self.state, deployer, self.entries, self.faults, time_scale, keep_traces
         )
-        self._dispatcher = Dispatcher(list(more_rpcs), self.faults)
+        logging = log_rpcs(self.logs, self.log_faults, self.read_quota)
+        self._dispatcher = Dispatcher([*more_rpcs, *logging], self.faults)
         self._reconciler = Reconciler(
             self.state, deployer, self._desk.doors, self._dispatcher, pause_s
         )
@@ -91,6 +102,7 @@ class Emulator:
     def close(self) -> None:
         """End every call, request, instance and thread, and give back the ports."""
         self._dispatcher.closing.set()
+        self.log_faults.let_go()
         with self.state.changed:
             self.state.closing = True
             self.state.changed.notify_all()
