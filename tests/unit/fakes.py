@@ -394,8 +394,16 @@ class FakeReceipts(Scripted, Receipts):
         self.traces: set[str] = set()
         self.logged: Sequence[RequestEntry] = ()
         self.complete = True
+        self.late_s = 0.0
 
-    def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
+    def of(
+        self,
+        revision: Revision,
+        traces: frozenset[str],
+        window: LogWindow,
+        stop: Stop,
+        awaited: frozenset[str] = frozenset(),
+    ) -> Met:
         self.called(f"of {revision.name}")
         receipts = tuple(
             Receipt(trace, utc_now(), revision.service, revision.name, "GET", "/rooms", 200)

@@ -10,14 +10,15 @@ print(result.worklog.ended.verdict, result.folder)
 ```
 
 Everything here raises `loopctl.errors.LoopctlError` with the exit code it would end in, and nothing
-else on purpose but `loopctl.errors.Stopped`, which `watch`, `outlook` and `doctor` raise when their
-`stop` or their time is over: they only look. `run` ends a run that is stopped as `interrupted`;
+else on purpose but `loopctl.errors.Stopped`, which `watch`, `outlook`, `doctor` and `live_log` raise
+when their `stop` or their time is over: they only look. `run` ends a run that is stopped as `interrupted`;
 `resume`, `down`, `rollback` and `unlock` raise `StoppedEarlyError` with the signal's exit code, or
 `PlatformError` at a deadline, and say what was done and what was not.
 """
 
 from __future__ import annotations
 
+from loopctl.api.following import LiveLog, live_log
 from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
 from loopctl.api.loading import duration, load, schema, validate
 from loopctl.api.looking_ahead import doctor, outlook
@@ -48,6 +49,7 @@ __all__ = [
     "Grade",
     "GradeReport",
     "GradeRequest",
+    "LiveLog",
     "Plan",
     "RunOptions",
     "RunResult",
@@ -65,6 +67,7 @@ __all__ = [
     "grade",
     "grade_document",
     "kept_logs",
+    "live_log",
     "load",
     "log_line",
     "outlook",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +15,11 @@ from loopctl.api.looking_back import suite_history
 from loopctl.cli import output, views
 from loopctl.cli.options import Run
 from loopctl.cli.settings import Settings
-from loopctl.errors import NotFoundError
+from loopctl.cli.signals import interruptibly
+from loopctl.errors import NotFoundError, Problem, Stopped, UsageError
 from loopctl.inert import one_line
 from loopctl.journal.suite_history import SuiteHistory, SuiteRun
+from loopctl.process import Stop
 
 
 def runs(
@@ -82,19 +85,51 @@ def logs(
     requests: Annotated[
         bool, typer.Option("--requests", envvar="LOOPCTL_REQUESTS", help="What it was asked.")
     ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", envvar="LOOPCTL_FOLLOW", help="Then what it says now, until Ctrl-C."
+        ),
+    ] = False,
 ) -> int:
     """What the services said in a run, line by line."""
     settings: Settings = context.obj
     folder = api.find(_place(settings), run)
+    if follow and requests:
+        hint = "leave out one of --follow and --requests"
+        problem = Problem("only what a service says can be followed", where="--follow", hint=hint)
+        raise UsageError("nothing was followed", [problem])
     kept = api.kept_logs(folder, service=service, cycle=cycle, requests=requests)
-    if not kept:
+    if not kept and not follow:
         whose = f" of {service}" if service else ""
         raise NotFoundError(f"{folder.name} kept no logs{whose}", where=str(folder / "logs"))
     for path in kept:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for text in lines:
                 output.say(text.rstrip("\n") if settings.json else api.log_line(text))
-    return 0
+    return _followed(folder, service, settings) if follow else 0
+
+
+def _followed(folder: Path, service: str | None, settings: Settings) -> int:
+    """Print each line as soon as it is there; the exit code of the signal that ends it."""
+    output.flush()
+
+    def work(stop: Stop) -> int:
+        live = api.live_log(folder, service, stop=stop)
+        if not settings.quiet:
+            output.warn(f"loopctl: following {live.revision}; Ctrl-C ends it")
+        for document in live.documents():
+            if settings.json:
+                output.line(document)
+            else:
+                output.say(api.log_line(json.dumps(document)))
+                output.flush()
+        return 0 if stop.reason is None else int(Stopped(stop.reason).exit_code)
+
+    try:
+        return interruptibly(work)
+    except Stopped as stopped:
+        return int(stopped.exit_code)
 
 
 def _suite(history: SuiteHistory, settings: Settings) -> int:

@@ -38,11 +38,12 @@ class CaseRules:
         case: Case,
         receipts: Mapping[str, Sequence[Receipt]] = NO_RECEIPTS,
         logged: Collection[str] = (),
+        unclear: Collection[str] = (),
     ) -> GradedCase:
         """The case with its grade, if it passed, and the reason.
 
         `receipts` are by trace id, which may be empty; `logged` are the services whose request log
-        was read completely.
+        was read completely; `unclear` says what the log may hold of a case that has no receipt.
         """
         mine = [
             receipt
@@ -58,7 +59,7 @@ class CaseRules:
             duration_s=case.duration_s,
             at=case.started_at.astimezone(UTC),
             grade=grading.grade if grading else None,
-            reason=self._explained(grading, case) if grading else None,
+            reason=self._explained(grading, case, () if mine else unclear) if grading else None,
             message=case.message,
             where=where_of(case.raised),
             detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
@@ -81,9 +82,8 @@ class CaseRules:
             alone=self.alone,
         )
 
-    def _explained(self, grading: Grading, case: Case) -> str:
+    def _explained(self, grading: Grading, case: Case, unclear: Collection[str]) -> str:
         """The reason, with every forbidden text that the test printed: it explains, no more."""
         said = [text for text in self.evidence.forbid if text in case.output]
-        return "; ".join(
-            [grading.reason, *(f"it printed {text!r}, forbidden here" for text in said)]
-        )
+        printed = (f"it printed {text!r}, forbidden here" for text in said)
+        return "; ".join([grading.reason, *unclear, *printed])

@@ -2,6 +2,7 @@
 
 A record without a trace id is the test's own when it came, within the call phase, from a port of
 the test's or of its child processes'; where their ports are not known, when a child process ran.
+A record that tells no port was given to its phase beforehand, or is nobody's (`evidence.late`).
 """
 
 from __future__ import annotations
@@ -29,14 +30,13 @@ def is_of(receipt: Receipt, phase: PhaseRecord) -> bool:
         return True
     if receipt.trace:
         return receipt.trace in phase.own_traces and _came_with_own_trace(receipt, phase)
-    if phase.began is None or phase.ended is None:
+    if receipt.port is None or phase.began is None or phase.ended is None:
         return False
     if not phase.began <= receipt.at <= phase.ended:
         return False
     if any(receipt.port in c.local_ports for c in phase.contacts):
         return True
-    told = receipt.port is not None and any(map(_tells_ports, phase.contacts))
-    return bool(phase.children) and not told
+    return bool(phase.children) and not any(map(_tells_ports, phase.contacts))
 
 
 def _came_with_own_trace(receipt: Receipt, phase: PhaseRecord) -> bool:

@@ -181,8 +181,10 @@ class Case:
 class Receipt:
     """The target's own record of a request.
 
-    `by` is `trace` when it carried a test's trace id; `request` when it carried none, and `trace`
-    is empty: it is told whose it is by its time and by `port`, the client's.
+    `by` is `trace` when it carried a test's trace id; `request` when it carried none: whose it is
+    is told by its time and by `port`, the client's, and `trace` is empty; where there is no port,
+    by what it asked, and `trace` is that of the only phase that can have asked it
+    (`evidence.late`). `agent` is the client's name of itself, where it is known.
     """
 
     trace: str
@@ -194,6 +196,7 @@ class Receipt:
     status: int | None
     by: Literal["trace", "request"] = "trace"
     port: int | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,26 @@ class Met:
 class Receipts(Protocol):
     """The target's own request log."""
 
-    def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
+    late_s: float
+    """Seconds by which a record may come after its answer; 0: it is there before it.
+
+    A source whose records are late is asked once, when the tests are over.
+    """
+
+    def of(
+        self,
+        revision: Revision,
+        traces: frozenset[str],
+        window: LogWindow,
+        stop: Stop,
+        awaited: frozenset[str] = frozenset(),
+    ) -> Met:
         """The requests in the window that carried one of these trace ids to this revision.
 
-        Those that carried none come too, when the record tells from which port they came.
+        Those that carried none come too, where the record tells from which port they came, or where
+        one of the traces that are `awaited` cannot be found. A source whose records are late also
+        tells of traces that came to another revision, and waits `late_s` from the window's end for
+        those that are awaited.
         """
         ...
 

@@ -6,7 +6,6 @@ import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from loopctl.errors import Stopped
 from loopctl.evidence.case_rules import PASSES, CaseRules
@@ -19,12 +18,10 @@ from loopctl.model.plan import SuiteSpec
 from loopctl.ports.logs import LogError, Receipts
 from loopctl.process import Stop
 from loopctl.stages.control_run import with_control
+from loopctl.stages.late_receipts import CLOCK_SLACK, LateReceipts, late_receipts, traces_of
 
 BATCH = 100
 BATCH_S = 0.5
-
-_CLOCK_SLACK = timedelta(seconds=2)
-"""How far the clocks of the test process and of the request log may differ."""
 
 _HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
 
@@ -47,6 +44,7 @@ class CaseGrader:
     graded: dict[str, GradedCase] = field(default_factory=dict)
     attempt: int = 0
     _waiting: list[Case] = field(default_factory=list)
+    _tries: dict[str, list[tuple[int, Case]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _flushing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -76,11 +74,41 @@ class CaseGrader:
             written = []
             for case in batch:
                 graded = self.rules.graded(case, receipts, logged)
-                now = self.graded[case.id] = self._not_laundered(graded)
+                before = self.graded.get(case.id)
+                now = self.graded[case.id] = self._not_laundered(before, graded, self.attempt)
+                if self._is_late:
+                    self._tries.setdefault(case.id, []).append((self.attempt, case))
                 if graded.status in PASSES and self.spec.evidence.control != "off":
                     self.passed[case.id] = case
                 written.append(now)
             self.journal.append(CasesGraded(tuple(written)), suite=self.spec.id)
+
+    def join_late(self, stop: Stop) -> None:
+        """Grade again what was graded without receipts, because they come late; once, at the end.
+
+        Only what has changed is written again. A `stop` that is stopped leaves it as it is: less is
+        proven then.
+        """
+        if not self._is_late:
+            return
+        cases = [case for tries in self._tries.values() for _, case in tries]
+        with contextlib.suppress(Stopped):
+            late = late_receipts(cases, self.targets, self.receipts, stop, alone=self.rules.alone)
+            again = [self._regraded(tries, late) for tries in self._tries.values()]
+            self._rewrite([now for now in again if now != self.graded[now.id]])
+
+    def _regraded(self, tries: Sequence[tuple[int, Case]], late: LateReceipts) -> GradedCase:
+        """What all attempts at a case come to together."""
+        now: GradedCase | None = None
+        for attempt, case in tries:
+            graded = self.rules.graded(case, late.by_trace, late.logged, late.unclear(case))
+            now = self._not_laundered(now, graded, attempt)
+        assert now is not None
+        return now
+
+    @property
+    def _is_late(self) -> bool:
+        return self.receipts.late_s > 0 and self.spec.evidence.receipts
 
     def to_run_again(self) -> tuple[str, ...]:
         """The ids of the cases that the next attempt is for.
@@ -101,6 +129,9 @@ class CaseGrader:
             with_control(self.graded[name], self.passed[name], control)
             for name, control in found.items()
         ]
+        self._rewrite(written)
+
+    def _rewrite(self, written: Sequence[GradedCase]) -> None:
         self.graded.update((case.id, case) for case in written)
         for first in range(0, len(written), BATCH):
             batch = tuple(written[first : first + BATCH])
@@ -112,10 +143,10 @@ class CaseGrader:
         """Receipts by trace id, which may be empty, and the services whose logs are complete."""
         found: dict[str, list[Receipt]] = {}
         logged: set[str] = set()
-        traces = frozenset(t for case in batch for phase in case.phases for t in phase.traces)
-        if not self.spec.evidence.receipts or not traces:
+        traces = traces_of(batch)
+        if self._is_late or not self.spec.evidence.receipts or not traces:
             return found, frozenset()
-        since = min(case.started_at for case in batch) - _CLOCK_SLACK
+        since = min(case.started_at for case in batch) - CLOCK_SLACK
         for name, revision in self.targets.items():
             if revision is None:
                 continue
@@ -129,11 +160,15 @@ class CaseGrader:
                 found.setdefault(receipt.trace, []).append(receipt)
         return found, frozenset(logged)
 
-    def _not_laundered(self, now: GradedCase) -> GradedCase:
-        """A pass of what failed earlier in this run on the same image is no pass."""
-        before = self.graded.get(now.id)
+    def _not_laundered(
+        self, before: GradedCase | None, now: GradedCase, attempt: int
+    ) -> GradedCase:
+        """A pass of what failed earlier in this run on the same image is no pass.
+
+        `before` is what it came to in this suite until now.
+        """
         if before is not None and before.status not in _HARMLESS:
-            return _run_again(before, now, self.attempt)
+            return _run_again(before, now, attempt)
         if now.status is CaseStatus.PASSED:
             said = self.journal.fold.failed_earlier(self.spec.id, now.id)
             if said is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.events import LogsKept
 from loopctl.model.logs import Coverage, LogEntry, LogWindow, RequestEntry
 from loopctl.ports.logs import LogError, LogSource, Receipts
-from loopctl.process import Stop, utc_now
+from loopctl.process import Stop, TaskScope, in_parallel, utc_now
 
 
 class LogKeeper:
@@ -25,20 +26,29 @@ class LogKeeper:
         self._requests = requests
 
     def keep(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> list[str]:
-        """Keep them all; what could not be kept, in words."""
-        problems = []
-        for record in cycle.services.values():
-            if record.revision is None and record.before is None:
-                continue
-            try:
-                kept = self._keep(record, _since(cycle, record), journal, stop)
-            except (LogError, StorageError) as error:
-                where = f" ({error.where})" if error.where else ""
-                what = f"{error.what}{where}"
-                problems.append(f"the logs of {record.name} could not be kept: {what}")
-            else:
-                journal.append(kept, service=record.name)
-        return problems
+        """Keep them all; what could not be kept, in words.
+
+        Side by side: where entries come late each is waited for.
+        """
+        records = [r for r in cycle.services.values() if r.revision is not None or r.before is not None]
+        tasks = {
+            record.name: functools.partial(self._kept, record, _since(cycle, record), journal)
+            for record in records
+        }
+        found = in_parallel(stop, len(tasks), tasks)
+        return [problem for problem in found.values() if problem is not None]
+
+    def _kept(
+        self, record: ServiceRecord, since: datetime, journal: Journal, stop: Stop
+    ) -> str | None:
+        """Keep those of one service; None, or why they could not be kept."""
+        try:
+            kept = self._keep(record, since, journal, stop)
+        except (LogError, StorageError) as error:
+            where = f" ({error.where})" if error.where else ""
+            return f"the logs of {record.name} could not be kept: {error.what}{where}"
+        journal.append(kept, service=record.name)
+        return None
 
     def _keep(
         self, record: ServiceRecord, since: datetime, journal: Journal, stop: Stop
@@ -49,13 +59,13 @@ class LogKeeper:
         revision = record.revision.name if record.revision else None
         window = LogWindow(record.name, since, revision=revision)
         path = folder / f"{record.name}.jsonl"
-        lines, coverage = _write_logs(path, self._logs, window, stop)
         requests = folder / f"{record.name}.requests.jsonl"
-        with storage("keep the request log", requests), _private(requests) as out:
-            # The front door logs what it is asked as it was asked: a path may hold a secret.
-            self._requests.requests(
-                window, lambda e: _write(out, journal.redacted(request_document(e))), stop
+        with TaskScope(stop) as scope:
+            scope.start(
+                f"requests of {record.name}",
+                lambda inner: self._keep_requests(requests, window, journal, inner),
             )
+            lines, coverage = _write_logs(path, self._logs, window, scope.stop)
         return LogsKept(
             path=str(path.relative_to(journal.folder)),
             requests=str(requests.relative_to(journal.folder)),
@@ -63,6 +73,13 @@ class LogKeeper:
             complete=coverage.complete,
             gap=coverage.gap,
         )
+
+    def _keep_requests(self, path: Path, window: LogWindow, journal: Journal, stop: Stop) -> None:
+        with storage("keep the request log", path), _private(path) as out:
+            # The front door logs what it is asked as it was asked: a path may hold a secret.
+            self._requests.requests(
+                window, lambda e: _write(out, journal.redacted(request_document(e))), stop
+            )
 
 
 def _since(cycle: CycleRecord, record: ServiceRecord) -> datetime:

@@ -129,6 +129,7 @@ class SuiteRunner:
         )
         grader = CaseGrader(spec, targets, self._receipts, journal, rules)
         end = self._to_the_end(spec, context, grader, journal, stop)
+        grader.join_late(stop)
         if spec.evidence.control != "off" and end.usage_error is None and end.stopped is None:
             self._control(spec, context, grader, journal, stop)
         for note in end.notes:

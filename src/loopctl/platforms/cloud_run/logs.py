@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from loopctl.errors import PortError, Stopped
+from loopctl.errors import PortError, Problem, Stopped
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.platforms.cloud_run.clients import Clients
-from loopctl.platforms.cloud_run.errors import TRANSIENT, ApiError, translated
+from loopctl.platforms.cloud_run.errors import TRANSIENT, ApiError, Code, translated
 from loopctl.platforms.cloud_run.log_entries import Logged, logged
-from loopctl.platforms.cloud_run.log_filter import SAID, View
+from loopctl.platforms.cloud_run.log_filter import SAID, View, stamp
 from loopctl.platforms.cloud_run.log_lines import Transcript
 from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.log_window import PACE, Pace, WindowReading, as_log_error
@@ -29,7 +29,7 @@ _AGED: Final = timedelta(days=30)
 
 _UNKNOWN_AGE: Final = timedelta(hours=24)
 _BEFORE: Final = timedelta(minutes=1)
-_LOOK_UP_S: Final = 5.0
+_LOOK_UP_S: Final = 10.0
 
 
 class CloudRunLogs:
@@ -49,6 +49,21 @@ class CloudRunLogs:
         self._quota = quota or quota_of(clients.place)
         self._pace = pace
         self._poll_s = poll_s
+
+    def problems(self, stop: Stop) -> list[Problem]:
+        """What keeps this account from the logs; empty where it can read them. Costs one read."""
+        reader = LogReader(self._clients, self._quota)
+        query = f'timestamp>="{stamp(utc_now())}"'
+        try:
+            with stop.child(_LOOK_UP_S) as limit:
+                next(reader.pages(query, limit), None)
+        except Stopped:
+            # Too slow, or the quota is short: it is told where it costs something.
+            stop.remaining(0)
+        except PortError as error:
+            hint = permitting(self._clients, error) or error.hint
+            return [Problem(error.what, where=error.where or "logging", hint=hint)]
+        return []
 
     def read(self, window: LogWindow, into: Callable[[LogEntry], None], stop: Stop) -> Coverage:
         """Hand over the window's entries by time, a line each; those that come late are waited for.
@@ -134,6 +149,19 @@ class _News:
 
 def _view(clients: Clients, window: LogWindow) -> View:
     return View(clients.place, window.service, window.revision, SAID)
+
+
+def permitting(clients: Clients, error: PortError) -> str | None:
+    """What gives this account access to the logs; None for another fault."""
+    if not isinstance(error, ApiError) or error.code is not Code.PERMISSION_DENIED:
+        return None
+    project = clients.place.project
+    if error.reason == "SERVICE_DISABLED" or "has not been used in project" in error.text:
+        return f"gcloud services enable logging.googleapis.com --project={project}"
+    return (
+        f"gcloud projects add-iam-policy-binding {project} --member=user:YOU "
+        "--role=roles/logging.viewer"
+    )
 
 
 def lower_bound(clients: Clients, window: LogWindow, stop: Stop) -> datetime:

@@ -25,11 +25,20 @@ class HostReceipts:
     nothing here ever waits.
     """
 
+    late_s = 0.0
+
     def __init__(self, place: Rendezvous) -> None:
         self._host = HostClient(place)
         self._known = RequestScan()
 
-    def of(self, revision: Revision, traces: frozenset[str], window: LogWindow, stop: Stop) -> Met:
+    def of(
+        self,
+        revision: Revision,
+        traces: frozenset[str],
+        window: LogWindow,
+        stop: Stop,
+        awaited: frozenset[str] = frozenset(),
+    ) -> Met:
         """The requests in the window that carried one of the traces, or none, to this revision.
 
         One that carried a trace counts whenever it came: a clock that was set hides none.
