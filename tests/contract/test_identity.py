@@ -161,7 +161,7 @@ def test_impersonation_that_is_refused_names_the_command_that_grants_it(
     identity = an_identity(DEPLOYER)
     said = "Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource"
     with environment(**google.iam_environment(tmp_path)):
-        assert identity.token(a_spec(), "https://first.example", Stop(20))
+        identity.token(a_spec(), "https://first.example", Stop(20))
         google.answer = (403, json.dumps({"error": {"code": 403, "message": said}}).encode())
         sources = identity._sources
         sources[DEPLOYER, AUDIENCE] = sources[DEPLOYER, "https://first.example"]
@@ -231,7 +231,7 @@ def test_a_token_that_has_expired_already_is_none(google: TokenServer) -> None:
     google.lives_s = -60
     assert "expired already" in refusal(an_identity()).what
     google.lives_s = 60
-    assert an_identity().token(a_spec(), AUDIENCE, Stop(20))
+    an_identity().token(a_spec(), AUDIENCE, Stop(20))
 
 
 def test_nobody_at_the_token_uri_is_told(google: TokenServer, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ print(result.worklog.ended.verdict, result.folder)
 ```
 
 Everything here raises `loopctl.errors.LoopctlError` with the exit code it would end in, and nothing
-else on purpose but `loopctl.errors.Stopped`, which `watch`, `outlook`, `doctor` and `live_log` raise
-when their `stop` or their time is over: they only look. `run` ends a run that is stopped as `interrupted`;
-`resume`, `down`, `rollback` and `unlock` raise `StoppedEarlyError` with the signal's exit code, or
-`PlatformError` at a deadline, and say what was done and what was not.
+else on purpose but `loopctl.errors.Stopped`, which `watch`, `outlook`, `doctor` and `live_log`
+raise when their `stop` or their time is over: they only look. `run` ends a run that is stopped as
+`interrupted`; `resume`, `down`, `rollback` and `unlock` raise `StoppedEarlyError` with the signal's
+exit code, or `PlatformError` at a deadline, and say what was done and what was not.
 """
 
 from __future__ import annotations

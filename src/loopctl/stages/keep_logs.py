@@ -30,7 +30,9 @@ class LogKeeper:
 
         Side by side: where entries come late each is waited for.
         """
-        records = [r for r in cycle.services.values() if r.revision is not None or r.before is not None]
+        records = [
+            r for r in cycle.services.values() if r.revision is not None or r.before is not None
+        ]
         tasks = {
             record.name: functools.partial(self._kept, record, _since(cycle, record), journal)
             for record in records
