@@ -256,7 +256,9 @@ def _written(record: ServiceRecord, event: Event) -> ServiceRecord:
                 record = replace(record, routed=None, promoted=False, restored=False)
             return replace(record, revision=revision, first=first)
         case Routed(state=state, why=why):
-            promoted = why in ("promote", "first") or (record.promoted and why != "restore")
+            promoted = why in ("promote", "first", "direct") or (
+                record.promoted and why != "restore"
+            )
             return replace(
                 record,
                 routed=state,

@@ -336,7 +336,7 @@ class Routed:
     KIND: ClassVar[str] = "traffic.routed"
 
     state: ServiceState
-    why: Literal["promote", "restore", "first", "rollback"]
+    why: Literal["promote", "restore", "first", "direct", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)

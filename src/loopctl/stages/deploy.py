@@ -101,9 +101,11 @@ class Deploy:
         journal.append(RevisionDeployed(revision, share, first), service=spec.name)
         state = self._platform.observe(spec.name, stop)
         if isinstance(state, ServiceState):
-            seen = Routed(state, "first") if share == "all" else ServiceObserved("deployed", state)
-            journal.append(seen, service=spec.name)
-            if share == "none" and shares(state) != shares(before):
+            if share == "all":
+                note_arrival(state, revision, journal)
+                return None
+            journal.append(ServiceObserved("deployed", state), service=spec.name)
+            if shares(state) != shares(before):
                 was = said(shares(before))
                 moved = f"traffic was {was} when a candidate was put beside it, and is "
                 return as_moved(spec.name, moved + said(state.traffic))
@@ -178,6 +180,17 @@ class Deploy:
                 hint = f"let a new revision serve: {commands.down()} && {commands.run_anew()}"
                 fault = replace(status.fault, summary=what, hint=hint)
                 raise PlatformError(what, fault=fault, where=state.service, hint=hint)
+
+
+def note_arrival(state: ServiceState, revision: Revision, journal: Journal) -> None:
+    """Write down that a revision deployed with all traffic has it; nothing while it has not.
+
+    Where traffic follows only once the revision is ready, HEALTH looks again.
+    """
+    record = journal.fold.cycle().services[state.service]
+    if shares(state) == {revision.name: 100}:
+        why: Literal["first", "direct"] = "first" if record.first else "direct"
+        journal.append(Routed(state, why), service=state.service)
 
 
 def made_by(key: DeployKey, platform: Platform, stop: Stop) -> Revision | None:

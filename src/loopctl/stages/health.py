@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.artifact import Revision
+from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.events import HealthJudged
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
@@ -21,7 +21,7 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Dead, Platform, PlatformError, Ready, Starting
 from loopctl.ports.probe import Answer, Prober, Unreachable
 from loopctl.process import Stop, in_parallel
-from loopctl.stages.deploy import as_fault
+from loopctl.stages.deploy import as_fault, note_arrival
 from loopctl.stages.health_check import Asked, check_answer, quoted
 from loopctl.stages.probing import ask
 from loopctl.stages.suite_collection import SuiteCollection
@@ -82,8 +82,22 @@ class Health:
             merged = self._collection.beside(wait, journal, stop)
         if merged.kind is not OutcomeKind.OK:
             return merged
+        for spec in services:
+            try:
+                self._note_arrival(spec.name, journal, stop)
+            except PlatformError as error:
+                return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(spec.name, error),))
         more = wave + 1 < len(self._waves)
         return Outcome(OutcomeKind.MORE_WAVES if more else OutcomeKind.OK, merged.detail)
+
+    def _note_arrival(self, service: str, journal: Journal, stop: Stop) -> None:
+        """Read back the traffic of what was deployed with all of it and had to be ready first."""
+        record = journal.fold.cycle().services[service]
+        if record.revision is None or not record.writing:
+            return
+        state = self._platform.observe(service, stop)
+        if isinstance(state, ServiceState):
+            note_arrival(state, record.revision, journal)
 
     @property
     def platform(self) -> Platform:
