@@ -17,6 +17,8 @@ class Handler(BaseHTTPRequestHandler):
         match self.path.strip("/").partition("/")[0]:
             case "environment":
                 self.answer(json.dumps(dict(os.environ)))
+            case "pid":
+                self.answer(str(os.getpid()))
             case "headers":
                 self.answer(json.dumps(dict(self.headers.items())))
             case "die":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -180,6 +181,15 @@ def entries(emulator: Emulator, log: str = "") -> list[Any]:
     rows = emulator.logs.rows(0, 2**63 - 1)
     found = [Entry.FromString(row.data) for row in rows]
     return [entry for entry in found if entry.log_name.endswith(log)]
+
+
+def awaited(emulator: Emulator, log: str, count: int = 1) -> list[Any]:
+    """A log's entries once there are so many: that of a request comes after its answer."""
+    deadline = time.monotonic() + DONE_S
+    while len(found := entries(emulator, log)) < count:
+        assert time.monotonic() < deadline, found
+        emulator.logs.wait(0.1)
+    return found
 
 
 def texts(emulator: Emulator, log: str = "") -> list[str]:
