@@ -130,7 +130,9 @@ class Rig:
     def queries(self) -> list[str]:
         """The filters asked for so far."""
         return [
-            call.request.filter  # type: ignore[union-attr]
+            call.request.filter  # type: ignore[union-attr, attr-defined]
+            for call in self.dispatcher.calls
+            if call.method == "ListLogEntries"
         ]
 
 

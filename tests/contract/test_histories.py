@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from bucket_rig import PLACE, a_bucket, a_client
+from bucket_rig import BucketRig, a_bucket
 
-from emulator.storage_server import StorageServer
 from loopctl.errors import Stopped
 from loopctl.journal.history_files import FileHistory
 from loopctl.model.evidence import CaseStatus, Grade
@@ -54,18 +53,17 @@ class FileRig(HistoryRig):
         return [str(p.relative_to(self._root)) for p in self._root.rglob("*") if p.is_file()]
 
 
-class BucketRig(HistoryRig):
-    def __init__(self, server: StorageServer) -> None:
-        self._server = server
-        self.history, self.elsewhere = BucketHistory(a_client()), BucketHistory(a_client())
+class InBucket(HistoryRig):
+    def __init__(self, bucket: BucketRig) -> None:
+        self._bucket = bucket
+        self.history = BucketHistory(bucket.client())
+        self.elsewhere = BucketHistory(bucket.client())
 
     def write(self, name: str, content: str) -> None:
-        full = f"{PLACE.prefix}/{name}"
-        self._server.buckets.put(PLACE.bucket, full, content.encode(), {}, {})
+        self._bucket.write(name, content)
 
     def names(self) -> list[str]:
-        found = self._server.buckets.names(PLACE.bucket)
-        return [name.removeprefix(f"{PLACE.prefix}/") for name in found]
+        return self._bucket.names()
 
 
 @contextmanager
@@ -76,8 +74,8 @@ def file_rig() -> Iterator[HistoryRig]:
 
 @contextmanager
 def bucket_rig() -> Iterator[HistoryRig]:
-    with a_bucket() as server:
-        yield BucketRig(server)
+    with a_bucket() as bucket:
+        yield InBucket(bucket)
 
 
 ADAPTERS: Mapping[str, Callable[[], AbstractContextManager[HistoryRig]]] = {

@@ -9,14 +9,18 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from bucket_rig import PLACE, BucketRig, a_bucket
 from platform_rig import environment
 
 from loopctl.model.artifact import Target
+from loopctl.platforms.cloud_run.bucket_lease import BucketLeases
 from loopctl.platforms.host.rendezvous import Rendezvous
 from loopctl.platforms.hosted.leases import FileLeases
 from loopctl.ports.leases import Held, HeldByOther, LeaseError, LeaseLost, Leases
@@ -34,7 +38,44 @@ os._exit(9)
 """
 
 
-class FileRig:
+HOLD_IN_BUCKET_AND_DIE = """
+import os, sys
+from loopctl.model.artifact import Target
+from loopctl.model.plan import BucketPlace
+from loopctl.platforms.cloud_run.bucket_client import BucketClient
+from loopctl.platforms.cloud_run.bucket_lease import BucketLeases
+from loopctl.process import Stop
+place = BucketPlace.of_url(sys.argv[1])
+target = Target("cloud-run", "p/r", "chat")
+BucketLeases(BucketClient(place)).acquire([target], "run-dead", 600, Stop(5))
+os._exit(9)
+"""
+
+
+class LeaseRig(ABC):
+    """Leases as two runs see them; `pace` is by what their times are longer than the files'."""
+
+    leases: Leases
+    elsewhere: Leases
+    pace = 1.0
+
+    @abstractmethod
+    def target(self, service: str) -> Target: ...
+
+    @abstractmethod
+    def pass_time(self, seconds: float, stop: Stop) -> None:
+        """Let so much time pass, by the clock that counts."""
+
+    @abstractmethod
+    def alter(self, change: Callable[[str], str]) -> None:
+        """Change the record of the one lease that there is, by another hand."""
+
+    @abstractmethod
+    def hold_and_die(self) -> None:
+        """Take the lease on `chat` in a process that is killed with it."""
+
+
+class FileRig(LeaseRig):
     """File leases of one environment, and of a second runs folder on the same project."""
 
     def __init__(self, folder: Path) -> None:
@@ -42,17 +83,48 @@ class FileRig:
         (folder / "project").mkdir()
         self.place = Rendezvous.of(folder / "project", "local", folder / "runs")
         other = Rendezvous.of(folder / "project", "local", folder / "other-runs")
-        self.leases: Leases = FileLeases(self.place)
-        self.elsewhere: Leases = FileLeases(other)
+        self.leases = FileLeases(self.place)
+        self.elsewhere = FileLeases(other)
 
     def target(self, service: str) -> Target:
         return self.place.target(service)
 
+    def pass_time(self, seconds: float, stop: Stop) -> None:
+        stop.wait(seconds)
+
+    def alter(self, change: Callable[[str], str]) -> None:
+        [file] = self.place.leases.glob("*.json")
+        file.write_text(change(file.read_text()))
+
     def hold_and_die(self) -> None:
-        """Take the lease on `chat` in a process that is killed with it."""
         where = [str(self.folder / "project"), str(self.folder / "runs")]
         died = subprocess.run([sys.executable, "-c", HOLD_AND_DIE, *where], check=False)
         assert died.returncode == 9
+
+
+class InBucket(LeaseRig):
+    """Leases in a bucket, by two clients of it. Only the server's clock counts: it is put ahead."""
+
+    pace = 100.0
+
+    def __init__(self, bucket: BucketRig) -> None:
+        self.bucket = bucket
+        self.leases = BucketLeases(bucket.client())
+        self.elsewhere = BucketLeases(bucket.client())
+
+    def target(self, service: str) -> Target:
+        return Target("cloud-run", "p/r", service)
+
+    def pass_time(self, seconds: float, stop: Stop) -> None:
+        self.bucket.server.buckets.offset += timedelta(seconds=seconds)
+
+    def alter(self, change: Callable[[str], str]) -> None:
+        [name] = self.bucket.names()
+        self.bucket.write(name, change(self.bucket.content(name)))
+
+    def hold_and_die(self) -> None:
+        command = [sys.executable, "-c", HOLD_IN_BUCKET_AND_DIE, str(PLACE)]
+        assert subprocess.run(command, check=False).returncode == 9
 
 
 @contextmanager
@@ -64,12 +136,27 @@ def file_rig() -> Iterator[FileRig]:
         yield FileRig(Path(folder))
 
 
-ADAPTERS: Mapping[str, Callable[[], AbstractContextManager[FileRig]]] = {"local": file_rig}
+@contextmanager
+def bucket_rig() -> Iterator[InBucket]:
+    with a_bucket() as bucket:
+        yield InBucket(bucket)
+
+
+ADAPTERS: Mapping[str, Callable[[], AbstractContextManager[LeaseRig]]] = {
+    "local": file_rig,
+    "bucket": bucket_rig,
+}
 
 
 @pytest.fixture(params=ADAPTERS)
-def rig(request: pytest.FixtureRequest) -> Iterator[FileRig]:
+def rig(request: pytest.FixtureRequest) -> Iterator[LeaseRig]:
     with ADAPTERS[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def files() -> Iterator[FileRig]:
+    with file_rig() as made:
         yield made
 
 
@@ -78,7 +165,7 @@ def stop() -> Stop:
     return Stop(20)
 
 
-def test_a_lease_is_seen_held_and_let_go(rig: FileRig, stop: Stop) -> None:
+def test_a_lease_is_seen_held_and_let_go(rig: LeaseRig, stop: Stop) -> None:
     chat = rig.target("chat")
     assert rig.leases.peek(chat, stop) is None
     held = rig.leases.acquire([chat], "run-1", 60, stop)
@@ -89,7 +176,7 @@ def test_a_lease_is_seen_held_and_let_go(rig: FileRig, stop: Stop) -> None:
     rig.leases.release(held)
 
 
-def test_a_second_run_is_told_who_holds_it_and_what_to_do(rig: FileRig, stop: Stop) -> None:
+def test_a_second_run_is_told_who_holds_it_and_what_to_do(rig: LeaseRig, stop: Stop) -> None:
     held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
     with pytest.raises(HeldByOther) as refused:
         rig.elsewhere.acquire([rig.target("chat")], "run-2", 60, stop)
@@ -102,7 +189,7 @@ def test_a_second_run_is_told_who_holds_it_and_what_to_do(rig: FileRig, stop: St
     assert refused.value.exit_code == 6
 
 
-def test_all_are_taken_or_none(rig: FileRig, stop: Stop) -> None:
+def test_all_are_taken_or_none(rig: LeaseRig, stop: Stop) -> None:
     names = [rig.target(name) for name in ("web", "auth", "chat")]
     rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
     with pytest.raises(HeldByOther):
@@ -111,17 +198,17 @@ def test_all_are_taken_or_none(rig: FileRig, stop: Stop) -> None:
     assert rig.leases.peek(rig.target("web"), stop) is None
 
 
-def test_the_lease_of_a_dead_process_is_taken_over(rig: FileRig, stop: Stop) -> None:
+def test_the_lease_of_a_dead_process_is_taken_over(rig: LeaseRig, stop: Stop) -> None:
     rig.hold_and_die()
     assert rig.leases.peek(rig.target("chat"), stop) is None
     assert rig.leases.acquire([rig.target("chat")], "run-2", 60, stop).run_id == "run-2"
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_its_holder_learns_it(
-    rig: FileRig, stop: Stop
+    rig: LeaseRig, stop: Stop
 ) -> None:
-    old = rig.leases.acquire([rig.target("chat")], "run-1", 0.05, stop)
-    stop.wait(0.1)
+    old = rig.leases.acquire([rig.target("chat")], "run-1", 0.05 * rig.pace, stop)
+    rig.pass_time(0.1 * rig.pace, stop)
     new = rig.elsewhere.acquire([rig.target("chat")], "run-2", 60, stop)
     assert new.fence != old.fence
     with pytest.raises(LeaseLost, match="taken by run run-2"):
@@ -130,10 +217,11 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_holder_learns_it(
     assert rig.leases.peek(rig.target("chat"), stop) == new
 
 
-def test_renewing_holds_on_for_as_long_again(rig: FileRig, stop: Stop) -> None:
-    held = rig.leases.acquire([rig.target("chat"), rig.target("auth")], "run-1", 0.4, stop)
+def test_renewing_holds_on_for_as_long_again(rig: LeaseRig, stop: Stop) -> None:
+    both = [rig.target("chat"), rig.target("auth")]
+    held = rig.leases.acquire(both, "run-1", 0.4 * rig.pace, stop)
     for _ in range(4):
-        stop.wait(0.15)
+        rig.pass_time(0.15 * rig.pace, stop)
         renewed = rig.leases.renew(held, stop)
         assert (renewed.fence, renewed.since) == (held.fence, held.since)
         assert renewed.until > held.until
@@ -142,7 +230,7 @@ def test_renewing_holds_on_for_as_long_again(rig: FileRig, stop: Stop) -> None:
         rig.elsewhere.acquire([rig.target("auth")], "run-2", 60, stop)
 
 
-def test_a_released_lease_cannot_be_renewed(rig: FileRig, stop: Stop) -> None:
+def test_a_released_lease_cannot_be_renewed(rig: LeaseRig, stop: Stop) -> None:
     held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
     rig.leases.release(held)
     with pytest.raises(LeaseLost):
@@ -150,7 +238,7 @@ def test_a_released_lease_cannot_be_renewed(rig: FileRig, stop: Stop) -> None:
     assert rig.leases.peek(rig.target("chat"), stop) is None
 
 
-def test_of_many_that_try_at_once_one_gets_it(rig: FileRig, stop: Stop) -> None:
+def test_of_many_that_try_at_once_one_gets_it(rig: LeaseRig, stop: Stop) -> None:
     targets = [rig.target("chat"), rig.target("auth")]
     won: list[Held] = []
     refused: list[HeldByOther] = []
@@ -173,38 +261,39 @@ def test_of_many_that_try_at_once_one_gets_it(rig: FileRig, stop: Stop) -> None:
     assert [rig.leases.peek(target, stop) is not None for target in targets] == [True, True]
 
 
-def test_a_pid_that_was_given_to_another_process_holds_nothing(rig: FileRig, stop: Stop) -> None:
+def test_a_pid_that_was_given_to_another_process_holds_nothing(rig: LeaseRig, stop: Stop) -> None:
     held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
-    [file] = rig.place.leases.glob("*.json")
-    record = json.loads(file.read_text())
-    record["started"] -= 1
-    file.write_text(json.dumps(record))
+
+    def of_another(text: str) -> str:
+        record = json.loads(text)
+        return json.dumps(record | {"started": record["started"] - 1})
+
+    rig.alter(of_another)
     assert rig.leases.peek(held.targets[0], stop) is None
 
 
-def test_a_record_that_is_no_record_does_not_stand_in_the_way(rig: FileRig, stop: Stop) -> None:
+def test_a_record_that_is_no_record_does_not_stand_in_the_way(rig: LeaseRig, stop: Stop) -> None:
     rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
-    [file] = rig.place.leases.glob("*.json")
     for nonsense in ("", "[]", '{"v": 1}', "\x00"):
-        file.write_text(nonsense)
+        rig.alter(lambda _, text=nonsense: text)  # type: ignore[misc]
         assert rig.leases.peek(rig.target("chat"), stop) is None
     rig.leases.acquire([rig.target("chat")], "run-2", 60, stop)
 
 
 def test_one_that_cannot_be_let_go_of_is_a_leases_error_and_no_end_of_the_run(
-    rig: FileRig, stop: Stop, monkeypatch: pytest.MonkeyPatch
+    files: FileRig, stop: Stop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+    held = files.leases.acquire([files.target("chat")], "run-1", 60, stop)
     monkeypatch.setattr("loopctl.platforms.hosted.leases._GUARD_LIMIT_S", 0.1)
-    with (rig.place.leases / "guard").open("r+") as guard:
+    with (files.place.leases / "guard").open("r+") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         with pytest.raises(LeaseError, match="keeps them locked"):
-            rig.leases.release(held)
-    rig.leases.release(held)
+            files.leases.release(held)
+    files.leases.release(held)
 
 
-def test_a_runtime_folder_that_is_open_to_others_is_refused(rig: FileRig, stop: Stop) -> None:
-    rig.place.runtime.parent.mkdir(mode=0o700)
-    rig.place.runtime.parent.chmod(0o755)
+def test_a_runtime_folder_that_is_open_to_others_is_refused(files: FileRig, stop: Stop) -> None:
+    files.place.runtime.parent.mkdir(mode=0o700)
+    files.place.runtime.parent.chmod(0o755)
     with pytest.raises(LeaseError, match="open to others"):
-        rig.leases.acquire([rig.target("chat")], "run-1", 60, stop)
+        files.leases.acquire([files.target("chat")], "run-1", 60, stop)

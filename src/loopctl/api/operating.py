@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,12 +96,17 @@ def rollback(
     verified = verified_of(plan, place, world)
     with (
         stepwise(commands.rollback(), stop, LIMIT_S) as steps,
-        holding(world.leases, targets, f"rollback-{os.getpid()}", steps.stop, world.pace) as lease,
+        holding(world.leases, targets, _rollback_id(), steps.stop, world.pace) as lease,
     ):
         moves = moves_back(names, platform, verified, commands, steps.stop)
         due = [move for move in moves if move.want is not None]
         steps.take([Step(str(m), functools.partial(go_back, m, platform, lease.held)) for m in due])
     return moves
+
+
+def _rollback_id() -> str:
+    # A lease in a bucket is seen by many machines, on which processes have the same numbers.
+    return f"rollback-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 @dataclass(frozen=True, slots=True)

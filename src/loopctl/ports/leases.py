@@ -19,9 +19,35 @@ class LeaseError(PortError):
 class HeldByOther(LockedError):
     """Another run holds the target; the message names it, since when and until when."""
 
+    @classmethod
+    def of(cls, held: Held, target: Target) -> HeldByOther:
+        """What the run is told that comes too late."""
+        return cls(
+            f"{target.service} is held by run {held.run_id} ({held.holder}), since "
+            f"{held.since:%Y-%m-%d %H:%M:%S} UTC until {held.until:%H:%M:%S} UTC",
+            where=str(target),
+            hint="wait for that run or stop it; its lease ends by itself when its process does",
+        )
+
 
 class LeaseLost(PortError):
     """The lease is not ours any more: no more effects."""
+
+    @classmethod
+    def to(cls, taker: Held | None, target: Target) -> LeaseLost:
+        """What the run is told that held the target before; None: nobody holds it."""
+        if taker is None:
+            return cls(
+                f"the lease on {target.service} is gone: somebody has released it",
+                where=str(target),
+                hint="this run changes nothing more; see who used `loopctl unlock`",
+            )
+        return cls(
+            f"the lease on {target.service} was taken by run {taker.run_id} ({taker.holder}) "
+            f"at {taker.since:%Y-%m-%d %H:%M:%S} UTC",
+            where=str(target),
+            hint="this run changes nothing more; see what that run did, then run again",
+        )
 
 
 @dataclass(frozen=True, slots=True)

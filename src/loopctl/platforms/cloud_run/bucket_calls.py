@@ -38,6 +38,10 @@ class Calls:
         self.place = place
         self._client = _client(who, note)
 
+    def close(self) -> None:
+        """End its connections."""
+        self._client.close()
+
     def look(self, name: str, timeout: float) -> tuple[Stored, int] | None:
         """An object's state and its bytes; None where there is none."""
         blob = self._blob(name)

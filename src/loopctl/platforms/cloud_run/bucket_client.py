@@ -90,6 +90,13 @@ class BucketClient:
             doing, folder, lambda calls, s: calls.page(folder, start, token, s), stop
         )
 
+    def close(self) -> None:
+        """End its connections; the next call opens new ones."""
+        with self._making:
+            made, self._made = self._made, None
+        if made is not None:
+            made.close()
+
     def _tried(self, doing: str, name: str, call: Callable[[Calls, float], _T], stop: Stop) -> _T:
         from loopctl.platforms.cloud_run.bucket_errors import translated  # noqa: PLC0415 - slow
 

@@ -49,7 +49,7 @@ class FileLeases:
             for target in ordered:
                 holder = self._read(target)
                 if holder is not None and holder.is_live():
-                    raise _held_by(holder, target)
+                    raise HeldByOther.of(_as_held((target,), holder), target)
             record = _taken(run_id, ttl)
             for target in ordered:
                 self._write(target, record)
@@ -83,18 +83,8 @@ class FileLeases:
         record = self._read(target)
         if record is not None and record.fence == held.fence:
             return record
-        if record is None:
-            raise LeaseLost(
-                f"the lease on {target.service} is gone: somebody has released it",
-                where=str(target),
-                hint="this run changes nothing more; see who used `loopctl unlock`",
-            )
-        raise LeaseLost(
-            f"the lease on {target.service} was taken by run {record.run_id} ({record.holder}) "
-            f"at {record.since:%Y-%m-%d %H:%M:%S} UTC",
-            where=str(target),
-            hint="this run changes nothing more; see what that run did, then run again",
-        )
+        taker = None if record is None else _as_held((target,), record)
+        raise LeaseLost.to(taker, target)
 
     @contextlib.contextmanager
     def _guarded(self, stop: Stop) -> Iterator[None]:
@@ -170,15 +160,6 @@ def _prolonged(record: LeaseRecord) -> LeaseRecord:
 
 def _as_held(targets: tuple[Target, ...], record: LeaseRecord) -> Held:
     return Held(targets, record.run_id, record.since, record.until, record.fence, record.holder)
-
-
-def _held_by(holder: LeaseRecord, target: Target) -> HeldByOther:
-    return HeldByOther(
-        f"{target.service} is held by run {holder.run_id} ({holder.holder}), since "
-        f"{holder.since:%Y-%m-%d %H:%M:%S} UTC until {holder.until:%H:%M:%S} UTC",
-        where=str(target),
-        hint="wait for that run or stop it; its lease ends by itself when its process does",
-    )
 
 
 def _unusable(reason: str, where: Path) -> LeaseError:
