@@ -66,6 +66,7 @@ from loopctl.triage.loading import Catalogue, load_catalogue
 if TYPE_CHECKING:
     from loopctl.engine.checkup import Found
     from loopctl.platforms.cloud_run.bucket_client import Who
+    from loopctl.engine.connection import Engine
     from loopctl.platforms.host.rendezvous import Rendezvous
 
 
@@ -145,7 +146,6 @@ def _local(plan: Plan, runs_dir: Path) -> World:
 
 
 def _docker(plan: Plan, runs_dir: Path) -> World:
-    from loopctl.builders.docker_image import DockerImageBuilder
     from loopctl.builders.registry import RegistryPublisher
     from loopctl.engine.connection import Engine
     from loopctl.engine.registry import registry_answers
@@ -154,11 +154,30 @@ def _docker(plan: Plan, runs_dir: Path) -> World:
 
     engine = Engine(os.environ)
     place = Rendezvous.of(plan.root, plan.environment.name, runs_dir)
-    builder = DockerImageBuilder(engine, place.key, redactor_of(plan))
-    registry = plan.environment.registry
+    builder = _images(plan, engine, place.key)
+    registry = plan.environment.registry if plan.built else None
     publisher = RegistryPublisher(engine, registry, registry_answers) if registry else None
     platform = DockerPlatform(place, engine, plan.secrets, _patterns(plan), plan.loop)
     return _hosted(plan, runs_dir, place, builder, publisher, platform)
+
+
+def _images(plan: Plan, engine: Engine, project: str) -> Builder:
+    """Builds images in the engine, and takes those that were built elsewhere from registries.
+
+    The engine is asked only where there is something to build; registries are shown the logins
+    that docker's configuration has, then the engine's own.
+    """
+    from loopctl.builders.built_elsewhere import RegistryImageBuilder
+    from loopctl.builders.by_origin import BuilderByOrigin
+    from loopctl.builders.docker_image import DockerImageBuilder
+    from loopctl.builders.git_source import GitSources
+    from loopctl.engine.logins import docker_first
+
+    redactor = redactor_of(plan)
+    head = functools.partial(GitSources().head, plan.root)
+    login = docker_first(engine.environ, engine.login)
+    elsewhere = RegistryImageBuilder(login, head, redactor)
+    return BuilderByOrigin(DockerImageBuilder(engine, project, redactor), elsewhere)
 
 
 def _hosted(
@@ -189,7 +208,6 @@ def _hosted(
 
 
 def _cloud_run(plan: Plan, runs_dir: Path) -> World:
-    from loopctl.builders.docker_image import DockerImageBuilder
     from loopctl.builders.registry import RegistryPublisher
     from loopctl.engine.connection import Engine
     from loopctl.engine.registry import registry_answers
@@ -198,19 +216,16 @@ def _cloud_run(plan: Plan, runs_dir: Path) -> World:
 
     place = plan.environment.cloud_run
     assert place is not None
-    redactor = redactor_of(plan)
     engine = Engine(os.environ)
-    publisher = (
-        RegistryPublisher(engine, place.repository, registry_answers) if place.repository else None
-    )
-    site = site_of(plan.environment, redactor)
+    repository = place.repository if plan.built else None
+    publisher = RegistryPublisher(engine, repository, registry_answers) if repository else None
+    site = site_of(plan.environment, redactor_of(plan))
+    project = Rendezvous.of(plan.root, plan.environment.name, runs_dir).key
     return _world(
         plan,
         runs_dir,
         Site(
-            builder=DockerImageBuilder(
-                engine, Rendezvous.of(plan.root, plan.environment.name, runs_dir).key, redactor
-            ),
+            builder=_images(plan, engine, project),
             publisher=publisher,
             platform=site.platform,
             leases=site.leases,
@@ -315,13 +330,14 @@ def engine_checkup_of(plan: Plan, stop: Stop) -> Sequence[Found]:
     from loopctl.engine.checkup import engine_checkup
 
     bases: list[str] = []
-    for spec in plan.deployed:
+    for spec in plan.built:
         # A Dockerfile that is missing or wrong is the builder's to tell.
         with contextlib.suppress(OSError, ValueError, PortError):
             assert spec.source is not None
             text = (spec.source / spec.build.dockerfile).read_text()
             bases += external_images(text, spec.build.args or {}, spec.build.target)
-    return engine_checkup(os.environ, plan.environment.registry, bases, stop)
+    registry = plan.environment.registry if plan.built else None
+    return engine_checkup(os.environ, registry, bases, stop)
 
 
 def _is_here(plan: Plan) -> bool:
@@ -429,6 +445,7 @@ class Composition:
             rules=plan.remediation.rules,
             commands=self.commands,
             services=tuple(spec.name for spec in plan.deployed),
+            elsewhere=frozenset(s.name for s in plan.deployed if s.image is not None),
             deadline_s=plan.limits.deadline_s,
             max_cycles=plan.limits.max_cycles,
             no_progress=plan.limits.no_progress,

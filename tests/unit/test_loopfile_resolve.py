@@ -13,6 +13,7 @@ from loopctl.loopfile.resolve import load
 from loopctl.model.plan import RemediationMode, RemedyRule
 
 PASSWORD = "hunter2hunter2"
+IMAGE = f"registry.test/apps/a@sha256:{'ab' * 32}"
 
 
 def with_run(run: str) -> str:
@@ -127,6 +128,9 @@ def test_a_source_must_be_a_folder_with_files_inside_the_project(tmp_path: Path)
         ("a: {url: 'ftp://a.test'}", "URL", (4, 12)),
         ("a: {source: ../app}", '"run.command" is missing', (4, 6)),
         ("a: {image: 'x:latest'}", "by digest", None),
+        (f"a: {{image: '{IMAGE}', url: 'http://a.test'}}", "exclude each other", None),
+        (f"a: {{image: '{IMAGE}'}}", "cannot be run on local", (4, 7)),
+        (f"a: {{image: '{IMAGE}', source: ../app}}", "cannot be run on local", (4, 7)),
         ("a: {url: 'http://a.test', health: {path: x}}", "start with /", (4, 44)),
         ("a: {url: 'http://a.test', health: {status: [99]}}", "at least 100", (4, 47)),
         ("a: {url: 'http://a.test', needs: [a]}", "need each other", (4, 37)),
@@ -140,6 +144,19 @@ def test_a_service_that_cannot_be_is_refused(
     found = [p for p in problems_of(project(tmp_path, text)) if said in p.message]
     assert len(found) == 1
     assert at is None or place(found[0]) == at
+
+
+@pytest.mark.parametrize("source", [None, "../app"])
+def test_an_image_by_digest_is_had_where_containers_run(tmp_path: Path, source: str | None) -> None:
+    given = f"image: '{IMAGE}'" + (f", source: {source}" if source else "")
+    text = (
+        f"version: 1\nname: demo\nenvironments: {{docker: {{platform: docker}}}}\n"
+        f"services:\n  a: {{{given}}}\nsuites: [{{id: s}}]\n"
+    )
+    plan = plan_of(project(tmp_path, text))
+    assert plan.later == plan.built == ()
+    (spec,) = plan.deployed
+    assert (spec.image, spec.source) == (IMAGE, tmp_path / "app" if source else None)
 
 
 def test_a_long_ring_of_needs_is_found_at_once(tmp_path: Path) -> None:

@@ -46,13 +46,14 @@ CONTRACT = """
 """  # noqa: E501 - the contract's own lines
 ADDED = {
     *("reasons", "dead", "resumed", "image_id", "compared", "altered"),
-    *("metrics", "control", "quarantined"),
+    *("metrics", "control", "quarantined", "built_elsewhere"),
 }
 """Keys that the sample does not show.
 
 Why a suite was not run, how what serves has died, how often the run was gone on with; what the
 engine calls an image that was pushed, how many of its files were compared, which a step altered;
-what a suite has measured, what the control run showed of a case, and whether its failures count.
+what a suite has measured, what the control run showed of a case, and whether its failures count;
+what is known of an image that was built elsewhere.
 """
 FREE = ("grades", "traffic", "metrics")
 """Objects whose keys are data."""
@@ -140,6 +141,7 @@ def test_a_green_run_proves_what_serves() -> None:
         "not_covered": [],
         "compared": None,
         "altered": [],
+        "built_elsewhere": None,
     }
     assert document["source"]["tree"] == worklogs.TREE
     assert document["started_at"] == "2025-09-10T20:30:00.000Z"

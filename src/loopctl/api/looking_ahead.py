@@ -25,7 +25,14 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
 
     Raises `UsageError` for signature files that a run would refuse.
     """
-    from loopctl.authoring.outlook import Outlook, ServiceOutlook, by_itself, questions, wave_of
+    from loopctl.authoring.outlook import (
+        Outlook,
+        ServiceOutlook,
+        by_itself,
+        digest_of,
+        questions,
+        wave_of,
+    )
     from loopctl.bootstrap import catalogue_of, world_of
     from loopctl.ports.platform import Absent
     from loopctl.ports.source import SourceError
@@ -42,18 +49,25 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
         serving = {} if isinstance(state, Absent) else dict(state.traffic)
         tree, dirty = None, False
         try:
-            assert spec.source is not None
-            source = world.sources.read(spec.source, stop)
-            tree, dirty = source.digest, source.dirty
+            source = None if spec.source is None else world.sources.read(spec.source, stop)
+            if source is not None:
+                tree, dirty = source.digest, source.dirty
         except SourceError as error:
             missing.append(error.what)
-        verified = green is not None and green.verified.get(spec.name) in serving
+        name = None if green is None else green.verified.get(spec.name)
+        verified = name in serving
+        if spec.image is not None:
+            revision = None if name is None or isinstance(state, Absent) else state.revision(name)
+            verified &= revision is not None and revision.digest == digest_of(spec.image)
         services.append(
-            ServiceOutlook(spec.name, wave_of(plan, spec), serving, tree, dirty, verified)
+            ServiceOutlook(
+                spec.name, wave_of(plan, spec), serving, tree, dirty, verified, spec.image
+            )
         )
     # A run keeps one hash for all of its services: which of them differs it does not tell.
     trees = {service.name: service.tree for service in services if service.tree is not None}
-    unchanged = green is not None and bool(trees) and green.tree == one_tree(trees)
+    tree = one_tree(trees) if trees else None
+    unchanged = green is not None and green.tree == tree
     services = [replace(service, same=service.same and unchanged) for service in services]
     past = past_durations(place, plan.loop, plan.environment.name)
     asks = questions(plan, services)

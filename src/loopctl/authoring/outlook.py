@@ -24,7 +24,8 @@ from loopctl.triage.loading import Catalogue
 class ServiceOutlook:
     """One service: `serving` is percent by revision, `tree` the source as it is now.
 
-    `same` tells that what serves was verified from that very source.
+    `same` tells that what serves was verified from that very source, and of `image` where that was
+    built elsewhere.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ServiceOutlook:
     tree: str | None
     dirty: bool
     same: bool
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Outlook:
                     "source_tree": s.tree,
                     "dirty": s.dirty,
                     "same_as_serving": s.same,
+                    "image": s.image,
                 }
                 for s in self.services
             ],
@@ -149,11 +152,18 @@ class Outlook:
         serves = any(service.serving.values())
         now = f"serves {traffic(service.serving)} now" if serves else "does not exist yet"
         if service.same:
-            what = "was verified from this very source"
+            what = f"was verified {'from this very source' if service.tree else 'as this image'}"
+        elif service.image is not None:
+            what = f"would be the image {digest_of(service.image)[:19]}, built elsewhere"
         else:
             tree = (service.tree or "unread source").removeprefix("sha256:")[:12]
             what = f"would be built from {tree}{' (dirty)' if service.dirty else ''}"
         return f"  wave {service.wave}   {service.name}: {now}; {what}"
+
+
+def digest_of(image: str) -> str:
+    """Of `repository@sha256:…`."""
+    return image.rpartition("@")[2]
 
 
 def kind_of(suite: SuiteSpec) -> str:

@@ -75,12 +75,13 @@ class DockerImageBuilder(Builder):
     def build(
         self,
         spec: ServiceSpec,
-        source: SourceTree,
+        source: SourceTree | None,
         log: Path,
         on: On,
         stop: Stop,
     ) -> Artifact:
         """Renew the base images, send the context, build without cache."""
+        assert source is not None
         context = context_of(source, spec.build.dockerfile)
         dockerfile = context.text
         try:
@@ -96,7 +97,7 @@ class DockerImageBuilder(Builder):
                 self._shelf.prune(spec.name, stop, but=image)
                 roots = roots_of(self._images, image, context, dockerfile, spec, stop)
         except (OSError, StorageError) as error:
-            raise _unwritable(log, error) from error
+            raise unwritable(log, error) from error
         return Artifact(
             service=spec.name,
             kind=ArtifactKind.IMAGE,
@@ -108,9 +109,10 @@ class DockerImageBuilder(Builder):
         )
 
     def prove(
-        self, artifact: Artifact, source: SourceTree, spec: ServiceSpec, stop: Stop
+        self, artifact: Artifact, source: SourceTree | None, spec: ServiceSpec, stop: Stop
     ) -> ContentProof:
         """Read the image's files and compare them with what the Dockerfile copies there."""
+        assert source is not None
         context = context_of(source, spec.build.dockerfile)
         with _only_port_errors(None):
             proof = prove_image(
@@ -143,7 +145,7 @@ class DockerImageBuilder(Builder):
 
     def _problems(self, spec: ServiceSpec, stop: Stop) -> Iterator[Problem]:
         try:
-            mounts = needs_cli(_dockerfile(spec))
+            mounts = needs_cli(dockerfile_of(spec))
         except BuildError as error:
             yield _as_problem(error)
             return
@@ -165,7 +167,8 @@ class DockerImageBuilder(Builder):
                 yield _as_problem(error)
 
 
-def _dockerfile(spec: ServiceSpec) -> str:
+def dockerfile_of(spec: ServiceSpec) -> str:
+    """The text of the Dockerfile of a service. Raises `BuildError` where it cannot be read."""
     assert spec.source is not None
     path = spec.source / spec.build.dockerfile
     try:
@@ -258,7 +261,8 @@ def _as_problem(error: EngineError | BuildError) -> Problem:
     return Problem(error.what, where=error.where, hint=error.hint)
 
 
-def _unwritable(log: Path, error: OSError | StorageError) -> BuildError:
+def unwritable(log: Path, error: OSError | StorageError) -> BuildError:
+    """That the log of a build cannot be written."""
     reason = error.what if isinstance(error, StorageError) else error.strerror or str(error)
     return BuildStorageError(
         f"cannot write {log}: {reason}", hint="free some disk or choose --runs-dir"

@@ -66,6 +66,10 @@ class GitSources(Sources):
         lines = (line.partition(" ") for line in listed.decode("utf-8", "replace").splitlines())
         return tuple(CommitLine(commit, one_line(subject)) for commit, _, subject in lines)
 
+    def head(self, folder: Path, stop: Stop) -> str | None:
+        """The commit that is checked out; None outside git and before the first one."""
+        return self._head(folder, stop) if self._is_repository(folder, stop) else None
+
     def _is_repository(self, folder: Path, stop: Stop) -> bool:
         try:
             self._git(folder, ["rev-parse", "--git-dir"], stop)

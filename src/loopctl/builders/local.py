@@ -63,12 +63,13 @@ class LocalBuilder(Builder):
     def build(
         self,
         spec: ServiceSpec,
-        source: SourceTree,
+        source: SourceTree | None,
         log: Path,
         on: Callable[[Progress | Noticed], None],
         stop: Stop,
     ) -> Artifact:
         """Copy, run the steps, name the folder by its content."""
+        assert source is not None
         try:
             ensure_private_dir(self._images)
             ensure_private_dir(log.parent)
@@ -84,9 +85,10 @@ class LocalBuilder(Builder):
             remove_tree(work)
 
     def prove(
-        self, artifact: Artifact, source: SourceTree, spec: ServiceSpec, stop: Stop
+        self, artifact: Artifact, source: SourceTree | None, spec: ServiceSpec, stop: Stop
     ) -> ContentProof:
         """Hash the image's files again and compare them with the source's."""
+        assert source is not None
         try:
             inside = {file.path: file for file in read_tree(Path(artifact.location))}
         except OSError as error:

@@ -144,11 +144,13 @@ def _service_texts(event: Event) -> Iterator[str]:
     match event.payload:
         case BuildStep() as step if step.cached or step.seconds >= _TELLING_S:
             yield _build_step(step)
+        case ImageBuilt(artifact=artifact) if artifact.elsewhere:
+            yield f"image {short(artifact.digest)}, built elsewhere"
         case ImageBuilt(artifact=artifact, duration_s=took):
             yield f"image {short(artifact.digest)} built in {seconds(took)}"
         case ImagePublished(artifact=artifact, duration_s=took):
             yield f"pushed as {one_line(artifact.location, _LINE)} in {seconds(took)}"
-        case ContentProven(proof=proof) if not proof.holds:
+        case ContentProven(proof=proof) if proof.broken:
             yield "the image does NOT hold the source"
         case RevisionDeployed(revision=revision, first=first):
             ever = ", the first ever" if first else ""

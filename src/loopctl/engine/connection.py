@@ -11,6 +11,7 @@ import docker
 from docker.tls import TLSConfig
 
 from loopctl.engine.errors import gone, greeted, translated
+from loopctl.engine.login import LoginSource, nobody
 from loopctl.engine.stoppable import carry
 from loopctl.engine.whereabouts import UNIX, address_of, is_secured, unusable
 from loopctl.process import Stop
@@ -40,10 +41,12 @@ class About:
 class Engine:
     """The engine that `environ` names, as the `docker` command would understand it.
 
-    Safe to share by threads: each conversation has connections of its own, which end with it.
+    `login` tells who one is to registries that docker's own configuration does not know. Safe to
+    share by threads: each conversation has connections of its own, which end with it.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], login: LoginSource = nobody) -> None:
+        self.login = login
         self.environ = {name: environ[name] for name in VARIABLES if environ.get(name)}
         self._api_version: str | None = None
 

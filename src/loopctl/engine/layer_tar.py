@@ -69,7 +69,7 @@ def _take(
         read.emptied.add(folder)
         return
     if name.startswith(_REMOVED):
-        read.removed.add(posixpath.join(folder, name.removeprefix(_REMOVED)))
+        read.removed.add(_absolute(posixpath.join(folder, name.removeprefix(_REMOVED))))
         return
     # What comes again under its name replaces what was there.
     read.links.pop(path, None)

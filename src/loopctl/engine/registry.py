@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from typing import Final
+from urllib.parse import urlsplit
 
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
 _LIMIT_S: Final = 5.0
-# The engine speaks plain HTTP to these by itself:
-# https://docs.docker.com/reference/cli/dockerd/#insecure-registries
-_PLAIN: Final = ("127.", "localhost", "[::1]")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host[:port]` is this machine: a registry there is spoken to by plain HTTP.
+
+    The engine does so by itself:
+    https://docs.docker.com/reference/cli/dockerd/#insecure-registries
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def registry_answers(prefix: str, stop: Stop) -> str | None:
@@ -23,7 +35,7 @@ def registry_answers(prefix: str, stop: Stop) -> str | None:
     import httpx  # noqa: PLC0415 - costs 100 ms that only environments with a registry spend
 
     host = prefix.partition("/")[0]
-    scheme = "http" if host.startswith(_PLAIN) else "https"
+    scheme = "http" if is_loopback(host) else "https"
     try:
         answer = httpx.get(f"{scheme}://{host}/v2/", timeout=stop.remaining(_LIMIT_S))
     except httpx.ConnectError as error:

@@ -17,6 +17,7 @@ def check_services(chosen: Chosen, problems: Problems) -> None:
         if not isinstance(entry.value, Table):
             continue
         _check_origin(entry, entry.value, problems)
+        _check_image(entry.value, chosen, problems)
         source = entry.value.scalar("source")
         if source and entry.value.get("url") is None:
             _check_source(source, chosen, problems)
@@ -28,10 +29,11 @@ def check_services(chosen: Chosen, problems: Problems) -> None:
 
 def _check_origin(entry: Entry, service: Table, problems: Problems) -> None:
     given = [key for key in ("source", "url", "image") if service.get(key) is not None]
-    if len(given) > 1:
+    if "url" in given and len(given) > 1:
+        # A source beside an image is what the image's content must be.
         mark = service.entries[given[1]].mark
         names = " and ".join(f'"{key}"' for key in given)
-        problems.add(mark, f"{names} exclude each other", "set all but one to null")
+        problems.add(mark, f"{names} exclude each other", 'set "url", or all others, to null')
     elif not given:
         hint = "source: its folder, image: one built elsewhere, or url: where it already runs"
         problems.add(entry.mark, f"{quoted(entry.key)} has no source, image or url", hint)
@@ -40,6 +42,16 @@ def _check_origin(entry: Entry, service: Table, problems: Problems) -> None:
             if service.get(key) is not None:
                 message = f'"{key}" does nothing for a service with a "url": it is not deployed'
                 problems.add(service.entries[key].mark, message)
+
+
+def _check_image(service: Table, chosen: Chosen, problems: Problems) -> None:
+    if chosen.platform == "local" and service.get("image") is not None:
+        hint = 'set "image" to null for this environment, and give a "source"'
+        problems.add(
+            service.entries["image"].mark,
+            '"image" cannot be run on local: there a service is a process, started from its source',
+            hint,
+        )
 
 
 def _check_source(source: Scalar, chosen: Chosen, problems: Problems) -> None:
@@ -73,7 +85,7 @@ def _check_run(service: Table, chosen: Chosen, problems: Problems) -> None:
 
 def _check_build_secrets(service: Table, chosen: Chosen, problems: Problems) -> None:
     """An image is built on this machine, whatever it runs on: it takes no secret from a store."""
-    if chosen.platform == "local":
+    if chosen.platform == "local" or service.get("image") is not None:
         return
     for entry in service.table("build", "secrets").named():
         if isinstance(entry.value, Table) and entry.value.get("value") is None:

@@ -34,7 +34,6 @@ class Later:
 
 
 LATER = (
-    Later("services.*.image"),
     Later("services.*.migrations"),
     Later("services.*.auth", ("none",)),
     Later("services.*.auth.kind", ("none",)),

@@ -149,11 +149,15 @@ def _auth(value: object) -> object:
 
 
 class ServicePart(Part):
-    """One service. With `url` it is only gated on; else it has a `source` or an `image`."""
+    """One service. With `url` it is only gated on; else it has a `source`, an `image`, or both."""
 
-    source: Text | None = Field(None, description="The folder that it is built from.")
+    source: Text | None = Field(
+        None, description="The folder that it is built from; beside an image what that must hold."
+    )
     url: HttpUrl | None = Field(None, description="Where it is already: then never deployed.")
-    image: Image | None = Field(None, description="An image built elsewhere, by digest.")
+    image: Image | None = Field(
+        None, description="An image built elsewhere, by digest; then nothing is built."
+    )
     needs: list[str] | None = Field(None, description="Services deployed and healthy before it.")
     migrations: list[Text] | None = Field(
         None, description="Globs; when these differ nothing goes back by itself."

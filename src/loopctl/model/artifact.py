@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ class Artifact:
 
     `source_tree` is what the builder *says* it was made from; only a `ContentProof` shows it.
     Once it was pushed, `digest` is the registry's and `image_id` what the engine calls the same
-    image. `roots` are the absolute paths in the image that source was copied to.
+    image. `roots` are the absolute paths in the image that source was copied to. `elsewhere`: it
+    was not built by this run; then `source_tree` is empty, `digest` and `location` are those that
+    the loop file names, and `image_id` is the digest of its configuration, None where the registry
+    was not asked.
     """
 
     service: str
@@ -60,6 +64,22 @@ class Artifact:
     built_at: datetime
     image_id: str | None = None
     roots: tuple[str, ...] = ()
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is known of an image that was built elsewhere, by its registry's `digest`.
+
+    `looked_at` is how far: `content` means that every byte of it was read and is the digest's,
+    `label` its configuration alone. `revision` is the commit that the image names itself, `head`
+    the one that it is meant to be of.
+    """
+
+    digest: str
+    looked_at: Literal["nothing", "label", "content"]
+    revision: str | None = None
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +92,9 @@ class ContentProof:
     `path: altered by step 7 (RUN …)`. `compared` counts the files that the image is meant to
     hold, None where an older version did not say; `labelled` is the tree that the image's label
     names; `other_base` tells of an image that stands on another base than it should. `not_covered`
-    says what no comparison can show.
+    says what no comparison can show. `elsewhere` is for an image that this run did not build:
+    without a source both trees are those of nothing, `source_tree` empty, and the proof is of the
+    digest alone.
     """
 
     service: str
@@ -88,13 +110,31 @@ class ContentProof:
     compared: int | None = None
     labelled: str | None = None
     other_base: str | None = None
+    elsewhere: Elsewhere | None = None
+
+    @property
+    def of_source(self) -> bool:
+        """Whether there is a source that the image was held against."""
+        return bool(self.source_tree) and self._content_read
+
+    @property
+    def broken(self) -> bool:
+        """Whether the content was looked at and does not hold."""
+        return self._content_read and not self.holds
+
+    @property
+    def _content_read(self) -> bool:
+        return self.elsewhere is None or self.elsewhere.looked_at == "content"
 
     @property
     def holds(self) -> bool:
         """Whether the image holds the source, and nothing of another age.
 
-        An image in which nothing of the source is to be found shows nothing.
+        An image in which nothing of the source is to be found shows nothing. One that was built
+        elsewhere, of which there is no source, holds by its digest alone.
         """
+        if not self._content_read:
+            return False
         differs = self.stale or self.missing or self.mode_differs or self.undeclared
         return not differs and self.other_base is None and self.compared != 0
 

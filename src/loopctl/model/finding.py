@@ -34,6 +34,7 @@ class FaultKind(StrEnum):
     UNSTABLE = "unstable"
     BUILD_STEP = "build-step"
     PROVENANCE = "provenance"
+    NOT_AS_NAMED = "not-as-named"
     CONTROL_PLANE = "control-plane"
     NOTHING_COLLECTED = "nothing-collected"
     SUITE = "suite"

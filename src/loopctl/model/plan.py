@@ -184,7 +184,11 @@ class AuthSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """One service. With `url` it is only gated on; else it is built from `source` (or `image`)."""
+    """One service. With `url` it is only gated on; else it is built from `source`, or is `image`.
+
+    An `image` was built elsewhere and is named by digest; a `source` beside it is what its content
+    must be.
+    """
 
     name: str
     build: BuildSpec
@@ -374,6 +378,11 @@ class Plan:
     def deployed(self) -> tuple[ServiceSpec, ...]:
         """The services that loopctl deploys, in the order of their needs."""
         return tuple(service for service in self.services if service.is_deployed)
+
+    @property
+    def built(self) -> tuple[ServiceSpec, ...]:
+        """Those of the deployed services that are built here."""
+        return tuple(service for service in self.deployed if service.image is None)
 
     @property
     def gated(self) -> tuple[ServiceSpec, ...]:

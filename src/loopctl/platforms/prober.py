@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import socket
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-from loopctl.errors import Problem, Stopped
+from loopctl.errors import Problem
 from loopctl.platforms.host.proxy_headers import OWN_ANSWER
 from loopctl.ports.probe import Answer, Unreachable
-from loopctl.process import Stop, TaskScope
+from loopctl.process import Stop, Watched
 
 if TYPE_CHECKING:
     import httpx
 
-_LOOKS_EVERY_S: Final = 0.05
 _LONGEST_BODY: Final = 64 * 1024
 _OWN_ANSWER: Final = OWN_ANSWER.decode("ascii")
 
@@ -53,7 +50,7 @@ class HttpProber:
         began = time.monotonic()
         try:
             with (
-                _Watched(stop, limit) as watched,
+                Watched(stop, limit) as watched,
                 self._client.stream(
                     "GET",
                     url,
@@ -88,53 +85,6 @@ class HttpProber:
             headers={"user-agent": "loopctl-prober"},
             mounts=direct,
         )
-
-
-class _Watched:
-    """Cuts the connections of one probe when it is stopped, or when its time is up.
-
-    httpx's own limits are for each operation: a chain of redirects, or a head that comes byte by
-    byte, would outlast them all, and a blocked read hears of no signal.
-    """
-
-    def __init__(self, stop: Stop, limit: float) -> None:
-        self._stop = stop
-        self._deadline = time.monotonic() + limit
-        self._over = Stop()
-        self._scope = TaskScope(Stop())
-        self._sockets: list[socket.socket] = []
-
-    def see(self, name: str, info: Mapping[str, Any]) -> None:
-        """Told by httpcore of every step; a connection that was made is one to cut."""
-        if name.endswith(("connect_tcp.complete", "start_tls.complete")):
-            made = info["return_value"].get_extra_info("socket")
-            if made is not None:
-                self._sockets.append(made)
-            if self._is_up():
-                self._cut()
-
-    def __enter__(self) -> Self:
-        self._scope.__enter__()
-        self._scope.start("probe", self._watch)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.stop("the probe has ended")
-        self._scope.__exit__(None, None, None)
-
-    def _watch(self, _: Stop) -> None:
-        with contextlib.suppress(Stopped):
-            while not self._is_up():
-                self._over.wait(_LOOKS_EVERY_S)
-            self._cut()
-
-    def _is_up(self) -> bool:
-        return self._stop.reason is not None or time.monotonic() >= self._deadline
-
-    def _cut(self) -> None:
-        for each in list(self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
 
 
 def _late(limit: float) -> Unreachable:

@@ -36,6 +36,10 @@ class BuildStorageError(BuildError):
     """The machine could not keep what a build makes: the source and its steps are not at fault."""
 
 
+class NotAsNamedError(BuildError):
+    """What came of an image is not what its digest names, or cannot be read: nothing is shown."""
+
+
 class BuilderGoneError(BuildError):
     """What builds is not there, or went away meanwhile: the source and its steps are not at fault.
 
@@ -63,7 +67,10 @@ class Noticed:
 
 
 class Builder(Protocol):
-    """Builds without cache: every artifact is made from nothing but the source it is given."""
+    """Builds without cache: every artifact is made from nothing but the source it is given.
+
+    Or takes an image that was built elsewhere as it is, by its digest.
+    """
 
     makes: ArtifactKind
 
@@ -74,16 +81,20 @@ class Builder(Protocol):
     def build(
         self,
         spec: ServiceSpec,
-        source: SourceTree,
+        source: SourceTree | None,
         log: Path,
         on: Callable[[Progress | Noticed], None],
         stop: Stop,
     ) -> Artifact:
-        """Build; everything the steps print goes, redacted, to `log`. Raises `BuildError`."""
+        """Build; everything the steps print goes, redacted, to `log`. Raises `BuildError`.
+
+        Of an image built elsewhere the documents are read; only for such a one there may be no
+        source.
+        """
         ...
 
     def prove(
-        self, artifact: Artifact, source: SourceTree, spec: ServiceSpec, stop: Stop
+        self, artifact: Artifact, source: SourceTree | None, spec: ServiceSpec, stop: Stop
     ) -> ContentProof:
         """Read the artifact's content back and compare it with the source. Raises `BuildError`."""
         ...

@@ -4,6 +4,7 @@ from loopctl.process.child import SIGNAL_LADDER, Child, OnBytes, capture
 from loopctl.process.identity import Exit, ProcessId, identify, is_alive, signal_name
 from loopctl.process.scope import TaskScope, in_parallel
 from loopctl.process.stop import FOREVER, Stop, utc_now
+from loopctl.process.watched import Watched
 
 __all__ = [
     "FOREVER",
@@ -14,6 +15,7 @@ __all__ = [
     "ProcessId",
     "Stop",
     "TaskScope",
+    "Watched",
     "capture",
     "identify",
     "in_parallel",

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
+from loopctl.model.artifact import ContentProof
 from loopctl.model.events import Left, RemedyDecided
 from loopctl.model.finding import Finding, Quote, Why
 from loopctl.model.state import OutcomeKind, State
@@ -138,14 +139,27 @@ def _service(service: ServiceRecord, worklog: Worklog, *, last: bool) -> Documen
         "url": state.url if state else healthy_at,
         "serving_percent": serving_percent(service, worklog, last=last),
         "provenance": {
-            "source_tree": proof.source_tree if proof else read,
-            "image_tree": proof.image_tree if proof else None,
+            "source_tree": (proof.source_tree or None) if proof else read,
+            "image_tree": (proof.image_tree or None) if proof else None,
             "verified": proof is not None and proof.holds,
             "rechecked_after_tests": chain is not None and chain.broken is None,
             "not_covered": list(proof.not_covered) if proof else [],
             "compared": proof.compared if proof else None,
             "altered": list(proof.altered) if proof else [],
+            "built_elsewhere": _elsewhere(proof),
         },
+    }
+
+
+def _elsewhere(proof: ContentProof | None) -> Document | None:
+    """Of an image that no run has built: how far it was looked at, and what it says of itself."""
+    if proof is None or (elsewhere := proof.elsewhere) is None:
+        return None
+    return {
+        "digest": elsewhere.digest,
+        "looked_at": elsewhere.looked_at,
+        "revision": elsewhere.revision,
+        "head": elsewhere.head,
     }
 
 

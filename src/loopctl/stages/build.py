@@ -6,7 +6,7 @@ Suites are collected meanwhile, where that takes no longer: `suite_collection` s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loopctl.errors import PortError, Stopped
@@ -23,7 +23,7 @@ from loopctl.model.events import (
     Note,
     SourceRead,
 )
-from loopctl.model.finding import Fault, FaultKind
+from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
@@ -32,6 +32,7 @@ from loopctl.ports.builder import (
     BuilderGoneError,
     BuildError,
     BuildStorageError,
+    NotAsNamedError,
     Noticed,
     Progress,
 )
@@ -52,10 +53,10 @@ class ToBuild:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An artifact beside the source that it was made from."""
+    """An artifact beside the source that it was made from; None for one of which there is none."""
 
     artifact: Artifact
-    source: SourceTree
+    source: SourceTree | None
 
 
 class Build:
@@ -84,8 +85,7 @@ class Build:
             tasks |= self._collection.tasks(journal)
         merged = worst(list(in_parallel(stop, self._todo.jobs + 1, tasks).values()))
         if merged.kind is OutcomeKind.OK:
-            names = ", ".join(service.name for service in self._todo.services)
-            return Outcome(OutcomeKind.OK, f"built {names or 'nothing'}")
+            return Outcome(OutcomeKind.OK, _named(self._todo.services))
         return merged
 
     def _build_task(self, spec: ServiceSpec, journal: Journal) -> Callable[[Stop], Outcome]:
@@ -102,6 +102,13 @@ class Build:
                 self._publish(made.artifact, spec, journal, limited)
         except (BuilderGoneError, PublishError) as error:
             return _unavailable(spec, error)
+        except NotAsNamedError as error:
+            summary = f"{spec.name}: {error.what}"
+            quote = Quote("condition", f"image of {spec.name}", error.what)
+            fault = Fault(
+                FaultKind.NOT_AS_NAMED, summary, spec.name, spec.image, (quote,), error.hint
+            )
+            return Outcome(OutcomeKind.UNPROVEN, summary, (fault,))
         except BuildStorageError as error:
             summary = f"{spec.name}: {error.what}"
             fault = Fault(FaultKind.STORAGE, summary, spec.name, hint=error.hint)
@@ -125,12 +132,7 @@ class Build:
         self, spec: ServiceSpec, journal: Journal, stop: Stop
     ) -> tuple[Made, tuple[str, ...]]:
         """What was built of what, and the steps that came from a cache."""
-        assert spec.source is not None
-        source = self._sources.read(spec.source, stop)
-        journal.append(
-            SourceRead(source.digest, source.commit, source.dirty, len(source.files)),
-            service=spec.name,
-        )
+        source = self._source(spec, journal, stop)
         cached: list[str] = []
 
         def report(told: Progress | Noticed) -> None:
@@ -152,6 +154,17 @@ class Build:
         journal.append(ImageBuilt(artifact, seconds, path), service=spec.name)
         return Made(artifact, source), tuple(cached)
 
+    def _source(self, spec: ServiceSpec, journal: Journal, stop: Stop) -> SourceTree | None:
+        if spec.source is None:
+            assert spec.image is not None
+            return None
+        source = self._sources.read(spec.source, stop)
+        journal.append(
+            SourceRead(source.digest, source.commit, source.dirty, len(source.files)),
+            service=spec.name,
+        )
+        return source
+
     def _proven(self, made: Made, spec: ServiceSpec, journal: Journal, stop: Stop) -> ContentProof:
         proof = self._builder.prove(made.artifact, made.source, spec, stop)
         journal.append(ContentProven(proof), service=spec.name)
@@ -160,14 +173,26 @@ class Build:
         return proof
 
     def _publish(self, artifact: Artifact, spec: ServiceSpec, journal: Journal, stop: Stop) -> None:
-        """Push what has been proven: nothing else ever reaches the registry."""
-        if self._publisher is None:
+        """Push what has been proven: nothing else ever reaches the registry.
+
+        What was built elsewhere is in one already.
+        """
+        if self._publisher is None or artifact.elsewhere:
             return
         began = time.monotonic()
         intent = Intent("publish", f"{journal.cycle}/{spec.name}/{artifact.digest}")
         with journal.effect(intent, service=spec.name):
             published = self._publisher.publish(artifact, stop)
         journal.append(ImagePublished(published, time.monotonic() - began), service=spec.name)
+
+
+def _named(services: Sequence[ServiceSpec]) -> str:
+    """What was done, in words."""
+    built = ", ".join(each.name for each in services if each.image is None)
+    taken = ", ".join(each.name for each in services if each.image is not None)
+    done = [f"built {built}"] if built else []
+    done += [f"took {taken} as built elsewhere"] if taken else []
+    return "; ".join(done) or "built nothing"
 
 
 def _failed(spec: ServiceSpec, error: BuildError) -> Outcome:

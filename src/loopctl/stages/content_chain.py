@@ -17,9 +17,8 @@ def broken_link(spec: ServiceSpec, proof: ContentProof, cached: Sequence[str]) -
     match spec.provenance:
         case "none":
             return None
-        case "label" if proof.labelled != proof.source_tree:
-            label = proof.labelled or "nothing"
-            return _fault(proof, f"its label names {label}, the source is {proof.source_tree}")
+        case "label" if (wrong := _mislabelled(proof)) is not None:
+            return _fault(proof, wrong)
         case "content" if not proof.holds:
             return provenance_fault(proof)
         case _ if cached:
@@ -27,6 +26,20 @@ def broken_link(spec: ServiceSpec, proof: ContentProof, cached: Sequence[str]) -
             return _fault(proof, f"built without cache, and yet from the cache: {steps}")
         case _:
             return None
+
+
+def _mislabelled(proof: ContentProof) -> str | None:
+    """What an image says of itself, where that is not what it is meant to be of."""
+    if proof.labelled is not None and proof.labelled == proof.source_tree:
+        return None
+    if (elsewhere := proof.elsewhere) is None:
+        label = proof.labelled or "nothing"
+        return f"its label names {label}, the source is {proof.source_tree}"
+    if elsewhere.head is None:
+        return "its label cannot be held against a commit: the project has none"
+    if elsewhere.revision == elsewhere.head:
+        return None
+    return f"its label names the commit {elsewhere.revision or 'nothing'}, HEAD is {elsewhere.head}"
 
 
 def _fault(proof: ContentProof, broken: str, hint: str | None = None) -> Fault:

@@ -21,7 +21,7 @@ from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.collected import fewer_than_before
-from loopctl.stages.remedy_choice import Action, Choice, choose, chosen_before
+from loopctl.stages.remedy_choice import Action, Choice, NotRebuilt, choose, chosen_before
 from loopctl.stages.remedy_run import Applied, RunCommand
 from loopctl.stages.rollback import Verified, go_back, moves_back
 from loopctl.stages.traffic import as_moved, traffic_moved
@@ -38,7 +38,8 @@ _LATE = "the run's time was up"
 class RemedyRules:
     """What a run may do by itself, and how often it may go round.
 
-    `commands` are what a person is told to type; `services` the names of those that it deploys;
+    `commands` are what a person is told to type; `services` the names of those that it deploys,
+    `elsewhere` of those among them that are images built elsewhere;
     `deadline_s` is the running time after which nothing more is begun; `partial`: it must not touch
     traffic.
     """
@@ -51,6 +52,12 @@ class RemedyRules:
     max_cycles: int
     no_progress: int
     partial: bool
+    elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def not_rebuilt(self) -> NotRebuilt:
+        """The services that no build makes another image of."""
+        return NotRebuilt(self.elsewhere, every=self.elsewhere == frozenset(self.services))
 
 
 class Remediate:
@@ -92,7 +99,11 @@ class Remediate:
             decided = RemedyDecided("none", mode.value, "remediation is off")
             return _ended(decided, journal, "remediation is off")
         choice = self._begun(cycle) or choose(
-            cycle, self._todo.rules, self._catalogue, journal.fold.remedies_begun
+            cycle,
+            self._todo.rules,
+            self._catalogue,
+            journal.fold.remedies_begun,
+            self._todo.not_rebuilt,
         )
         if choice is None or not self._may(choice, cycle):
             return _ended(self._proposal(choice, cycle), journal)

@@ -37,11 +37,32 @@ class Choice:
     by_itself: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NotRebuilt:
+    """The services whose images were built elsewhere; `every`: no other is deployed."""
+
+    services: frozenset[str] = frozenset()
+    every: bool = False
+
+    def instead(self, choice: Choice) -> Choice:
+        """A person, in place of a rebuild that would make nothing new; else the same choice."""
+        names = {choice.service} if choice.service in self.services else self.services
+        if choice.action != "rebuild" or not (choice.service in self.services or self.every):
+            return choice
+        detail = (
+            f"the image of {', '.join(sorted(filter(None, names)))} was built elsewhere and cannot "
+            "be rebuilt here: build it there from this commit, push it, and name its digest in "
+            "`image`"
+        )
+        return Choice("person", detail, choice.rule, service=choice.service)
+
+
 def choose(
     cycle: CycleRecord,
     rules: Sequence[RemedyRule],
     catalogue: Callable[[], Catalogue],
     begun: Callable[[str], int],
+    not_rebuilt: NotRebuilt | None = None,
 ) -> Choice | None:
     """The first remedy that fits and has not been done as often as it may be; None: none is known.
 
@@ -49,7 +70,8 @@ def choose(
     was asked for.
     """
     spent: list[Choice] = []
-    for choice in _fitting(cycle, rules, catalogue):
+    for fitting in _fitting(cycle, rules, catalogue):
+        choice = fitting if not_rebuilt is None else not_rebuilt.instead(fitting)
         if not choice.by_itself or begun(choice.rule) < choice.limit:
             return choice
         spent.append(choice)

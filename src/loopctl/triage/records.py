@@ -122,12 +122,14 @@ def _facts(facts: ServiceFacts) -> Iterator[Record]:
     if proof := facts.proof:
         differs = [*proof.stale, *proof.missing, *proof.mode_differs]
         text = f"source tree {proof.source_tree}, image tree {proof.image_tree}"
+        if proof.elsewhere is not None and not proof.of_source:
+            text = f"image {proof.elsewhere.digest}, built elsewhere"
         if differs:
             text += f"; {len(differs)} files differ: {', '.join(differs[:5])}"
         compared: dict[str, Value] = {
             "source_tree": proof.source_tree,
             "image_tree": proof.image_tree,
-            "content_differs": not proof.holds,
+            "content_differs": proof.broken,
             "first_stale": next(iter(proof.stale), None),
         }
         yield _condition(facts.service, text, compared)

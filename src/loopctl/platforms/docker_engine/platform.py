@@ -10,8 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 from loopctl.engine import containers
 from loopctl.engine.connection import Engine
 from loopctl.engine.containers import MACHINE, ContainerState
-from loopctl.engine.errors import EngineError, NotInEngineError
-from loopctl.errors import Problem
+from loopctl.engine.errors import EngineError, EngineGoneError, NotInEngineError
+from loopctl.engine.images import find_image, pull_image
+from loopctl.errors import Problem, Stopped
 from loopctl.inert import one_line
 from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
 from loopctl.model.plan import PlatformKind, ServiceSpec
@@ -32,6 +33,8 @@ from loopctl.redact import Secret
 DEFAULT_PORT: Final = 8080
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104 - names, not listened on
 _NAMED: Final = 5
+#: Seconds for an image that was built elsewhere.
+_PULL_S: Final = 900.0
 
 
 class DockerPlatform(HostedPlatform):
@@ -86,7 +89,12 @@ class DockerPlatform(HostedPlatform):
         held: Held,
         stop: Stop,
     ) -> Revision:
-        """Start a revision and return once it is accepted; the host is started if need be."""
+        """Start a revision and return once it is accepted; the host is started if need be.
+
+        An image that was built elsewhere is pulled first, where the engine does not have it.
+        """
+        if artifact.elsewhere:
+            self._fetch(artifact, stop)
         hidden = values_of(spec, PlatformKind.DOCKER)
         values = {name: secret.reveal() for name, secret in self._secrets.items()}
         args = {
@@ -117,9 +125,9 @@ class DockerPlatform(HostedPlatform):
             state = self._container(revision, stop)
             if state is None:
                 return f"there is no container of {revision.name} any more"
-            wanted = artifact.image_id or artifact.digest
-            if state.image != wanted:
-                return f"its container runs {one_line(state.image)}, not {wanted}"
+            wanted = self._names_of(artifact, stop)
+            if state.image not in wanted:
+                return f"its container runs {one_line(state.image)}, not {' or '.join(wanted)}"
             differing = served_otherwise(self._engine, state.id, state.image, artifact.roots, stop)
         if not differing:
             return None
@@ -131,6 +139,40 @@ class DockerPlatform(HostedPlatform):
         was_up = super().down(service, held, stop)
         with self._engine_errors():
             return remove_orphans(self._engine, self._place.key, stop, service) > 0 or was_up
+
+    def _fetch(self, artifact: Artifact, stop: Stop) -> None:
+        with self._engine_errors(), stop.child(_PULL_S) as limited:
+            if find_image(self._engine, artifact.location, limited) is not None:
+                return
+            try:
+                pull_image(self._engine, artifact.location, limited)
+            except EngineGoneError:
+                raise
+            except EngineError as error:
+                raise PlatformError(
+                    f"the engine cannot pull {artifact.location}: {error.what}",
+                    where=artifact.service,
+                    hint=error.hint or "see that the engine reaches the registry, and has room",
+                    mend=f"docker pull {artifact.location}",
+                ) from None
+            except Stopped:
+                stop.remaining(0)
+                raise PlatformError(
+                    f"the engine has not pulled {artifact.location} within {_PULL_S:g} s",
+                    where=artifact.service,
+                    hint="pull it by hand, and run again",
+                    mend=f"docker pull {artifact.location}",
+                ) from None
+
+    def _names_of(self, artifact: Artifact, stop: Stop) -> tuple[str, ...]:
+        """What an engine may call the image: after its configuration, or after its manifest."""
+        if not artifact.elsewhere:
+            return (artifact.image_id or artifact.digest,)
+        if artifact.image_id is not None:
+            return (artifact.image_id, artifact.digest)
+        # Nobody has asked the registry; the engine has verified what it pulled by this name.
+        pulled = find_image(self._engine, artifact.location, stop)
+        return (artifact.digest,) if pulled is None else (pulled.id, artifact.digest)
 
     def _container(self, revision: Revision, stop: Stop) -> ContainerState | None:
         """The container that carries the revision's labels; a name alone proves nothing."""
