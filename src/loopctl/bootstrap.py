@@ -65,8 +65,8 @@ from loopctl.triage.loading import Catalogue, load_catalogue
 
 if TYPE_CHECKING:
     from loopctl.engine.checkup import Found
-    from loopctl.platforms.cloud_run.bucket_client import Who
     from loopctl.engine.connection import Engine
+    from loopctl.platforms.cloud_run.bucket_client import Who
     from loopctl.platforms.host.rendezvous import Rendezvous
 
 
