@@ -219,7 +219,8 @@ def _cloud_run(plan: Plan, runs_dir: Path) -> World:
     engine = Engine(os.environ)
     repository = place.repository if plan.built else None
     publisher = RegistryPublisher(engine, repository, registry_answers) if repository else None
-    site = site_of(plan.environment, redactor_of(plan))
+    shared = plan.history if isinstance(plan.history, BucketPlace) else None
+    site = site_of(plan.environment, shared, redactor_of(plan))
     project = Rendezvous.of(plan.root, plan.environment.name, runs_dir).key
     return _world(
         plan,
@@ -232,7 +233,7 @@ def _cloud_run(plan: Plan, runs_dir: Path) -> World:
             logs=site.logs,
             receipts=site.receipts,
             verified=site.verified,
-            pace=Pace(site.lease_ttl_s, site.renew_every_s),
+            pace=Pace(*site.pace) if site.pace else PACE,
         ),
     )
 
@@ -266,8 +267,18 @@ def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
             leave_out=[runs_dir],
             loads_from=loads_from(guard_of(plan), plan.root),
         ),
-        history=history_of(plan.history, runs_dir),
+        history=history_of(plan.history, runs_dir, _bucket_users(plan)),
     )
+
+
+def _bucket_users(plan: Plan) -> Who | None:
+    """Who asks for the history, where it is in a bucket and not the default account does."""
+    place = plan.environment.cloud_run
+    if place is None or not isinstance(plan.history, BucketPlace):
+        return None
+    from loopctl.platforms.cloud_run.site import bucket_users
+
+    return bucket_users(place)
 
 
 def history_of(place: Path | BucketPlace | None, runs_dir: Path, who: Who | None = None) -> History:

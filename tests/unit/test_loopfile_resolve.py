@@ -154,7 +154,8 @@ def test_an_image_by_digest_is_had_where_containers_run(tmp_path: Path, source: 
         f"services:\n  a: {{{given}}}\nsuites: [{{id: s}}]\n"
     )
     plan = plan_of(project(tmp_path, text))
-    assert plan.later == plan.built == ()
+    assert plan.later == ()
+    assert plan.built == ()
     (spec,) = plan.deployed
     assert (spec.image, spec.source) == (IMAGE, tmp_path / "app" if source else None)
 

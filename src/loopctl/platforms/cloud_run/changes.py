@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from google.cloud.run_v2 import Service
 
 from loopctl.platforms.cloud_run.api import Api, Paths
 from loopctl.platforms.cloud_run.conditions import fault_of, has_failed, why_failed
+from loopctl.platforms.cloud_run.fences import Fence
 from loopctl.platforms.cloud_run.operations import Started
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import PlatformError
@@ -17,14 +18,6 @@ from loopctl.process import Stop
 
 _WAIT_S: Final = 2.0
 _LOOK_EVERY_S: Final = 4.0
-
-
-class Fence(Protocol):
-    """Looks whether the lease is still that one, as part of every write."""
-
-    def __call__(self, service: Service, held: Held, stop: Stop) -> Paths:
-        """Prolong the lease in `service`, in place; the paths changed. Raises `LeaseLost`."""
-        ...
 
 
 class Changes:
@@ -45,7 +38,7 @@ class Changes:
         """As `Api.change`, but only while `held` is the lease. Raises `LeaseLost`."""
 
         def fenced(found: Service) -> Paths | None:
-            prolonged = self._fence(found, held, stop)
+            prolonged = self._fence.fence(found, held, stop)
             paths = change(found)
             return None if paths is None else [*paths, *prolonged]
 
@@ -53,7 +46,7 @@ class Changes:
 
     def require(self, service: Service, held: Held, stop: Stop) -> None:
         """Raises `LeaseLost` unless `held` is the lease on what was just read."""
-        self._fence(service, held, stop)
+        self._fence.fence(service, held, stop)
 
     def settle(
         self,

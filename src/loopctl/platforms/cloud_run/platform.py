@@ -30,7 +30,7 @@ from loopctl.platforms.cloud_run.changes import Changes
 from loopctl.platforms.cloud_run.conditions import Readiness, fault_of
 from loopctl.platforms.cloud_run.crash import Autopsy
 from loopctl.platforms.cloud_run.errors import ApiError, Code
-from loopctl.platforms.cloud_run.leases import AnnotationLeases
+from loopctl.platforms.cloud_run.fences import Fence
 from loopctl.platforms.cloud_run.names import restored_name, revision_name, short, tag_of
 from loopctl.platforms.cloud_run.operations import Started
 from loopctl.platforms.cloud_run.preflight import Preflight
@@ -81,20 +81,20 @@ class CloudRunPlatform(Platform):
         self,
         api: Api,
         changes: Changes,
-        leases: AnnotationLeases,
+        fence: Fence,
         preflight: Preflight,
         autopsy: Autopsy,
     ) -> None:
         self._api = api
         self._changes = changes
-        self._leases = leases
+        self._fence = fence
         self._preflight = preflight
         self._autopsy = autopsy
         self._watched: dict[str, _Watched] = {}
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         """What is missing to run these; empty when nothing is."""
-        return [*self._preflight.problems(specs, stop), *self._leases.problems()]
+        return [*self._preflight.problems(specs, stop), *self._fence.problems()]
 
     def target(self, service: str) -> Target:
         """The identity that is locked: project, region and service."""
@@ -272,7 +272,7 @@ class CloudRunPlatform(Platform):
         service = Service(client="loopctl")
         made.write(service, RevisionTemplate())
         service.traffic = traffic.targets({made.name: 100})
-        self._leases.new_service(service, held, stop)
+        self._fence.new_service(service, held, stop)
         return service
 
     def _changed(self, found: Service, made: _Deployment, stop: Stop) -> Paths | None:

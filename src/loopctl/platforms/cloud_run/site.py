@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from loopctl.errors import Problem
-from loopctl.model.plan import Environment
+from loopctl.model.plan import BucketPlace, CloudRunPlace, Environment
 from loopctl.platforms.cloud_run.api import Api
 from loopctl.platforms.cloud_run.changes import Changes
 from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.crash import LogAutopsy
+from loopctl.platforms.cloud_run.credentials import own_credentials
+from loopctl.platforms.cloud_run.fences import Fence, LeaseElsewhere
 from loopctl.platforms.cloud_run.leases import RENEW_EVERY_S, TTL_S, AnnotationLeases
 from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.logs import CloudRunLogs
@@ -21,31 +25,44 @@ from loopctl.platforms.cloud_run.quota import quota_of
 from loopctl.platforms.cloud_run.receipts import CloudRunReceipts
 from loopctl.platforms.cloud_run.server_clock import ServerClock
 from loopctl.platforms.cloud_run.verified import AnnotatedVerified
+from loopctl.ports.leases import Leases
 from loopctl.process import Stop
 from loopctl.redact import Redactor
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+
+OWN_PACE: Final = (TTL_S, RENEW_EVERY_S)
 
 
 @dataclass(frozen=True, slots=True)
 class CloudRunSite:
-    """The adapters of a place; seconds that a lease lasts, and between two looks at it."""
+    """The adapters of a place. `pace` is that of its leases, None for the usual one: seconds that
+    one lasts, and between two looks at it.
+    """
 
     platform: CloudRunPlatform
-    leases: AnnotationLeases
+    leases: Leases
     logs: CloudRunLogs
     receipts: CloudRunReceipts
     verified: AnnotatedVerified
-    lease_ttl_s: float = TTL_S
-    renew_every_s: float = RENEW_EVERY_S
+    pace: tuple[float, float] | None = None
 
 
-def site_of(environment: Environment, redactor: Redactor) -> CloudRunSite:
-    """The adapters for an environment. Nothing is asked yet, and nobody is logged in."""
+def site_of(
+    environment: Environment, shared: BucketPlace | None, redactor: Redactor
+) -> CloudRunSite:
+    """The adapters for an environment. Nothing is asked yet, and nobody is logged in.
+
+    With a `shared` bucket, where the history is, the leases are objects there.
+    """
     place = environment.cloud_run
     assert place is not None, "an environment on Cloud Run has a place"
     clients = Clients(place)
     api = Api(clients, Names.of(place))
-    leases = AnnotationLeases(api, ServerClock(clients))
-    changes = Changes(api, leases.fence)
+    leases, fence = _leases(api, clients, shared)
+    changes = Changes(api, fence)
     reader = LogReader(clients, quota_of(place))
 
     def reads_logs(stop: Stop) -> Sequence[Problem]:
@@ -53,11 +70,30 @@ def site_of(environment: Environment, redactor: Redactor) -> CloudRunSite:
 
     preflight = Preflight(api, place, environment.strategy, reads_logs)
     autopsy = LogAutopsy(clients, reader, redactor)
-    platform = CloudRunPlatform(api, changes, leases, preflight, autopsy)
+    platform = CloudRunPlatform(api, changes, fence, preflight, autopsy)
     return CloudRunSite(
         platform=platform,
         leases=leases,
         logs=CloudRunLogs(clients, redactor),
         receipts=CloudRunReceipts(clients, redactor),
         verified=AnnotatedVerified(api, changes, environment.after_green, platform.state_of),
+        pace=OWN_PACE if shared is None else None,
     )
+
+
+def _leases(api: Api, clients: Clients, shared: BucketPlace | None) -> tuple[Leases, Fence]:
+    if shared is None:
+        own = AnnotationLeases(api, ServerClock(clients))
+        return own, own
+    from loopctl.platforms.cloud_run.bucket_client import BucketClient  # noqa: PLC0415
+    from loopctl.platforms.cloud_run.bucket_lease import BucketLeases  # noqa: PLC0415
+
+    elsewhere = BucketLeases(BucketClient(shared, bucket_users(clients.place)))
+    return elsewhere, LeaseElsewhere(elsewhere)
+
+
+def bucket_users(place: CloudRunPlace) -> Callable[[], Credentials] | None:
+    """Who asks a bucket: whom the place's own calls are made as, where that is not the default."""
+    if place.impersonate is None:
+        return None
+    return functools.partial(own_credentials, place.impersonate)
