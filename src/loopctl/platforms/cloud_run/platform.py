@@ -65,6 +65,7 @@ class _Watched:
     started: Started | None = None
     looked: float = float("-inf")
     ready: Ready | None = None
+    dead: Dead | None = None
 
 
 class CloudRunPlatform(Platform):
@@ -160,6 +161,8 @@ class CloudRunPlatform(Platform):
         watched = self._watched.setdefault(revision.name, _Watched())
         if watched.ready is not None and time.monotonic() - watched.looked < _FRESH_S:
             return watched.ready
+        if watched.dead is not None:
+            return watched.dead
         if not self._may_have_changed(watched, stop):
             return Starting()
         watched.looked = time.monotonic()
@@ -321,7 +324,9 @@ class CloudRunPlatform(Platform):
                 fault = self._dead(revision, found, None).fault
                 if fault.kind is FaultKind.NEVER_READY:
                     fault = self._autopsy(revision, fault, stop)
-                return Dead(fault)
+                # A revision that never came up does not come up later.
+                watched.dead = Dead(fault)
+                return watched.dead
             case Readiness.WAITING:
                 return self._waiting(revision, found, watched, stop)
             case Readiness.READY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
@@ -55,9 +55,14 @@ def revision_of(service: str, revision: CloudRevision) -> Revision:
         service=service,
         name=short(revision.name),
         digest=image_of(revision).partition("@")[2],
-        created_at=CloudRevision.pb(revision).create_time.ToDatetime(UTC),
+        created_at=made_at(revision),
         key=revision.annotations.get(KEY),
     )
+
+
+def made_at(revision: CloudRevision) -> datetime:
+    """When it was made."""
+    return CloudRevision.pb(revision).create_time.ToDatetime(UTC)
 
 
 def image_of(revision: CloudRevision) -> str:
