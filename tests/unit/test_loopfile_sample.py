@@ -8,7 +8,7 @@ import pytest
 from loopfile_project import MINIMAL, only, place, plan_of, problems_of, project
 
 from loopctl.model.evidence import Grade
-from loopctl.model.plan import PlatformKind, Priority, RemediationMode
+from loopctl.model.plan import BucketPlace, PlatformKind, Priority, RemediationMode
 
 SAMPLE = Path(__file__).parent / "fixtures" / "loopfile" / "golden-path.yaml"
 
@@ -60,7 +60,7 @@ def test_every_key_that_comes_later_is_named_with_its_place(sample: Path) -> Non
     for found in plan_of(sample).later:
         line, column = place(found)
         named[lines[line - 1][column - 1 :].split(":")[0], line] = found.message
-    assert sorted(key for key, _ in named) == ["history", "notify"]
+    assert sorted(key for key, _ in named) == ["notify"]
 
 
 def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path) -> None:
@@ -76,7 +76,7 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
     ("text", "key"),
     [
         ("    executor: cloud-run-job\n", "executor"),
-        ("history: gs://ours/loopctl\n", "history"),
+        ("history: s3://ours/loopctl\n", "history"),
         ("environments: {e: {platform: local, services: {chat: {auth: id_token}}}}\n", "auth"),
         (
             "environments: {e: {platform: local, services: {chat: {migrations: [a]}}}}\n",
@@ -110,3 +110,40 @@ def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
 def test_history_is_a_folder_from_the_file_that_names_it(tmp_path: Path, written: str) -> None:
     path = project(tmp_path, MINIMAL + f"history: {written}\n")
     assert plan_of(path).history == tmp_path / "kept"
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("gs://ours/loopctl", BucketPlace("ours", "loopctl")),
+        ("gs://ours/a/b.c_d-1=x/", BucketPlace("ours", "a/b.c_d-1=x")),
+        ("gs://our.own-bucket_1", BucketPlace("our.own-bucket_1")),
+        ("gs://ours/", BucketPlace("ours")),
+        ("gs://${BUCKET:-ours}/x", BucketPlace("ours", "x")),
+    ],
+)
+def test_history_is_a_place_in_a_bucket(tmp_path: Path, written: str, place: BucketPlace) -> None:
+    plan = plan_of(project(tmp_path, MINIMAL + f"history: {written}\n"))
+    assert plan.history == place
+    assert plan.later == ()
+    assert BucketPlace.of_url(str(place)) == place
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("gs://", "gs:///loopctl", "gs://Ours/x", "gs://ab", "gs://-ab/x", "gs://ours//x"),
+        *("gs://ours/../x", "gs://ours/a//b", "gs://ours/./b", "gs://ours/a b", "gs://ours/ü"),
+        *("'gs://ours/a?b'", "'gs://ours/a#b'", "'gs://ours/*'", '"gs://ours/a\\nb"'),
+        "gs://ours/" + "x" * 500,
+    ],
+)
+def test_a_place_that_no_bucket_has_is_refused_where_it_stands(
+    tmp_path: Path, written: str
+) -> None:
+    found = only(problems_of(project(tmp_path, MINIMAL + f"history: {written}\n")))
+    assert "names no place in a bucket" in found.message
+    line, column = place(found)
+    assert (line, column) == (MINIMAL.count("\n") + 1, len("history: ") + 1)
+    assert found.hint is not None
+    assert found.hint.startswith("gs://bucket/prefix: ")

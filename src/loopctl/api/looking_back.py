@@ -11,7 +11,7 @@ from loopctl.api.places import journal_of
 from loopctl.errors import StorageError
 from loopctl.journal.fold import fold
 from loopctl.journal.history import RunSummary, find_run, read_summaries
-from loopctl.journal.history_files import FOLDER, KEPT, FileHistory
+from loopctl.journal.history_files import KEPT
 from loopctl.journal.store import JOURNAL_NAME
 from loopctl.journal.suite_history import SuiteHistory
 from loopctl.journal.suite_history import suite_history as history_of_suite
@@ -19,6 +19,8 @@ from loopctl.journal.tail import folding, read
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
+from loopctl.model.plan import BucketPlace
+from loopctl.ports.history import History
 from loopctl.process import Stop
 
 
@@ -41,15 +43,23 @@ def suite_history(
     cannot be read.
     """
     summaries = [run for run in read_summaries(runs_dir) if loop in (None, run.loop)]
+    within = stop or Stop(60.0)
     places = dict.fromkeys((run.history, run.loop, run.environment) for run in summaries)
     records = {
         record.run_id: record
-        for root, name, environment in places
-        for record in FileHistory(Path(root) if root else runs_dir / FOLDER).recent(
-            name, environment, KEPT, stop or Stop(60.0)
-        )
+        for place, name, environment in places
+        for record in _history(place, runs_dir).recent(name, environment, KEPT, within)
     }
     return history_of_suite(suite, summaries, list(records.values()), limit)
+
+
+def _history(place: str | None, runs_dir: Path) -> History:
+    """Where a run has said that its record goes to."""
+    from loopctl.bootstrap import history_of
+
+    if place is None:
+        return history_of(None, runs_dir)
+    return history_of(BucketPlace.of_url(place) or Path(place), runs_dir)
 
 
 def find(runs_dir: Path, ref: str) -> Path:

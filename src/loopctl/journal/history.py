@@ -35,7 +35,8 @@ class RunSummary:
 
     `counts` is of the last cycle's cases, over all suites: `collected` and every status. `stages`
     and `suites` are seconds by name, `verified` the revision that this run verified, by service.
-    `history` is the folder of the record of its cases, None: that in the runs folder. `cut` names
+    `history` is the folder of the record of its cases, or the URL of its bucket, None: that in the
+    runs folder. `cut` names
     the fields from which something was left out to stay within the size.
     """
 

@@ -22,6 +22,8 @@ from loopctl.loopfile.schema import (
     WorklogPart,
 )
 from loopctl.model.plan import (
+    GS,
+    BucketPlace,
     CloudRunPlace,
     Criterion,
     Environment,
@@ -121,11 +123,13 @@ def _runbook(chosen: Chosen) -> str | None:
     return str(path.relative_to(chosen.root)) if inside else runbook.text
 
 
-def _history(chosen: Chosen) -> Path | None:
-    """The folder that `history` names by a path or a file URL; other URLs are told as later."""
+def _history(chosen: Chosen) -> Path | BucketPlace | None:
+    """What `history` names by a path, a file URL or that of a bucket; others are told as later."""
     history = chosen.document.scalar("history")
     if history is None or history.is_null or not history.text:
         return None
+    if history.text.startswith(GS):
+        return BucketPlace.of_url(history.text)
     text = history.text.removeprefix("file://")
     return None if "://" in text else absolute(history.mark.folder / text)
 

@@ -8,9 +8,10 @@ from datetime import date
 from loopctl.evidence.criteria import limit_fault
 from loopctl.loopfile.chosen import Chosen
 from loopctl.loopfile.marks import quoted, shown_path
-from loopctl.loopfile.nodes import Scalar, Table
+from loopctl.loopfile.nodes import Origin, Scalar, Table
 from loopctl.loopfile.paths import folder_fault, is_file, written_path
 from loopctl.loopfile.problems import Problems
+from loopctl.model.plan import GS, BucketPlace
 
 _PROCESS = frozenset({"pytest", "command"})
 _KINDS_OF = {
@@ -24,6 +25,10 @@ _REQUIRED = {"command": ("run",), "http": ("requests",), "websocket": ("url", "e
 _JUNIT = "{junit}"
 _VERBS = ("get", "head", "post", "put", "patch", "delete")
 PATTERN = "re:"
+_BUCKET = (
+    "gs://bucket/prefix: the bucket in small letters, digits, - _ and ., "
+    "the prefix in letters, digits and . _ - + = @ between single slashes"
+)
 
 
 def check_suites(chosen: Chosen, problems: Problems, today: date) -> None:
@@ -93,7 +98,8 @@ def _check_quarantine(case: object, kind: str, today: date, problems: Problems) 
 
 
 def check_rest(chosen: Chosen, problems: Problems) -> None:
-    """Limits of criteria, signature files and patterns of `worklog.redact`."""
+    """Limits of criteria, signature files, patterns of `worklog.redact`, the bucket's URL."""
+    _check_history(chosen.document.scalar("history"), problems)
     for criterion in chosen.document.items("criteria"):
         if isinstance(criterion, Table):
             _check_limit(criterion, problems)
@@ -105,6 +111,13 @@ def check_rest(chosen: Chosen, problems: Problems) -> None:
     for rule in chosen.document.items("worklog", "redact"):
         if isinstance(rule, Scalar) and isinstance(rule.value, str):
             _check_redact(rule, problems)
+
+
+def _check_history(history: Scalar | None, problems: Problems) -> None:
+    if history is None or history.origin is Origin.UNRESOLVED or not history.text.startswith(GS):
+        return
+    if BucketPlace.of_url(history.text) is None:
+        problems.add(history.mark, f"{quoted(history.text)} names no place in a bucket", _BUCKET)
 
 
 def _check_limit(criterion: Table, problems: Problems) -> None:

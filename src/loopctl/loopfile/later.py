@@ -39,8 +39,8 @@ LATER = (
     Later("services.*.auth.kind", ("none",)),
     Later("services.*.public_url"),
     Later("suites.*.executor", ("local",)),
-    # Plain files are had today; other places by their URL come with other platforms.
-    Later("history", now_like=r"file://|(?!\w+://)"),
+    # Plain files and buckets are had today; other places by their URL are not.
+    Later("history", now_like=r"file://|gs://|(?!\w+://)"),
     Later("notify"),
 )
 

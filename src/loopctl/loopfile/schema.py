@@ -206,7 +206,9 @@ class LoopFile(Part):
     loop: LimitsPart | None = Field(None, description="When it stops trying.")
     remediate: RemediatePart | None = Field(None, description="What it may mend by itself.")
     signatures: list[Text] | None = Field(None, description="Files with your known failures.")
-    history: Text | None = Field(None, description="Where later runs find earlier ones.")
+    history: Text | None = Field(
+        None, description="Where later runs find earlier ones: a folder, or gs://bucket/prefix."
+    )
     notify: list[NoticePart] | None = Field(None, description="Who is told.")
     worklog: WorklogPart | None = Field(None, description="How runs are kept.")
 

@@ -61,8 +61,8 @@ class RunStarted:
     and the names of what services and suites were given that have another value (`given`, by keyed
     hashes); `given_compared` is false where that run does not tell what it gave.
     `plan` is the keyed hash of everything that was resolved from the loop file and its variables:
-    a run is resumed with the plan it began with, or not at all. `history` is the folder that the
-    record of its cases goes to, None: that in the runs folder.
+    a run is resumed with the plan it began with, or not at all. `history` is the folder, or the
+    URL of the bucket, that the record of its cases goes to, None: that in the runs folder.
     """
 
     KIND: ClassVar[str] = "run.started"
