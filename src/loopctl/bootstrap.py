@@ -38,8 +38,9 @@ from loopctl.ports.source import Sources
 from loopctl.ports.suite import Suite
 from loopctl.ports.verified import VerifiedMarks
 from loopctl.process import Stop
-from loopctl.redact import Redactor
+from loopctl.redact import Learned, Redactor
 from loopctl.stages.build import Build, ToBuild
+from loopctl.stages.callers import ANONYMOUS, Callers
 from loopctl.stages.collect import Collect
 from loopctl.stages.confirm import Confirm
 from loopctl.stages.criteria import CriteriaGate
@@ -76,10 +77,13 @@ _RECORDS = 10
 _HISTORY_S = 5.0
 _RECALL_S = 5.0
 
+_LEARNED = Learned()
+"""What this process was given while it ran, for whichever plan: hidden by all of its redactors."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The adapters of one environment."""
+    """The adapters of one environment, and as whom its services are asked."""
 
     sources: Sources
     builder: Builder
@@ -95,6 +99,7 @@ class World:
     history: History
     verified: VerifiedMarks | None = None
     pace: Pace = PACE
+    callers: Callers = ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +117,19 @@ class Site:
 
 
 def redactor_of(plan: Plan) -> Redactor:
-    """Knows every secret value of the plan and the user's own patterns."""
+    """Knows every secret value of the plan, every token to come, and the user's own patterns."""
     values = {name: secret.reveal() for name, secret in (plan.secrets or {}).items()}
-    return Redactor(values, _patterns(plan))
+    return Redactor(values, _patterns(plan), _LEARNED)
+
+
+def callers_of(plan: Plan, platform: Platform) -> Callers:
+    """As whom the plan's services are asked; Google's libraries wait until one wants a token."""
+    place, identity = plan.environment.cloud_run, None
+    if any(spec.auth.kind == "id_token" for spec in plan.services):
+        from loopctl.platforms.cloud_run.identity import GoogleIdentity
+
+        identity = GoogleIdentity(place.impersonate if place else None, _LEARNED.learn)
+    return Callers(identity, platform, place)
 
 
 def _patterns(plan: Plan) -> Sequence[str]:
@@ -268,6 +283,7 @@ def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
             loads_from=loads_from(guard_of(plan), plan.root),
         ),
         history=history_of(plan.history, runs_dir, _bucket_users(plan)),
+        callers=callers_of(plan, site.platform),
     )
 
 
@@ -418,7 +434,11 @@ class Composition:
             State.BUILD: self._build(runner),
             State.DEPLOY: Deploy(to_deploy, world.platform, held),
             State.HEALTH: Health(
-                waves, world.platform, world.prober, self._collection(State.HEALTH, runner)
+                waves,
+                world.platform,
+                world.prober,
+                self._collection(State.HEALTH, runner),
+                world.callers,
             ),
             State.VERIFY: Verify(
                 deployed,
@@ -438,8 +458,9 @@ class Composition:
                 keeper,
                 plan.criteria,
                 NoteVerified(self.run_id, world.verified, held) if world.verified else None,
+                world.callers,
             ),
-            State.COLLECT: Collect(keeper, plan.gated, world.prober),
+            State.COLLECT: Collect(keeper, plan.gated, world.prober, world.callers),
             State.SETTLE: Settle(deployed, world.platform, held, self.options.keep),
             State.DIAGNOSE: Diagnose(deployed, self.catalogue, self._green(), world.sources),
             State.REMEDIATE: self._remediate(held, partial),
@@ -508,6 +529,7 @@ class Composition:
             missing_variables(plan),
             refuse_new=plan.environment.protected and not self.options.create,
             unprotected=redactor_of(plan).unprotected,
+            fronted=plan.environment.platform is PlatformKind.CLOUD_RUN,
         )
         return Preflight(
             needs,
@@ -517,6 +539,7 @@ class Composition:
             world.suites,
             world.prober,
             self.options.start,
+            world.callers,
         )
 
     def _build(self, runner: SuiteRunner) -> Stage:
@@ -543,8 +566,9 @@ class Composition:
             gated=gated_urls(plan),
             protected=plan.environment.protected,
             earlier=self._earlier(),
+            guarded={s.name: s for s in self.full.services if s.auth.kind == "id_token"},
         )
-        return SuiteRunner(self.world.suites, self.world.receipts, facts)
+        return SuiteRunner(self.world.suites, self.world.receipts, facts, self.world.callers)
 
     def _earlier(self) -> Earlier:
         """What earlier runs tell of the suites: only of those that have a use for it."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from loopctl.suites.spool import private_folder
+from loopctl.private_folder import private_folder
 
 HOLDS = """
 import sys
-from loopctl.suites.spool import private_folder
+from loopctl.private_folder import private_folder
 with private_folder() as folder:
     (folder / "spool.jsonl").write_text("a secret")
     print(folder, flush=True)

@@ -29,6 +29,7 @@ from loopctl.model.plan import ServiceSpec, SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.ports.builder import Builder, Noticed, Progress
 from loopctl.ports.history import History, RunRecord
+from loopctl.ports.identity import Identity, Token
 from loopctl.ports.leases import Held, HeldByOther, LeaseLost, Leases
 from loopctl.ports.logs import LogSource, Met, Receipts
 from loopctl.ports.platform import (
@@ -46,6 +47,7 @@ from loopctl.ports.publisher import Publisher
 from loopctl.ports.source import CommitLine, Sources
 from loopctl.ports.suite import Suite, SuiteContext
 from loopctl.process import Stop, utc_now
+from loopctl.redact import Secret
 
 BEGAN = datetime(2025, 9, 10, 20, 30, tzinfo=UTC)
 HEALTHY = Answer(200, 0.001, '{"status": "healthy"}')
@@ -314,21 +316,50 @@ class FakeProber(Scripted, Prober):
         super().__init__()
         self.answers: dict[str, list[Answer | Unreachable]] = {}
         self.problems: Sequence[Problem] = ()
+        self.bearers: list[tuple[str, str | None]] = []
 
     def check(self, stop: Stop) -> Sequence[Problem]:
         self.called("check")
         return self.problems
 
     def get(
-        self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop
+        self,
+        url: str,
+        timeout_s: float,
+        follow_redirects: bool,
+        stop: Stop,
+        bearer: Secret | None = None,
     ) -> Answer | Unreachable:
         if not url.startswith("http://") or timeout_s <= 0:
             self.unexpected(f"get {url} within {timeout_s} s")
+        self.bearers.append((url, bearer.reveal() if bearer else None))
         self.called(f"get {url} {'follow' if follow_redirects else 'deny'}")
         script = self.answers.get(url)
         if script:
             return script.pop(0) if len(script) > 1 else script[0]
         return HEALTHY
+
+
+class FakeIdentity(Scripted, Identity):
+    """Gives `token-of-NAME`, with a number from the second on once `renew` was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: Sequence[Problem] = ()
+        self.renewed = 0
+
+    def renew(self) -> None:
+        self.renewed += 1
+
+    def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        self.called(f"check {' '.join(spec.name for spec in specs)}")
+        return self.problems
+
+    def token(self, spec: ServiceSpec, audience: str, stop: Stop) -> Token:
+        self.called(f"token {spec.name} for {audience}")
+        number = f"-{self.renewed + 1}" if self.renewed else ""
+        whom = "tester@shop.iam.gserviceaccount.com"
+        return Token(Secret("id-token", f"token-of-{spec.name}{number}"), whom)
 
 
 class FakeLeases(Scripted, Leases):

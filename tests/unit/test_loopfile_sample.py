@@ -77,7 +77,6 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
     [
         ("    executor: cloud-run-job\n", "executor"),
         ("history: s3://ours/loopctl\n", "history"),
-        ("environments: {e: {platform: local, services: {chat: {auth: id_token}}}}\n", "auth"),
         (
             "environments: {e: {platform: local, services: {chat: {migrations: [a]}}}}\n",
             "migrations",

@@ -1,6 +1,6 @@
 """Answers of Google's front end, told from a service's own. Pure.
 
-Texts: https://cloud.google.com/run/docs/troubleshooting, and pages that people have posted.
+The pages are quoted in public by many who met them; no Google document states them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _NOT_LED_THERE = {
     # Apache's own page has the same sentence: it says so under another heading.
     404: re.compile(
         r"<title>Error 404 \(Not Found\)!!1</title>"
-        r"|The requested URL [^\n]{0,2000}was not found on this server\.\s*"
-        r"<ins>That[^<]{1,12}all we"
+        r"|The requested URL [^\n]{0,999}was not found on this server\.\s*<ins>That[^<]{1,9}all we"
         r"|<h1>Error: Page not found</h1>\s*<h2>The requested URL was not found on this server"
     ),
 }

@@ -7,6 +7,7 @@ from loopctl.loopfile.marks import quoted, shown_path
 from loopctl.loopfile.nodes import Entry, Scalar, Table
 from loopctl.loopfile.paths import folder_fault, has_files, is_inside, written_path
 from loopctl.loopfile.problems import Problems
+from loopctl.model.addresses import keeps_secrets
 
 _DEPLOYED_ONLY = ("run", "build", "migrations", "provenance")
 
@@ -25,6 +26,7 @@ def check_services(chosen: Chosen, problems: Problems) -> None:
             _check_run(entry.value, chosen, problems)
             _check_build_secrets(entry.value, chosen, problems)
         _check_health(entry.value, chosen, problems)
+        _check_auth(entry.value, problems)
 
 
 def _check_origin(entry: Entry, service: Table, problems: Problems) -> None:
@@ -102,3 +104,16 @@ def _check_health(service: Table, chosen: Chosen, problems: Problems) -> None:
     if chosen.platform == "cloud-run" and path and path.text == "/healthz":
         hint = "Cloud Run answers it itself; use /health"
         problems.add(path.mark, "exactly /healthz never reaches the container", hint)
+
+
+def _check_auth(service: Table, problems: Problems) -> None:
+    """A token goes where nobody on the way reads it."""
+    kind = service.scalar("auth") or service.scalar("auth", "kind")
+    url = service.scalar("url")
+    if kind and kind.text == "id_token" and url and not keeps_secrets(url.text):
+        message = '"auth" would send a token where there is no TLS'
+        problems.add(url.mark, message, "give it an https:// url; http:// is for this machine")
+    for key in ("audience", "impersonate"):
+        given = service.scalar("auth", key)
+        if given and kind and kind.text == "none" and not given.is_null:
+            problems.add(given.mark, f'"{key}" does nothing with "kind: none"')

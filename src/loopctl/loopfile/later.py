@@ -35,8 +35,6 @@ class Later:
 
 LATER = (
     Later("services.*.migrations"),
-    Later("services.*.auth", ("none",)),
-    Later("services.*.auth.kind", ("none",)),
     Later("services.*.public_url"),
     Later("suites.*.executor", ("local",)),
     # Plain files and buckets are had today; other places by their URL are not.

@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     BODY = "body"
     LATENCY = "latency"
     UNREACHABLE = "unreachable"
+    NOT_ADMITTED = "not-admitted"
     NEVER_READY = "never-ready"
     UNSTABLE = "unstable"
     BUILD_STEP = "build-step"

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from loopctl.errors import Problem
+from loopctl.model.addresses import keeps_secrets
 from loopctl.platforms.host.proxy_headers import OWN_ANSWER
 from loopctl.ports.probe import Answer, Unreachable
 from loopctl.process import Stop, Watched
+from loopctl.redact import Secret
 
 if TYPE_CHECKING:
     import httpx
@@ -41,11 +43,20 @@ class HttpProber:
         return []
 
     def get(
-        self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop
+        self,
+        url: str,
+        timeout_s: float,
+        follow_redirects: bool,
+        stop: Stop,
+        bearer: Secret | None = None,
     ) -> Answer | Unreachable:
         """GET `url`; the whole answer must have come after `timeout_s` seconds."""
         import httpx  # noqa: PLC0415 - costs 100 ms that most commands need not spend
 
+        if bearer is not None and not keeps_secrets(url):
+            return Unreachable("a token is not sent without TLS: give the service an https:// URL")
+        # httpx takes this header off where a redirect leads to another origin.
+        headers = {"authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
         limit = stop.remaining(timeout_s)
         began = time.monotonic()
         try:
@@ -54,6 +65,7 @@ class HttpProber:
                 self._client.stream(
                     "GET",
                     url,
+                    headers=headers,
                     timeout=limit,
                     follow_redirects=follow_redirects,
                     extensions={"trace": watched.see},

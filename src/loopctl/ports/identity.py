@@ -20,18 +20,11 @@ class IdentityError(PortError):
 class Token:
     """What a service is shown. Redactors know its value already.
 
-    `whom` it is for: the e-mail address of an account, where the token says it. `renewed_at`, in
-    seconds since 1970: from then on `Identity.token` gives another.
+    `whom` it is for: the e-mail address of an account, where the token says it.
     """
 
     secret: Secret
     whom: str | None
-    renewed_at: float
-
-    @property
-    def header(self) -> str:
-        """The value of an `Authorization` header."""
-        return f"Bearer {self.secret.reveal()}"
 
 
 class Identity(Protocol):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from loopctl.errors import Problem
 from loopctl.process import Stop
+from loopctl.redact import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,16 @@ class Prober(Protocol):
         ...
 
     def get(
-        self, url: str, timeout_s: float, follow_redirects: bool, stop: Stop
+        self,
+        url: str,
+        timeout_s: float,
+        follow_redirects: bool,
+        stop: Stop,
+        bearer: Secret | None = None,
     ) -> Answer | Unreachable:
-        """GET `url`."""
+        """GET `url`, with a token where `bearer` is one.
+
+        The token goes to that host alone, never along a redirect to another, and nowhere without
+        TLS but to this machine.
+        """
         ...

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loopctl.errors import PortError, Problem
+from loopctl.model.addresses import keeps_secrets
 from loopctl.model.evidence import Case, Collection, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint
@@ -44,7 +45,8 @@ class SuiteContext:
     run again, as `Case.id` has them (None: the whole suite). `baseline` is the folder that the
     last green run of the same suite left, where there is one. `past_s` are seconds by case, of
     earlier runs. With `withhold`, asked of a kind that can alone, no test meets any of `endpoints`
-    while its body runs: the control run.
+    while its body runs: the control run. `token_files` are by service, for those that want one:
+    each holds a token that is good for some minutes, and is read anew for every request.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -56,6 +58,21 @@ class SuiteContext:
     baseline: Path | None = None
     past_s: Mapping[str, float] = field(default_factory=dict)
     withhold: Withhold = Withhold.NOTHING
+    token_files: Mapping[str, Path] = field(default_factory=dict)
+
+    def authorization(self, service: str | None, url: str) -> str | None:
+        """The value of the `Authorization` header by which that service is asked at `url`.
+
+        None where it wants no token, and where somebody on the way could read one. Raises
+        `SuiteError` when it cannot be read.
+        """
+        file = self.token_files.get(service) if service is not None else None
+        if file is None or not keeps_secrets(url):
+            return None
+        try:
+            return f"Bearer {file.read_text(encoding='ascii')}"
+        except (OSError, ValueError) as error:
+            raise SuiteError(f"the token of {service} cannot be read: {error}") from error
 
 
 class Suite(Protocol):

@@ -14,6 +14,7 @@ from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.probe import Prober
 from loopctl.process import Stop, in_parallel
+from loopctl.stages.callers import ANONYMOUS, Callers
 from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.preflight import gate_faults
 
@@ -21,10 +22,17 @@ from loopctl.stages.preflight import gate_faults
 class Collect:
     """Keeps the logs of the failed cycle, and looks whether what it depends on is still healthy."""
 
-    def __init__(self, keeper: LogKeeper, gated: Sequence[ServiceSpec], prober: Prober) -> None:
+    def __init__(
+        self,
+        keeper: LogKeeper,
+        gated: Sequence[ServiceSpec],
+        prober: Prober,
+        callers: Callers = ANONYMOUS,
+    ) -> None:
         self._keeper = keeper
         self._gated = gated
         self._prober = prober
+        self._callers = callers
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK; ERRORED with what could not be kept, which never keeps traffic from going back."""
@@ -40,7 +48,8 @@ class Collect:
     def _dependencies(self, stop: Stop) -> tuple[Fault, ...]:
         """Those that were healthy in PREFLIGHT and are not any more: no fault of what is tested."""
         checks: dict[str, Callable[[Stop], Sequence[Fault]]] = {
-            spec.name: functools.partial(gate_faults, spec, self._prober) for spec in self._gated
+            spec.name: functools.partial(gate_faults, spec, self._prober, self._callers)
+            for spec in self._gated
         }
         found = in_parallel(stop, len(checks), checks)
         return tuple(fault for faults in found.values() for fault in faults)

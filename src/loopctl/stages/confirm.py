@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
@@ -12,9 +13,11 @@ from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import Criterion, ServiceSpec
 from loopctl.model.references import Endpoint
 from loopctl.model.state import OutcomeKind
+from loopctl.ports.identity import IdentityError
 from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.ports.probe import Prober
 from loopctl.process import Stop
+from loopctl.stages.callers import ANONYMOUS, Callers
 from loopctl.stages.criteria import CriteriaGate
 from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer
@@ -43,6 +46,7 @@ class Confirm:
         keeper: LogKeeper,
         criteria: Sequence[Criterion] = (),
         note: NoteVerified | None = None,
+        callers: Callers = ANONYMOUS,
     ) -> None:
         self._services = services
         self._course = course
@@ -51,6 +55,7 @@ class Confirm:
         self._keeper = keeper
         self._gate = CriteriaGate(tuple(criteria))
         self._note = note
+        self._callers = callers
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK when address, revision and content agree and the confirm suites have passed."""
@@ -78,7 +83,7 @@ class Confirm:
         for spec in self._services:
             try:
                 outcomes.append(self._address(spec, cycle, endpoints, journal, stop))
-            except PlatformError as error:
+            except (PlatformError, IdentityError) as error:
                 fault = as_fault(spec.name, error)
                 outcomes.append(Outcome(OutcomeKind.ERRORED, error.what, (fault,)))
         return worst(outcomes)
@@ -111,10 +116,13 @@ class Confirm:
         return self._healthy(spec, state.url, stop)
 
     def _healthy(self, spec: ServiceSpec, url: str, stop: Stop) -> Outcome:
-        answer = ask(self._prober, url, spec.health, stop)
-        fault = check_answer(answer, Asked(spec.name, spec.health, cold=True))
+        caller = self._callers.of(spec, stop)
+        answer = ask(self._prober, url, spec.health, stop, caller)
+        fault = check_answer(
+            answer, Asked(spec.name, spec.health, cold=True, caller=caller, url=url)
+        )
         if fault is None:
             return Outcome(OutcomeKind.OK)
         summary = f"at its public address {fault.summary}"
-        at = Fault(fault.kind, summary, spec.name, fault.value, fault.quotes)
+        at = replace(fault, summary=summary)
         return Outcome(OutcomeKind.FAILED, summary, (at,))

@@ -16,6 +16,7 @@ from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.references import Endpoint, fill, mentioned
 from loopctl.model.state import OutcomeKind
+from loopctl.ports.identity import IdentityError
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Present, Unknown
 from loopctl.process import Stop
@@ -208,11 +209,13 @@ def made_by(key: DeployKey, platform: Platform, stop: Stop) -> Revision | None:
                 stop.wait(ASK_AGAIN_S)
 
 
-def as_fault(service: str, error: PlatformError) -> Fault:
+def as_fault(service: str, error: PlatformError | IdentityError) -> Fault:
     """The platform's own fault, or one made of its words."""
+    kind = FaultKind.CONTROL_PLANE
+    if isinstance(error, IdentityError):
+        return Fault(kind, error.what, service, hint=error.hint)
     if error.fault is not None:
         return error.fault
-    kind = FaultKind.CONTROL_PLANE
     return Fault(kind, error.what, service, hint=error.hint, mend=error.mend)
 
 

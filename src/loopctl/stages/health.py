@@ -18,9 +18,11 @@ from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome, worst
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
+from loopctl.ports.identity import IdentityError
 from loopctl.ports.platform import Dead, Platform, PlatformError, Ready, Starting
 from loopctl.ports.probe import Answer, Prober, Unreachable
 from loopctl.process import Stop, in_parallel
+from loopctl.stages.callers import ANONYMOUS, Callers
 from loopctl.stages.deploy import as_fault, note_arrival
 from loopctl.stages.health_check import Asked, check_answer, quoted
 from loopctl.stages.probing import ask
@@ -35,7 +37,7 @@ STABLE_POLL_S = 0.1
 WRONG_PORT_GRACE_S = 1.0
 """A service may open an admin port before its own: that long, both may come."""
 
-_CERTAIN = (FaultKind.REDIRECT,)
+_CERTAIN = (FaultKind.REDIRECT, FaultKind.NOT_ADMITTED)
 """Faults of an answer that waiting does not mend."""
 
 SETTLED_S = 3.0
@@ -54,11 +56,13 @@ class Health:
         platform: Platform,
         prober: Prober,
         collection: SuiteCollection | None = None,
+        callers: Callers = ANONYMOUS,
     ) -> None:
         self._waves = waves
         self._platform = platform
         self._prober = prober
         self._collection = collection
+        self._callers = callers
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK or MORE_WAVES when all of them are healthy; else FAILED with each one's fault.
@@ -109,6 +113,11 @@ class Health:
         """Asks them."""
         return self._prober
 
+    @property
+    def callers(self) -> Callers:
+        """As whom."""
+        return self._callers
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -137,7 +146,7 @@ class _Waiting:
             # Either the whole run was stopped, or only the time for this service is up.
             stop.remaining(0)
             fault = self._timed_out()
-        except PlatformError as error:
+        except (PlatformError, IdentityError) as error:
             return Outcome(OutcomeKind.ERRORED, error.what, (as_fault(self.spec.name, error),))
         self._judged(fault)
         if fault is None:
@@ -168,10 +177,11 @@ class _Waiting:
     def _probe(self, ready: Ready, stop: Stop) -> tuple[bool, Fault | None]:
         """Whether it is certain now, and the fault if it is certain to be one."""
         health = self.spec.health
-        answer = ask(self.stage.prober, ready.url, health, stop)
+        caller = self.stage.callers.of(self.spec, stop)
+        answer = ask(self.stage.prober, ready.url, health, stop, caller)
         self.probes += 1
         cold = self.first_healthy is None
-        fault = check_answer(answer, Asked(self.spec.name, health, cold))
+        fault = check_answer(answer, Asked(self.spec.name, health, cold, caller, ready.url))
         self.last_answer, self.last_fault = answer, fault
         now = time.monotonic()
         if fault is None:

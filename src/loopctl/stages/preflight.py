@@ -14,12 +14,15 @@ from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec, SuiteKind, SuiteSpec
 from loopctl.model.state import OutcomeKind, State
 from loopctl.ports.builder import Builder
-from loopctl.ports.platform import Absent, Platform
+from loopctl.ports.identity import IdentityError
+from loopctl.ports.platform import Absent, Platform, PlatformError
 from loopctl.ports.probe import Prober
 from loopctl.ports.publisher import Publisher
 from loopctl.ports.suite import Suite
 from loopctl.process import Stop, in_parallel
-from loopctl.stages.health_check import Asked, check_answer
+from loopctl.stages.callers import ANONYMOUS, Callers
+from loopctl.stages.deploy import as_fault
+from loopctl.stages.health_check import Asked, check_answer, keeps_out
 from loopctl.stages.probing import ask
 
 Checker = Callable[[Stop], Sequence[Fault]]
@@ -39,7 +42,8 @@ class Needs:
     """What the run needs. `missing` are required variables that are not set, by name.
 
     `unprotected` are secrets whose values are too common to be hidden, by name. `refuse_new`: a
-    service that does not exist yet must not be made (protected, no `--create`).
+    service that does not exist yet must not be made (protected, no `--create`). `fronted`: what is
+    deployed is met through Google's front end, which may keep loopctl out.
     """
 
     deployed: tuple[ServiceSpec, ...]
@@ -48,6 +52,7 @@ class Needs:
     missing: tuple[str, ...]
     refuse_new: bool = False
     unprotected: tuple[str, ...] = ()
+    fronted: bool = False
 
 
 class Preflight:
@@ -62,6 +67,7 @@ class Preflight:
         suites: Mapping[SuiteKind, Suite],
         prober: Prober,
         start: State,
+        callers: Callers = ANONYMOUS,
     ) -> None:
         self._needs = needs
         self._builder = builder
@@ -70,6 +76,7 @@ class Preflight:
         self._suites = suites
         self._prober = prober
         self._start = start
+        self._callers = callers
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK (or GO to where the run starts), or FAILED with every fault."""
@@ -81,6 +88,9 @@ class Preflight:
             "probes": lambda s: _faults(self._prober.check(s)),
             "variables": lambda _: self._missing_variables(),
         }
+        services = (*self._needs.deployed, *self._needs.gated)
+        if any(spec.auth.kind == "id_token" for spec in services):
+            checks["tokens"] = lambda s: _faults(self._callers.check(services, s))
         if self._publisher is not None:
             registry = self._publisher
             checks["registry"] = lambda s: _faults(registry.check(s))
@@ -90,6 +100,9 @@ class Preflight:
             checks[f"suite {suite.id}"] = self._suite_check(suite)
         for service in self._needs.gated:
             checks[f"gate {service.name}"] = self._gate_check(service)
+        if self._needs.fronted:
+            for service in self._needs.deployed:
+                checks[f"front end of {service.name}"] = self._front_end_check(service)
         found = in_parallel(stop, 4, checks)
         faults = tuple(dict.fromkeys(fault for faults in found.values() for fault in faults))
         if faults:
@@ -129,16 +142,42 @@ class Preflight:
         return lambda stop: _faults(self._suites[spec.kind].check(spec, stop))
 
     def _gate_check(self, spec: ServiceSpec) -> Checker:
-        return lambda stop: gate_faults(spec, self._prober, stop)
+        return lambda stop: gate_faults(spec, self._prober, self._callers, stop)
+
+    def _front_end_check(self, spec: ServiceSpec) -> Checker:
+        return lambda stop: self._kept_out(spec, stop)
+
+    def _kept_out(self, spec: ServiceSpec, stop: Stop) -> Sequence[Fault]:
+        """Whether what serves now can be met at all; whether it is healthy is not asked here."""
+        try:
+            state = self._platform.observe(spec.name, stop)
+            if isinstance(state, Absent) or not state.url:
+                return []
+            caller = self._callers.of(spec, stop)
+        except PlatformError as error:
+            return [as_fault(spec.name, error)]
+        except IdentityError as error:
+            return _faults([Problem(error.what, where=error.where, hint=error.hint)])
+        answer = ask(self._prober, state.url, spec.health, stop, caller)
+        asked = Asked(spec.name, spec.health, cold=True, caller=caller, url=state.url)
+        fault = keeps_out(answer, asked)
+        return [] if fault is None else [fault]
 
 
-def gate_faults(spec: ServiceSpec, prober: Prober, stop: Stop) -> Sequence[Fault]:
+def gate_faults(spec: ServiceSpec, prober: Prober, callers: Callers, stop: Stop) -> Sequence[Fault]:
     """Whether a service that is only gated on is healthy now; one fault if it is not."""
     assert spec.url is not None
-    answer = ask(prober, spec.url, spec.health, stop)
-    fault = check_answer(answer, Asked(spec.name, spec.health, cold=False))
+    try:
+        caller = callers.of(spec, stop)
+    except IdentityError as error:
+        return _faults([Problem(error.what, where=error.where, hint=error.hint)])
+    answer = ask(prober, spec.url, spec.health, stop, caller)
+    asked = Asked(spec.name, spec.health, cold=False, caller=caller, url=spec.url)
+    fault = check_answer(answer, asked)
     if fault is None:
         return []
+    if fault.kind is FaultKind.NOT_ADMITTED:
+        return [fault]
     return [
         Fault(
             FaultKind.DEPENDENCY_DOWN,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+from loopctl.errors import PortError
 from loopctl.evidence.case_rules import CaseRules
 from loopctl.evidence.judge import judge
 from loopctl.journal.store import Journal
@@ -21,14 +23,16 @@ from loopctl.model.evidence import (
     SuiteJudgement,
     SuiteOutcome,
 )
-from loopctl.model.plan import SuiteKind, SuiteSpec
+from loopctl.model.plan import ServiceSpec, SuiteKind, SuiteSpec
 from loopctl.model.references import Endpoint
 from loopctl.ports.logs import Receipts
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
 from loopctl.process import Stop, TaskScope
+from loopctl.stages.callers import ANONYMOUS, Callers
 from loopctl.stages.case_grading import CaseGrader
 from loopctl.stages.control_run import CONTROL, ControlRun
 from loopctl.stages.suite_files import suite_digest
+from loopctl.stages.token_files import token_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Earlier:
 class RunFacts:
     """What every suite of a run is told. `health_paths` by service, `gated` URLs by service.
 
-    In a `protected` environment no test is run again for a control run.
+    In a `protected` environment no test is run again for a control run. `guarded` are the services
+    that want a token, by name.
     """
 
     run_id: str
@@ -58,6 +63,7 @@ class RunFacts:
     gated: Mapping[str, str]
     protected: bool = False
     earlier: Earlier = field(default_factory=Earlier)
+    guarded: Mapping[str, ServiceSpec] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +101,23 @@ class SuiteRunner:
     """Runs and collects suites of every kind there is an adapter for."""
 
     def __init__(
-        self, adapters: Mapping[SuiteKind, Suite], receipts: Receipts, facts: RunFacts
+        self,
+        adapters: Mapping[SuiteKind, Suite],
+        receipts: Receipts,
+        facts: RunFacts,
+        callers: Callers = ANONYMOUS,
     ) -> None:
         self._adapters = adapters
         self._receipts = receipts
         self._facts = facts
+        self._callers = callers
 
     def collect(self, spec: SuiteSpec, journal: Journal, stop: Stop) -> Collection | None:
         """What the suite would run, without its services. Raises `SuiteError`."""
         gated = {name: Endpoint.of(url) for name, url in self._facts.gated.items()}
         context = self._context(spec, UnderTest(gated, {}), journal)
-        return self._adapters[spec.kind].collect(spec, context, stop)
+        with self._introduced(spec, context, journal, stop) as introduced:
+            return self._adapters[spec.kind].collect(spec, introduced, stop)
 
     def run(
         self, spec: SuiteSpec, where: UnderTest, journal: Journal, stop: Stop, *, alone: bool = True
@@ -128,15 +140,37 @@ class SuiteRunner:
             alone and spec.shards == 1,
         )
         grader = CaseGrader(spec, targets, self._receipts, journal, rules)
-        end = self._to_the_end(spec, context, grader, journal, stop)
-        grader.join_late(stop)
-        if spec.evidence.control != "off" and end.usage_error is None and end.stopped is None:
-            self._control(spec, context, grader, journal, stop)
+        try:
+            with self._introduced(spec, context, journal, stop) as introduced:
+                end = self._to_the_end(spec, introduced, grader, journal, stop)
+                grader.join_late(stop)
+                if _may_be_controlled(spec, end):
+                    self._control(spec, introduced, grader, journal, stop)
+        except SuiteError as error:
+            end = _not_started(error)
         for note in end.notes:
             journal.append(Note(f"{spec.id}: {note}"), suite=spec.id)
         judgement = judge(spec, grader.graded.values(), end, expected)
         journal.append(SuiteFinished(judgement, end), suite=spec.id)
         return Ran(judgement, nobody_met(spec, grader.graded.values()))
+
+    @contextlib.contextmanager
+    def _introduced(
+        self, spec: SuiteSpec, context: SuiteContext, journal: Journal, stop: Stop
+    ) -> Iterator[SuiteContext]:
+        """With a token for every service that wants one. Raises `SuiteError` for want of one."""
+        guarded = self._facts.guarded
+        wanted = {name: guarded[name] for name in context.endpoints if name in guarded}
+
+        def told(what: str) -> None:
+            journal.append(Note(f"{spec.id}: {what}"), suite=spec.id)
+
+        with contextlib.ExitStack() as until:
+            try:
+                files = until.enter_context(token_files(wanted, self._callers, stop, told))
+            except PortError as error:
+                raise SuiteError(error.what, where=error.where, hint=error.hint) from error
+            yield replace(context, token_files=files)
 
     def _health_paths(self, spec: SuiteSpec) -> tuple[str, ...]:
         """The paths that prove little. A request that the loop file declares is the test itself."""
@@ -268,13 +302,21 @@ def _told(key: str, spec: SuiteSpec, journal: Journal, run: Callable[[], SuiteEn
         with journal.effect(Intent("suite", key), suite=spec.id):
             return run()
     except SuiteError as error:
-        return SuiteEnd(
-            complete=False,
-            exit_code=None,
-            duration_s=0.0,
-            detail=error.what,
-            usage_error=error.what,
-        )
+        return _not_started(error)
+
+
+def _not_started(error: SuiteError) -> SuiteEnd:
+    return SuiteEnd(
+        complete=False,
+        exit_code=None,
+        duration_s=0.0,
+        detail=error.what,
+        usage_error=error.what,
+    )
+
+
+def _may_be_controlled(spec: SuiteSpec, end: SuiteEnd) -> bool:
+    return spec.evidence.control != "off" and end.usage_error is None and end.stopped is None
 
 
 def _traceparent(seed: str) -> str:

@@ -17,13 +17,13 @@ from loopctl.model.evidence import Case, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, mentioned
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
+from loopctl.private_folder import private_folder
 from loopctl.process import Stop, capture
 from loopctl.redact import Redactor
 from loopctl.suites.command_run import CommandRun
 from loopctl.suites.junit.properties import traces_in
 from loopctl.suites.records import records
 from loopctl.suites.shell_line import JUNIT, SHELL, shell_line
-from loopctl.suites.spool import private_folder
 from loopctl.suites.suite_environment import (
     absent_folder,
     contract_variables,

@@ -18,6 +18,7 @@ from loopctl.model.evidence import Case, CaseStatus, Collection, SuiteEnd
 from loopctl.model.plan import SuiteSpec
 from loopctl.model.references import Endpoint, mentioned
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError, Withhold
+from loopctl.private_folder import private_folder
 from loopctl.process import Stop, in_parallel
 from loopctl.redact import Redactor
 from loopctl.suites.capture import Capture
@@ -29,7 +30,7 @@ from loopctl.suites.pytest_process import Watch, run_pytest
 from loopctl.suites.pytest_run import PytestRun
 from loopctl.suites.records import gather, records
 from loopctl.suites.shards import Share, merged, shard_count, shares
-from loopctl.suites.spool import Event, SpoolReader, private_folder
+from loopctl.suites.spool import Event, SpoolReader
 from loopctl.suites.stand_in import ERROR, SUCCESS, StandIn, stand_in
 from loopctl.suites.suite_environment import absent_folder, users_environment
 

@@ -42,6 +42,8 @@ def contract_variables(spec: SuiteSpec, context: SuiteContext) -> dict[str, str]
     for service, endpoint in context.endpoints.items():
         given[f"LOOPCTL_URL_{variable_name(service)}"] = endpoint.url
         given[f"LOOPCTL_WS_URL_{variable_name(service)}"] = endpoint.ws_url
+    for service, file in context.token_files.items():
+        given[f"LOOPCTL_ID_TOKEN_FILE_{variable_name(service)}"] = str(file)
     for name, value in (spec.env or {}).items():
         given[name] = filled(value, context.endpoints, f"env.{name} of suite {spec.id}")
     return given

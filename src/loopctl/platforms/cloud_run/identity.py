@@ -8,6 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import google.auth.exceptions
@@ -35,6 +36,15 @@ _LAST_S: Final = 30.0
 _Key = tuple[str | None, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A token with its times, in seconds since 1970."""
+
+    token: Token
+    renewed_at: float
+    expires: float
+
+
 class GoogleIdentity(Identity):
     """Tokens by Application Default Credentials, or as the account that is impersonated.
 
@@ -53,41 +63,39 @@ class GoogleIdentity(Identity):
         self._learn = learn
         self._clock = clock
         self._sources: dict[_Key, TokenSource] = {}
-        self._tokens: dict[_Key, tuple[Token, float]] = {}
+        self._kept: dict[_Key, _Kept] = {}
         self._asking: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
-        """A token of each account is asked for: only that shows that it may be had."""
+        """A token for each is asked for: only that shows that it may be had."""
         problems: dict[Problem, None] = {}
-        for impersonate, spec in {self._account(spec): spec for spec in specs}.items():
+        for spec in specs:
             # A service that is not deployed yet has no URL: then the token is for nobody.
             audience = audience_of(spec, None) or f"https://{spec.name}.invalid"
             try:
                 self.token(spec, audience, stop)
             except IdentityError as error:
-                where = error.where if impersonate is None else f"impersonate: {impersonate}"
-                problems[Problem(error.what, where=where, hint=error.hint)] = None
+                problems[Problem(error.what, where=error.where, hint=error.hint)] = None
         return tuple(problems)
 
     def token(self, spec: ServiceSpec, audience: str, stop: Stop) -> Token:
         """The kept one while it is good for long, else a new one, within 20 seconds."""
         key = (self._account(spec), audience)
         with self._asking[key]:
-            kept, expires = self._tokens.get(key, (None, 0.0))
+            kept = self._kept.get(key)
             if kept is not None and self._clock() < kept.renewed_at:
-                return kept
+                return kept.token
             try:
-                self._tokens[key] = self._new(key, stop)
+                self._kept[key] = self._new(key, stop)
             except IdentityError:
-                if kept is None or self._clock() > expires - _LAST_S:
+                if kept is None or self._clock() > kept.expires - _LAST_S:
                     raise
-                return kept
-            return self._tokens[key][0]
+            return self._kept[key].token
 
     def _account(self, spec: ServiceSpec) -> str | None:
         return spec.auth.impersonate or self._impersonate
 
-    def _new(self, key: _Key, stop: Stop) -> tuple[Token, float]:
+    def _new(self, key: _Key, stop: Stop) -> _Kept:
         impersonate, audience = key
         try:
             with stop.child(_LONGEST_S) as limited:
@@ -106,7 +114,7 @@ class GoogleIdentity(Identity):
             stop.remaining(0)
             raise refused(error, impersonate, audience) from None
 
-    def _told(self, text: str) -> tuple[Token, float]:
+    def _told(self, text: str) -> _Kept:
         secret = Secret(NAME, text)
         self._learn(secret)
         claims = _claims(text)
@@ -115,8 +123,8 @@ class GoogleIdentity(Identity):
             raise ValueError("the token that came has expired already: is this machine's clock on?")
         early = min(_RENEWED_BEFORE_S, (expires - now) / 2)
         email = claims.get("email")
-        whom = email if isinstance(email, str) else None
-        return Token(secret, whom, expires - early), expires
+        token = Token(secret, email if isinstance(email, str) else None)
+        return _Kept(token, expires - early, expires)
 
 
 _UNUSABLE: Final = (

@@ -62,7 +62,8 @@ def revision_of(service: str, revision: CloudRevision) -> Revision:
 
 def made_at(revision: CloudRevision) -> datetime:
     """When it was made."""
-    return CloudRevision.pb(revision).create_time.ToDatetime(UTC)
+    made: datetime = CloudRevision.pb(revision).create_time.ToDatetime(UTC)
+    return made
 
 
 def image_of(revision: CloudRevision) -> str:

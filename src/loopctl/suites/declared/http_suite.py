@@ -29,7 +29,8 @@ class HttpSuite(Suite):
     """Asks what the loop file says; safe to share by threads.
 
     Redirects are not followed, cookies not kept, TLS is verified; a proxy of the environment is
-    used, but for this machine's own services. `test_timeout_s` is for each request whole. Leaves
+    used, but for this machine's own services. A service that wants a token is sent one, but where
+    the request has an Authorization header. `test_timeout_s` is for each request whole. Leaves
     `shapes.json` in the context's folder: the shape of each answer that is JSON.
     """
 
@@ -131,11 +132,19 @@ class _HttpRun:
         async with HttpClient() as client:
             while self._left:
                 ready = self._left.pop(0)
+                self._introduce(ready)
                 self._running = Running(ready.request.id, ready.trace)
                 asked = await client.ask(ready.made, ready.address, self._spec.test_timeout_s)
                 running, self._running = self._running, None
                 self._judge(running, ready.request, ready.address, asked)
                 self._on(running.ended())
+
+    def _introduce(self, ready: _Ready) -> None:
+        """Tokens are renewed while the suite runs: each request takes the one of its time."""
+        if "authorization" not in ready.made.headers:
+            value = self._context.authorization(ready.address.target, ready.address.url)
+            if value is not None:
+                ready.made.headers["authorization"] = value
 
     def _judge(
         self, running: Running, request: HttpRequest, address: Address, asked: Asked

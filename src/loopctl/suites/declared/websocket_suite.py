@@ -6,6 +6,7 @@ import asyncio
 import resource
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loopctl.errors import Problem, Stopped
@@ -110,6 +111,7 @@ class _WebSocketRun:
         from loopctl.suites.declared.websocket_talk import Talk  # noqa: PLC0415
 
         address = self._probe.address
+        self._introduce()
         tls = tls_for(address)
         async with asyncio.TaskGroup() as group:
             for name in self._ids:
@@ -123,6 +125,12 @@ class _WebSocketRun:
                     self._shapes,
                 )
                 group.create_task(self._one(self._open[name], hand))
+
+    def _introduce(self) -> None:
+        address, headers = self._probe.address, self._probe.headers
+        value = self._context.authorization(address.target, address.url)
+        if value is not None:
+            self._probe = replace(self._probe, headers={"authorization": value, **headers})
 
     async def _one(self, talk: Talk, hand: Callable[[Case], None]) -> None:
         await talk.run()
