@@ -224,6 +224,8 @@ class _LayerTar(tarfile.TarFile):
         # Go's reader applies these to no member, Python's to all that follow.
         if self.pax_headers.keys() - _MEANS_NOTHING:
             raise tarfile.ReadError("it has attributes for all of its members")
+        if member is not None and member.size < 0:
+            raise tarfile.ReadError("a member has less than nothing in it")
         if member is not None and self.budget is not None:
             self.budget.take_file()
         return member

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from loopctl.engine.login import Login
 
-_SCHEME: Final = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9-]*)(?:\s+|\Z)(?!=)")
+_SCHEME: Final = re.compile(r"[\s,]*([A-Za-z][A-Za-z0-9-]*)(?=\s|,|\Z)(?!\s*=)\s*")
 _PAIR: Final = re.compile(r'\s*,?\s*([A-Za-z][\w-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
