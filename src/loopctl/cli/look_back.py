@@ -124,6 +124,8 @@ def _followed(folder: Path, service: str | None, settings: Settings) -> int:
             else:
                 output.say(api.log_line(json.dumps(document)))
                 output.flush()
+            if not output.is_read():
+                break
         return 0 if stop.reason is None else int(Stopped(stop.reason).exit_code)
 
     try:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from typing import TextIO
@@ -23,6 +24,8 @@ _VERDICTS = {
     ExitCode.SIGINT: "interrupted",
     ExitCode.SIGTERM: "interrupted",
 }
+
+_reader_left = threading.Event()
 
 
 def say(text: str) -> None:
@@ -44,6 +47,11 @@ def line(value: Mapping[str, object]) -> None:
     """One event of `--events`, at once."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n"
     _write(sys.stdout, text, at_once=True)
+
+
+def is_read() -> bool:
+    """Whether nobody who read the results is known to have gone."""
+    return not _reader_left.is_set()
 
 
 def flush() -> None:
@@ -93,6 +101,8 @@ def _write(stream: TextIO, text: str, *, at_once: bool = False) -> None:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise
+        if stream is sys.stdout:
+            _reader_left.set()
         # What is buffered would be tried again at exit, and end in Python's exit code 120.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

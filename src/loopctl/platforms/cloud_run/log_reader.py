@@ -97,11 +97,13 @@ class LogReader:
         with translated(_DOING):
             answer = session.post(url, json=_in_json(request), timeout=timeout_s)
             if not 200 <= answer.status_code < 300:
-                raise api.from_http_response(answer)
+                fault = api.from_http_response(answer)
+                fault.message = str(fault.message).removeprefix(f"POST {url}: ")
+                raise fault
             document = answer.json()
         if not isinstance(document, dict):
             raise ApiError(Code.UNKNOWN, "the answer is no JSON object", doing=_DOING)
-        entries = [_parsed(each) for each in document.get("entries") or ()]
+        entries = [parsed(each) for each in document.get("entries") or ()]
         return entries, str(document.get("nextPageToken") or "")
 
 
@@ -114,7 +116,7 @@ def _in_json(request: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _parsed(document: dict[str, Any]) -> Any:
+def parsed(document: dict[str, Any]) -> Any:
     """An entry out of JSON; without its payload where that is of a type nobody here knows."""
     from google.cloud.audit import audit_log_pb2  # noqa: F401, PLC0415 - makes the type known
     from google.cloud.logging_v2.types import LogEntry  # noqa: PLC0415
