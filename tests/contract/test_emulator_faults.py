@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from emulator_rig import Asker, asking, emulating, fetch, message, pinned, service, short
+from emulator_rig import Asker, asking, emulating, fetch, message, pinned, service
 from google.api_core.exceptions import (
     DeadlineExceeded,
     Forbidden,
@@ -198,13 +198,6 @@ def test_nothing_of_an_emulator_is_left() -> None:
             socket.create_connection(("127.0.0.1", port), timeout=1)
     left = [thread.name for thread in set(threading.enumerate()) - before]
     assert [name for name in left if name.startswith("emulator")] == []
-
-
-def test_a_container_has_ten_seconds_to_leave_and_most_need_none() -> None:
-    with emulating() as emulator, asking(emulator, "grpc") as api:
-        assert short(api.created("chat").latest_ready_revision)
-        began = time.monotonic()
-    assert time.monotonic() - began < 5
 
 
 def _endpoints(emulator: Emulator) -> list[str]:

@@ -16,6 +16,7 @@ from emulator.run_messages import CommonReason, RevisionPb, RevisionReason
 from emulator.run_names import Place, service_of, short
 from emulator.run_output import Lines, Written
 from emulator.run_runtime import (
+    GRACE_S,
     End,
     ExecFailed,
     ImageTrouble,
@@ -28,6 +29,7 @@ from emulator.run_template import ingress, is_default_probe, memory_bytes
 
 _MIB: Final = 2**20
 _LOOK_S: Final = 0.05
+_HURRY_S: Final = 1.0
 
 
 class NotStarted(Exception):
@@ -46,9 +48,9 @@ class _Running:
     def alive(self) -> bool:
         return not self.leaving and not self.instance.ended.is_set()
 
-    def stop(self) -> None:
+    def stop(self, grace_s: float = GRACE_S) -> None:
         self.leaving = True
-        self.instance.stop()
+        self.instance.stop(grace_s)
 
 
 @dataclass(slots=True)
@@ -104,12 +106,12 @@ class Fleet:
         self._stop(instances)
 
     def close(self) -> None:
-        """Stop everything, all at the same time."""
+        """Stop everything, all at the same time, and without much patience."""
         self._stopped = True
         with self._lock:
             everyone = list(self._of.values())
         threads = [
-            threading.Thread(target=self._stop, args=(each,), name="emulator-stop")
+            threading.Thread(target=self._stop, args=(each, _HURRY_S), name="emulator-stop")
             for each in everyone
         ]
         for thread in threads:
@@ -121,14 +123,14 @@ class Fleet:
         with self._lock:
             return self._of.setdefault(revision, _Instances())
 
-    def _stop(self, instances: _Instances) -> None:
+    def _stop(self, instances: _Instances, grace_s: float = GRACE_S) -> None:
         # A start that is under way ends when its instance does.
         while not instances.starting.acquire(timeout=_LOOK_S):
             if (running := instances.running) is not None:
-                running.stop()
+                running.stop(grace_s)
         try:
             if instances.running is not None:
-                instances.running.stop()
+                instances.running.stop(grace_s)
                 instances.running = None
         finally:
             instances.starting.release()

@@ -64,8 +64,8 @@ class Instance(Protocol):
     def end(self) -> End | None:
         """How it ended; None while it runs."""
 
-    def stop(self) -> None:
-        """SIGTERM, `GRACE_S`, SIGKILL; returns when `ended` is set."""
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """SIGTERM, `grace_s`, SIGKILL; returns when `ended` is set."""
 
 
 class Runtime(Protocol):

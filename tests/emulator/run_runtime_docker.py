@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Iterator
 from typing import Any, Final
 
 import docker
 import docker.errors
-import requests.exceptions
+from docker.utils.socket import STDERR, frames_iter
 
+from emulator.run_docker_orphans import OWNER, owner, remove_orphans
 from emulator.run_runtime import GRACE_S, End, ExecFailed, ImageTrouble, InstanceSpec, Output
 
-#: Every container of the emulator has it, so that people find what a killed one left.
+#: Every container of the emulator has it; its value is the revision.
 LABEL: Final = "loopctl.emulator"
 _MIB: Final = 2**20
 _NO_PROGRAM: Final = re.compile(r'exec: "(?P<program>[^"]+)"')
@@ -27,6 +27,7 @@ class DockerRuntime:
 
     def __init__(self) -> None:
         self._docker = docker.from_env()
+        remove_orphans(self._docker)
 
     def resolve(self, image: str) -> str:
         found = self._image(image)
@@ -48,7 +49,7 @@ class DockerRuntime:
             environment=dict(spec.env),
             mem_limit=spec.memory,
             memswap_limit=spec.memory,
-            labels={LABEL: spec.revision},
+            labels={LABEL: spec.revision, OWNER: owner()},
         )
         try:
             return DockerInstance(container, spec, output)
@@ -80,21 +81,31 @@ class DockerInstance:
         self._spec = spec
         self.ended = threading.Event()
         self.end: End | None = None
-        chunks = container.attach(stream=True, stdout=True, stderr=True, demux=True)
-        container.start()
-        self.address = (_address(container), spec.port)
+        streams = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1})
+        try:
+            container.start()
+            self.address = (_address(container), spec.port)
+        except docker.errors.APIError:
+            _close(streams)
+            raise
         self._waiter = threading.Thread(
-            target=self._wait, args=(chunks, output), name="emulator-container"
+            target=self._wait, args=(streams, output), name="emulator-container"
         )
         self._waiter.start()
 
-    def stop(self) -> None:
-        with contextlib.suppress(docker.errors.NotFound):
-            self._container.stop(timeout=int(GRACE_S))
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        # The engine answers once the container has ended, which takes as long as it takes.
+        for number, patience_s in (("SIGTERM", grace_s), ("SIGKILL", GRACE_S)):
+            with contextlib.suppress(docker.errors.APIError):
+                self._container.kill(number)
+            if self.ended.wait(patience_s):
+                break
         self._waiter.join()
 
-    def _wait(self, chunks: Iterator[tuple[bytes | None, bytes | None]], output: Output) -> None:
-        _tell_lines(chunks, output)
+    def _wait(self, streams: Any, output: Output) -> None:
+        with contextlib.suppress(OSError):
+            _tell_lines(streams, output)
+        _close(streams)
         code = int(self._container.wait()["StatusCode"])
         self._container.reload()
         killed = self._container.attrs["State"].get("OOMKilled") and code == _KILLED
@@ -110,16 +121,21 @@ def _address(container: Any) -> str:
     return next((net["IPAddress"] for net in networks.values() if net["IPAddress"]), "127.0.0.1")
 
 
-def _tell_lines(chunks: Iterator[tuple[bytes | None, bytes | None]], output: Output) -> None:
-    """Lines out of the chunks that an engine hands over; until both streams are over."""
+def _tell_lines(streams: Any, output: Output) -> None:
+    """Lines out of the frames that an engine hands over; until both streams are over."""
     rest = {"stdout": b"", "stderr": b""}
-    with contextlib.suppress(requests.exceptions.RequestException, OSError):
-        for pair in chunks:
-            for name, chunk in zip(rest, pair, strict=True):
-                *lines, rest[name] = (rest[name] + (chunk or b"")).split(b"\n")
-                for line in lines:
-                    output(name, line.rstrip(b"\r"))
+    for number, chunk in frames_iter(streams, tty=False):
+        name = "stderr" if number == STDERR else "stdout"
+        *lines, rest[name] = (rest[name] + chunk).split(b"\n")
+        for line in lines:
+            output(name, line.rstrip(b"\r"))
     for name, last in rest.items():
         if last:
             output(name, last)
         output(name, None)
+
+
+def _close(streams: Any) -> None:
+    """The SDK keeps the answer that a socket is of with it, and closes neither."""
+    streams._response.close()
+    streams.close()

@@ -94,9 +94,9 @@ class ProcessInstance:
         for thread in (*self._pumps, self._waiter):
             thread.start()
 
-    def stop(self) -> None:
+    def stop(self, grace_s: float = GRACE_S) -> None:
         self._signal(signal.SIGTERM)
-        if not self.ended.wait(GRACE_S):
+        if not self.ended.wait(grace_s):
             self._signal(signal.SIGKILL)
         self._waiter.join()
 
