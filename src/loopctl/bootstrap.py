@@ -457,7 +457,7 @@ class Composition:
                 world.prober,
                 keeper,
                 plan.criteria,
-                NoteVerified(self.run_id, world.verified, held) if world.verified else None,
+                self._note_verified(held),
                 world.callers,
             ),
             State.COLLECT: Collect(keeper, plan.gated, world.prober, world.callers),
@@ -465,6 +465,12 @@ class Composition:
             State.DIAGNOSE: Diagnose(deployed, self.catalogue, self._green(), world.sources),
             State.REMEDIATE: self._remediate(held, partial),
         }
+
+    def _note_verified(self, held: Callable[[], Held]) -> NoteVerified | None:
+        marks = self.world.verified
+        if marks is None:
+            return None
+        return NoteVerified(self.run_id, marks, held, self.plan.environment.after_green)
 
     def rejoin(self) -> Rejoin:
         """The look at the world before a resumed run goes on."""

@@ -141,6 +141,7 @@ def run_started(composition: Composition) -> RunStarted:
         max_cycles=plan.limits.max_cycles,
         deadline_s=plan.limits.deadline_s,
         strategy=plan.environment.strategy,
+        after_green=plan.environment.after_green if composition.world.verified else None,
         green_run=green.run_id if green else None,
         config_changed=_changed(composition, green.run_id, given_then, given) if green else (),
         given=given,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from loopctl.authoring.doctor import Check
     from loopctl.authoring.outlook import Outlook
     from loopctl.bootstrap import World
+    from loopctl.ports.platform import Absent
 
 
 def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Outlook:
@@ -34,7 +35,8 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
         wave_of,
     )
     from loopctl.bootstrap import catalogue_of, world_of
-    from loopctl.ports.platform import Absent
+    from loopctl.model.artifact import ServiceState
+    from loopctl.ports.platform import PlatformError
     from loopctl.ports.source import SourceError
     from loopctl.reports.facts import one_tree
 
@@ -45,8 +47,14 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
     missing = [str(problem) for problem in _lacks(plan, world, stop)]
     services = []
     for spec in plan.deployed:
-        state = world.platform.observe(spec.name, stop)
-        serving = {} if isinstance(state, Absent) else dict(state.traffic)
+        state: ServiceState | Absent | None = None
+        try:
+            state = world.platform.observe(spec.name, stop)
+        except PlatformError as error:
+            # What keeps it from being asked is one of the things that the platform lacks.
+            if not missing:
+                missing.append(str(error))
+        serving = dict(state.traffic) if isinstance(state, ServiceState) else {}
         tree, dirty = None, False
         try:
             source = None if spec.source is None else world.sources.read(spec.source, stop)
@@ -57,11 +65,22 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
         name = None if green is None else green.verified.get(spec.name)
         verified = name in serving
         if spec.image is not None:
-            revision = None if name is None or isinstance(state, Absent) else state.revision(name)
+            revision = (
+                None
+                if name is None or not isinstance(state, ServiceState)
+                else state.revision(name)
+            )
             verified &= revision is not None and revision.digest == digest_of(spec.image)
         services.append(
             ServiceOutlook(
-                spec.name, wave_of(plan, spec), serving, tree, dirty, verified, spec.image
+                spec.name,
+                wave_of(plan, spec),
+                serving,
+                tree,
+                dirty,
+                verified,
+                spec.image,
+                hidden=state is None,
             )
         )
     # A run keeps one hash for all of its services: which of them differs it does not tell.

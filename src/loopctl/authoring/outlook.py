@@ -9,6 +9,7 @@ from loopctl.journal.history import PastDurations
 from loopctl.journal.wording import count, traffic
 from loopctl.model.plan import (
     Criterion,
+    Environment,
     Plan,
     RemediationMode,
     RemedyRule,
@@ -24,8 +25,8 @@ from loopctl.triage.loading import Catalogue
 class ServiceOutlook:
     """One service: `serving` is percent by revision, `tree` the source as it is now.
 
-    `same` tells that what serves was verified from that very source, and of `image` where that was
-    built elsewhere.
+    `hidden` tells that the platform could not be asked who serves; `same` that what serves was
+    verified from that very source, and of `image` where that was built elsewhere.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ServiceOutlook:
     dirty: bool
     same: bool
     image: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ class Outlook:
             "environment": plan.environment.name,
             "platform": plan.environment.platform.value,
             "strategy": plan.environment.strategy,
+            "after_green": plan.environment.after_green,
             "services": [
                 {
                     "name": s.name,
                     "wave": s.wave,
-                    "serving": dict(s.serving),
+                    "serving": None if s.hidden else dict(s.serving),
                     "source_tree": s.tree,
                     "dirty": s.dirty,
                     "same_as_serving": s.same,
@@ -121,7 +124,7 @@ class Outlook:
         """For people."""
         plan, environment = self.plan, self.plan.environment
         said = [
-            f"{plan.loop} on {environment.name} ({environment.platform.value}), "
+            f"{plan.loop} on {environment.name} ({_how(environment)}), "
             f"at most {plan.limits.max_cycles} cycles in {plan.limits.deadline_s / 60:g} min"
         ]
         said += [f"  gate     {spec.name}: must be healthy at {spec.url}" for spec in plan.gated]
@@ -151,6 +154,7 @@ class Outlook:
     def _service(self, service: ServiceOutlook) -> str:
         serves = any(service.serving.values())
         now = f"serves {traffic(service.serving)} now" if serves else "does not exist yet"
+        now = "who serves it is not known" if service.hidden else now
         if service.same:
             what = f"was verified {'from this very source' if service.tree else 'as this image'}"
         elif service.image is not None:
@@ -164,6 +168,14 @@ class Outlook:
 def digest_of(image: str) -> str:
     """Of `repository@sha256:…`."""
     return image.rpartition("@")[2]
+
+
+def _how(environment: Environment) -> str:
+    """The platform, and what becomes of the traffic where that is a choice."""
+    platform = environment.platform.value
+    if environment.cloud_run is None:
+        return platform
+    return f"{platform}, {environment.strategy}, after green {environment.after_green}"
 
 
 def kind_of(suite: SuiteSpec) -> str:
@@ -242,7 +254,7 @@ def questions(plan: Plan, services: Sequence[ServiceOutlook]) -> tuple[str, ...]
     asks = [
         f"{s.name} is new: its first revision takes all traffic before it is verified"
         for s in services
-        if not s.serving
+        if not s.serving and not s.hidden
     ]
     if plan.environment.protected:
         name = plan.environment.name

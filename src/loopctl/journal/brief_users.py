@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from loopctl.inert import one_line
 from loopctl.journal.wording import traffic, utc
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import Left
+from loopctl.model.state import Verdict
 
 _NAMED = 3
+_AND_LATEST = "; traffic follows the newest revision from here on"
 
 
 def users_text(worklog: Worklog) -> str:
@@ -23,7 +23,7 @@ def users_text(worklog: Worklog) -> str:
 def _services(worklog: Worklog) -> str:
     left = worklog.ended.left if worklog.ended else ()
     if left:
-        return _joined([_left(one, worklog.cycles) for one in left])
+        return _joined([_left(one, worklog) for one in left])
     if worklog.last is not None and worklog.ended is None:
         return _still_going(worklog.last)
     if changed_anything(worklog):
@@ -47,7 +47,8 @@ def _last_seen(service: ServiceRecord) -> str | None:
     return f"{one_line(service.name, 63)}: {traffic(state.traffic)}, {changed}"
 
 
-def _left(left: Left, cycles: Sequence[CycleRecord]) -> str:
+def _left(left: Left, worklog: Worklog) -> str:
+    cycles = worklog.cycles
     since = f" since {utc(left.since)}" if left.since else ""
     serves = any(left.traffic.values())
     # A first revision takes all traffic before anything was tested: whoever reads must know.
@@ -58,8 +59,16 @@ def _left(left: Left, cycles: Sequence[CycleRecord]) -> str:
         verified = ", its first revision, which serves UNVERIFIED"
     dead = f", DEAD ({one_line(left.dead, 160)})" if left.dead else ""
     changed = ", changed by this run" if left.changed_by_run else ", not changed by this run"
+    follows = _AND_LATEST if serves and _follows_newest(worklog) else ""
     name = one_line(left.service, 63)
-    return f"{name}: {traffic(left.traffic)}{since}{dead}{verified if serves else ''}{changed}"
+    said = verified if serves else ""
+    return f"{name}: {traffic(left.traffic)}{since}{dead}{said}{changed}{follows}"
+
+
+def _follows_newest(worklog: Worklog) -> bool:
+    """Whether traffic was left to whatever is deployed next: as after_green asks for."""
+    green = worklog.ended is not None and worklog.ended.verdict is Verdict.GREEN
+    return green and worklog.run.after_green == "latest"
 
 
 def _is_first(record: ServiceRecord, left: Left) -> bool:

@@ -109,6 +109,7 @@ def _cloud_run(part: EnvironmentPart) -> CloudRunPlace | None:
             endpoint=part.endpoint,
             transport=part.transport,
             impersonate=part.impersonate,
+            keep_revisions=part.keep_revisions,
         ),
     )
 

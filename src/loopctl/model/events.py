@@ -63,6 +63,7 @@ class RunStarted:
     `plan` is the keyed hash of everything that was resolved from the loop file and its variables:
     a run is resumed with the plan it began with, or not at all. `history` is the folder, or the
     URL of the bucket, that the record of its cases goes to, None: that in the runs folder.
+    `after_green` says what becomes of the traffic then, where there is a choice.
     """
 
     KIND: ClassVar[str] = "run.started"
@@ -88,6 +89,7 @@ class RunStarted:
     max_cycles: int = 1
     deadline_s: float = 7200.0
     strategy: str = "candidate"
+    after_green: str | None = None
     green_run: str | None = None
     config_changed: tuple[str, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict)

@@ -62,7 +62,10 @@ class RemediationMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CloudRunPlace:
-    """Where on Google Cloud, and through which door."""
+    """Where on Google Cloud, and through which door.
+
+    `keep_revisions`: how many of loopctl's own are kept after a green run, None for all.
+    """
 
     project: str
     region: str
@@ -70,6 +73,7 @@ class CloudRunPlace:
     endpoint: str | None = None
     transport: Literal["grpc", "rest"] = "grpc"
     impersonate: str | None = None
+    keep_revisions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

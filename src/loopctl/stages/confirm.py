@@ -73,6 +73,8 @@ class Confirm:
                 noted = self._note(self._services, journal, stop)
                 if noted.kind is not OutcomeKind.OK:
                     return noted
+                detail = f"the public address serves what was verified; {noted.detail}"
+                return Outcome(OutcomeKind.OK, detail)
             return Outcome(OutcomeKind.OK, "the public address serves what was verified")
         return merged
 
@@ -101,7 +103,8 @@ class Confirm:
         if isinstance(state, Absent) or record.revision is None:
             fault = Fault(FaultKind.MOVED, f"{spec.name} is gone: {GONE}", spec.name)
             return Outcome(OutcomeKind.MOVED, fault.summary, (fault,))
-        endpoints[spec.name] = Endpoint(state.url, state.ws_url)
+        public = Endpoint.of(spec.public_url) if spec.public_url else None
+        met = endpoints[spec.name] = public or Endpoint(state.url, state.ws_url)
         if (moved := traffic_moved(record, state)) is not None:
             return as_moved(spec.name, moved)
         share = state.traffic.get(record.revision.name, 0)
@@ -113,7 +116,7 @@ class Confirm:
             quote = Quote("condition", f"chain of {spec.name} at {state.url}", broken)
             fault = Fault(FaultKind.PROVENANCE, f"{spec.name}: {broken}", spec.name, None, (quote,))
             return Outcome(OutcomeKind.UNPROVEN, fault.summary, (fault,))
-        return self._healthy(spec, state.url, stop)
+        return self._healthy(spec, met.url, stop)
 
     def _healthy(self, spec: ServiceSpec, url: str, stop: Stop) -> Outcome:
         caller = self._callers.of(spec, stop)

@@ -142,6 +142,12 @@ _KNOWN: Final = (
         "https://console.cloud.google.com/iam-admin/quotas?project={project}",
     ),
     _Known(
+        r"failed to connect to all addresses|Connection refused|Name or service not known|"
+        r"Max retries exceeded|DNS resolution failed",
+        "the API cannot be reached",
+        "see that the network and its proxies lead to Google, or mend the environment's `endpoint`",
+    ),
+    _Known(
         r"Received message larger than max",
         "an answer of the API was larger than this client takes",
         "this is a fault of loopctl: report it",

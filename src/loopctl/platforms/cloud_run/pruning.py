@@ -19,12 +19,16 @@ _AT_ONCE: Final = 20
 """Revisions deleted after one run: a long list is shortened by several."""
 
 
-def prune(api: Api, service: Service, keep: int, verified: frozenset[str], stop: Stop) -> None:
-    """Delete the oldest of loopctl's own revisions but for the newest `keep` of them.
+def prune(
+    api: Api, keep: int | None, service: Service, verified: frozenset[str], stop: Stop
+) -> None:
+    """Delete the oldest of loopctl's own revisions but for the newest `keep`; None keeps all.
 
     Those that serve, have a tag, are the newest, or were verified stay whatever their age. What
     cannot be deleted now is met again after the next run.
     """
+    if keep is None:
+        return
     name = short(service.name)
     needed = verified | traffic.serving(service).keys()
     needed |= {short(row.revision) for row in service.traffic}

@@ -21,6 +21,7 @@ from loopctl.platforms.cloud_run.logs import CloudRunLogs
 from loopctl.platforms.cloud_run.names import Names
 from loopctl.platforms.cloud_run.platform import CloudRunPlatform
 from loopctl.platforms.cloud_run.preflight import Preflight, log_problems
+from loopctl.platforms.cloud_run.pruning import prune
 from loopctl.platforms.cloud_run.quota import quota_of
 from loopctl.platforms.cloud_run.receipts import CloudRunReceipts
 from loopctl.platforms.cloud_run.server_clock import ServerClock
@@ -76,7 +77,13 @@ def site_of(
         leases=leases,
         logs=CloudRunLogs(clients, redactor),
         receipts=CloudRunReceipts(clients, redactor),
-        verified=AnnotatedVerified(api, changes, environment.after_green, platform.state_of),
+        verified=AnnotatedVerified(
+            api,
+            changes,
+            environment.after_green,
+            platform.state_of,
+            functools.partial(prune, api, place.keep_revisions),
+        ),
         pace=OWN_PACE if shared is None else None,
     )
 

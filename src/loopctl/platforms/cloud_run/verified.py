@@ -27,7 +27,10 @@ class _Entry:
 
 
 class AnnotatedVerified:
-    """The verified revisions of a place; `state_of` reads a service as the platform does."""
+    """The verified revisions of a place; `state_of` reads a service as the platform does.
+
+    `tidy` is called with the service and the verified names once a revision was noted.
+    """
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class AnnotatedVerified:
         changes: Changes,
         after_green: Literal["pin", "latest"],
         state_of: Callable[[Service, Stop], ServiceState],
+        tidy: Callable[[Service, frozenset[str], Stop], None],
     ) -> None:
         self._api = api
         self._changes = changes
         self._after_green = after_green
         self._state_of = state_of
+        self._tidy = tidy
 
     def recall(self, service: str, stop: Stop) -> Sequence[str]:
         """The names of the revisions that were verified, the newest first."""
@@ -71,6 +76,7 @@ class AnnotatedVerified:
             return not found.reconciling and traffic.serving(found) == want
 
         done = self._changes.settle(revision.service, started, is_there, doing, stop)
+        self._tidy(done, frozenset(each.revision for each in entries_of(done)), stop)
         return self._state_of(done, stop)
 
     def _rows(self, found: Service, revision: Revision) -> list[TrafficTarget]:
