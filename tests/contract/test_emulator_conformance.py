@@ -514,6 +514,25 @@ def test_the_next_deploy_after_a_failed_one_is_the_third(api: Asker) -> None:
     assert short(third.latest_ready_revision).startswith("chat-00003-")
 
 
+def test_a_newer_change_does_not_wait_for_one_that_hangs(api: Asker) -> None:
+    first = api.created("chat")
+    hangs = api.update(service(name=first.name, env={"DEAF": "1"}))
+    newer = api.updated(service(name=first.name, env={"A": "1"}))
+    assert (newer.generation, newer.observed_generation, newer.reconciling) == (3, 3, False)
+    assert not api.emulator.state.operations[hangs.operation.name].done
+    assert "is not ready" in api.failure(hangs).message
+    after = api.get("chat")
+    assert after.terminal_condition.state == State.CONDITION_SUCCEEDED
+    assert after.latest_ready_revision == newer.latest_ready_revision
+    assert fetch(after.uri).text.startswith(short(newer.latest_ready_revision))
+
+
+def test_a_service_is_deleted_while_its_first_deploy_hangs(api: Asker) -> None:
+    hangs = api.create("chat", env={"DEAF": "1"})
+    api.result(api.services.delete_service(name=f"{PARENT}/services/chat"))
+    assert "was deleted" in api.failure(hangs).message
+
+
 # --- secrets ---
 
 

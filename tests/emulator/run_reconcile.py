@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from google.rpc import code_pb2
 
@@ -16,11 +15,9 @@ from emulator.dispatch import Dispatcher
 from emulator.front_doors import FrontDoors
 from emulator.run_conditions import Failure
 from emulator.run_deploy import Deployer
-from emulator.run_messages import CommonReason, EnumPb, RevisionPb, ServicePb
+from emulator.run_messages import CommonReason, EnumPb, RevisionPb, Service, ServicePb
 from emulator.run_names import short
 from emulator.run_state import State
-
-_FAILED: Final = code_pb2.FAILED_PRECONDITION
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +30,17 @@ class Rollout:
     revision: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """Why a generation cannot be; `code` is a `google.rpc.Code`."""
+
+    text: str
+    reason: EnumPb
+    code: int = code_pb2.FAILED_PRECONDITION
+
+
 class Reconciler:
-    """Brings about one generation of a service after the other, each in a thread.
+    """Brings about generations of services, each in a thread; the newest one decides.
 
     `pause_s` goes by before a change shows, so that there is something to wait for.
     """
@@ -52,16 +58,16 @@ class Reconciler:
         self._doors = doors
         self._dispatcher = dispatcher
         self._pause_s = pause_s
-        self._latest: dict[str, threading.Thread] = {}
+        self._ready: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
 
     def start(self, rollout: Rollout) -> None:
         """Return at once; the rollout's operation tells of its end."""
-        self._after_others(rollout.service, lambda: self._roll(rollout))
+        self._later(rollout.service, lambda: self._roll(rollout))
 
     def remove(self, service: ServicePb, operation: str) -> None:
         """End all that belongs to a service that is no longer there."""
-        self._after_others(service.name, lambda: self._remove(service, operation))
+        self._later(service.name, lambda: self._remove(service, operation))
 
     def remove_revision(self, revision: RevisionPb, operation: str) -> None:
         """End what runs of a revision that is no longer there."""
@@ -71,27 +77,23 @@ class Reconciler:
             with self._state.changed:
                 self._state.finish(operation, revision)
 
-        self._after_others(revision.service, remove)
+        self._later(revision.service, remove)
 
     def close(self) -> None:
         """Wait for what is under way; the fleet is closed first, so that nothing takes long."""
         for thread in self._threads:
             thread.join()
 
-    def _after_others(self, service: str, work: Callable[[], None]) -> None:
+    def _later(self, service: str, work: Callable[[], None]) -> None:
         if self._dispatcher.current_fault().stuck:
             return
-        before = self._latest.get(service)
 
         def run() -> None:
-            if before is not None:
-                before.join()
-            self._dispatcher.closing.wait(self._pause_s)
-            if not self._dispatcher.closing.is_set():
+            if not self._dispatcher.closing.wait(self._pause_s):
                 work()
 
         thread = threading.Thread(target=run, name=f"emulator-reconcile-{short(service)}")
-        self._latest[service] = thread
+        self._threads = [one for one in self._threads if one.is_alive()]
         self._threads.append(thread)
         thread.start()
 
@@ -102,13 +104,16 @@ class Reconciler:
         with self._state.changed:
             service = self._state.services.get(rollout.service)
             if service is None:
+                text = texts.deleted_meanwhile(short(rollout.service))
+                self._state.fail(rollout.operation, Service(), code_pb2.ABORTED, text)
                 return
             if revision is not None:
                 self._settle_revision(revision, failure)
             if failure is not None and revision is not None:
-                self._fail(service, rollout, _not_ready(revision, failure), failure.reason)
+                text = texts.not_ready(short(revision.name), failure.text)
+                self._fail(service, rollout, _Blocked(text, failure.reason))
             else:
-                self._route(service, rollout)
+                self._succeed(service, rollout)
 
     def _settle_revision(self, revision: RevisionPb, failure: Failure | None) -> None:
         revision.reconciling = False
@@ -120,30 +125,49 @@ class Reconciler:
             self._deployer.tell_failure(revision, failure)
         self._state.touch(revision)
 
-    def _route(self, service: ServicePb, rollout: Rollout) -> None:
+    def _succeed(self, service: ServicePb, rollout: Rollout) -> None:
+        """The revision is ready. What traffic says now holds, if it can."""
         if rollout.revision is not None:
-            service.latest_ready_revision = rollout.revision
-        if rollout.generation == service.generation:
-            absent = traffic.missing(service, self._state.revisions)
-            if absent is not None:
-                text = texts.revision_absent(absent)
-                self._fail(service, rollout, text, CommonReason.REVISION_FAILED, code_pb2.INTERNAL)
-                return
-            unready = self._unready(service)
-            if unready is not None:
-                text = texts.not_ready(short(unready.name), _why(unready))
-                self._fail(service, rollout, text, CommonReason.REVISION_FAILED)
-                return
-            self._doors.route(service)
-            service.uri = self._doors.url(service.name)
-            service.urls[:] = [service.uri]
-            traffic.apply_statuses(service, lambda tag: self._doors.url(service.name, tag))
-            self._describe_revisions(service)
+            self._note_ready(service, rollout.revision, rollout.generation)
+        newest = rollout.generation == service.generation
+        blocked = self._blocked(service)
+        if blocked is None:
+            self._serve(service)
+        elif newest:
+            self._fail(service, rollout, blocked)
+            return
+        if newest:
             service.reconciling = False
             conditions.succeeded(service)
-        service.observed_generation = rollout.generation
+        service.observed_generation = max(service.observed_generation, rollout.generation)
         self._state.touch(service)
         self._state.finish(rollout.operation, service)
+
+    def _note_ready(self, service: ServicePb, revision: str, generation: int) -> None:
+        """The latest ready revision is the one that was asked for last, not that was ready last."""
+        if generation >= self._ready.get(service.uid, 0):
+            self._ready[service.uid] = generation
+            service.latest_ready_revision = revision
+
+    def _blocked(self, service: ServicePb) -> _Blocked | None:
+        """Why traffic cannot go where the service says."""
+        absent = traffic.missing(service, self._state.revisions)
+        if absent is not None:
+            text = texts.revision_absent(absent)
+            return _Blocked(text, CommonReason.REVISION_FAILED, code_pb2.INTERNAL)
+        unready = self._unready(service)
+        if unready is not None:
+            text = texts.not_ready(short(unready.name), _why(unready))
+            return _Blocked(text, CommonReason.REVISION_FAILED)
+        return None
+
+    def _serve(self, service: ServicePb) -> None:
+        """Send the requests where traffic says."""
+        self._doors.route(service)
+        service.uri = self._doors.url(service.name)
+        service.urls[:] = [service.uri]
+        traffic.apply_statuses(service, lambda tag: self._doors.url(service.name, tag))
+        self._describe_revisions(service)
 
     def _unready(self, service: ServicePb) -> RevisionPb | None:
         """A revision that traffic names and that failed when it was deployed."""
@@ -164,20 +188,13 @@ class Reconciler:
             else:
                 conditions.revision_retired(revision)
 
-    def _fail(
-        self,
-        service: ServicePb,
-        rollout: Rollout,
-        text: str,
-        reason: EnumPb,
-        code: int = _FAILED,
-    ) -> None:
+    def _fail(self, service: ServicePb, rollout: Rollout, blocked: _Blocked) -> None:
         """What served goes on serving; only the conditions tell of the failure."""
         if rollout.generation == service.generation:
             service.reconciling = False
-            conditions.failed(service, text, reason)
+            conditions.failed(service, blocked.text, blocked.reason)
         self._state.touch(service)
-        self._state.fail(rollout.operation, service, code, text)
+        self._state.fail(rollout.operation, service, blocked.code, blocked.text)
 
     def _remove(self, service: ServicePb, operation: str) -> None:
         with self._state.changed:
@@ -189,10 +206,6 @@ class Reconciler:
             self._deployer.remove(name)
         with self._state.changed:
             self._state.finish(operation, service)
-
-
-def _not_ready(revision: RevisionPb, failure: Failure) -> str:
-    return texts.not_ready(short(revision.name), failure.text)
 
 
 def _why(revision: RevisionPb) -> str:

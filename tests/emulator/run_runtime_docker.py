@@ -41,16 +41,7 @@ class DockerRuntime:
         return image
 
     def start(self, spec: InstanceSpec, output: Output) -> DockerInstance:
-        self._image(spec.image)
-        container: Any = self._docker.containers.create(
-            spec.image,
-            [*spec.args] or None,
-            entrypoint=[*spec.command] or None,
-            environment=dict(spec.env),
-            mem_limit=spec.memory,
-            memswap_limit=spec.memory,
-            labels={LABEL: spec.revision, OWNER: owner()},
-        )
+        container: Any = self._create(spec)
         try:
             return DockerInstance(container, spec, output)
         except docker.errors.APIError as error:
@@ -61,8 +52,22 @@ class DockerRuntime:
     def close(self) -> None:
         self._docker.close()
 
+    def _create(self, spec: InstanceSpec) -> Any:
+        return self._docker.containers.create(
+            spec.image,
+            [*spec.args] or None,
+            entrypoint=[*spec.command] or None,
+            environment=dict(spec.env),
+            mem_limit=spec.memory,
+            memswap_limit=spec.memory,
+            labels={LABEL: spec.revision, OWNER: owner()},
+        )
+
     def _image(self, image: str) -> Any:
         """The image: from its registry, or as the engine has it where that knows none."""
+        if "@" in image:  # it can be no other one
+            with contextlib.suppress(docker.errors.ImageNotFound):
+                return self._docker.images.get(image)
         try:
             return self._docker.images.pull(image, all_tags=False)
         except docker.errors.APIError as error:

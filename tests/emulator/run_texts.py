@@ -75,6 +75,10 @@ def revision_absent(revision: str) -> str:
     )
 
 
+def deleted_meanwhile(service_id: str) -> str:
+    return f"Service '{service_id}' was deleted before the operation was done."
+
+
 def tag_too_long(tag: str, service_id: str) -> str:
     return (
         f"spec.traffic.tag: traffic tag '{tag}' and service name '{service_id}' together are too "
