@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from emulator_rig import Asker, asking, emulating, fetch, message, pinned, service
+from emulator_rig import PARENT, Asker, asking, emulating, fetch, message, pinned, service, short
 from google.api_core.exceptions import (
     DeadlineExceeded,
     Forbidden,
@@ -20,6 +24,7 @@ from google.api_core.exceptions import (
     ServiceUnavailable,
     TooManyRequests,
 )
+from google.cloud import run_v2
 from google.rpc import error_details_pb2
 
 from emulator.faults import (
@@ -175,6 +180,28 @@ def test_a_deploy_may_fail_in_each_of_the_known_ways(
         assert api.updated(service(name=api.get("chat").name)).uri
 
 
+# --- changes that overtake each other ---
+
+
+def test_a_newer_change_does_not_wait_for_one_that_hangs(api: Asker) -> None:
+    first = api.created("chat")
+    hangs = api.update(service(name=first.name, env={"DEAF": "1"}))
+    newer = api.updated(service(name=first.name, env={"A": "1"}))
+    assert (newer.generation, newer.observed_generation, newer.reconciling) == (3, 3, False)
+    assert not api.emulator.state.operations[hangs.operation.name].done
+    assert "is not ready" in api.failure(hangs).message
+    after = api.get("chat")
+    assert after.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED
+    assert after.latest_ready_revision == newer.latest_ready_revision
+    assert fetch(after.uri).text.startswith(short(newer.latest_ready_revision))
+
+
+def test_a_service_is_deleted_while_its_first_deploy_hangs(api: Asker) -> None:
+    hangs = api.create("chat", env={"DEAF": "1"})
+    api.result(api.services.delete_service(name=f"{PARENT}/services/chat"))
+    assert "was deleted" in api.failure(hangs).message
+
+
 # --- the end ---
 
 
@@ -198,6 +225,19 @@ def test_nothing_of_an_emulator_is_left() -> None:
             socket.create_connection(("127.0.0.1", port), timeout=1)
     left = [thread.name for thread in set(threading.enumerate()) - before]
     assert [name for name in left if name.startswith("emulator")] == []
+
+
+def test_it_runs_by_itself_until_it_is_asked_to_end() -> None:
+    command = [sys.executable, "-m", "emulator", "--runtime", "process"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = dict(process.stdout.readline().split() for _ in range(2))
+        assert set(told) == {"gRPC", "REST"}
+        listed = fetch(f"{told['REST']}/v2/projects/p/locations/us-central1/services")
+        assert (listed.status_code, listed.json()) == (200, {})
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 def _endpoints(emulator: Emulator) -> list[str]:

@@ -60,6 +60,8 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     no_instance: set[str] = field(default_factory=set)
     """Services whose requests find no instance: 429."""
+    lacking: set[str] = field(default_factory=set)
+    """Permissions that TestIamPermissions says nobody has."""
 
     def on(self, method: str, fault: Fault | RpcFault | Drop, *, times: int | None = 1) -> None:
         """`method` as `UpdateService`; `*` for every one. `times` None: until `clear`."""
@@ -83,6 +85,7 @@ class Faults:
             self._calls.clear()
             self._deploys.clear()
             self.no_instance.clear()
+            self.lacking.clear()
 
     def of_call(self, method: str) -> Fault:
         """What happens to this call; it is used up by asking."""

@@ -16,6 +16,7 @@ from emulator.grpc_relay import both_ways
 from emulator.listener import cut
 
 _CHUNK: Final = 65_536
+_CONNECT_S: Final = 3.0
 _HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer"})
 _OURS: Final = frozenset({b"server", b"upgrade"})
 
@@ -42,7 +43,9 @@ class Relay:
     def run(self) -> None:
         """Raises `BadInstance` and `TimedOut` where nothing was answered yet."""
         try:
-            upstream = socket.create_connection(self.address, timeout=self.timeout_s)
+            upstream = socket.create_connection(
+                self.address, timeout=min(self.timeout_s, _CONNECT_S)
+            )
         except OSError as error:
             raise BadInstance from error
         upstream.settimeout(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from emulator.rpc import RpcFault
 _SYSTEM: Final = frozenset(
     {"alt", "$alt", "key", "fields", "prettyPrint", "access_token", "quotaUser", "uploadType"}
 )
+
+_MASK: Final = "google.protobuf.FieldMask"
 
 HTTP_STATUS: Final = {
     "OK": 200,
@@ -130,7 +133,14 @@ def _typed(field: FieldDescriptor, value: str) -> Any:
         return value.lower() in ("true", "1")
     if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM and value.lstrip("-").isdigit():
         return int(value)
+    if field.message_type is not None and field.message_type.full_name == _MASK:
+        return _camel_case(value)
     return value
+
+
+def _camel_case(mask: str) -> str:
+    """Paths as JSON has them: `launch_stage` is taken too."""
+    return re.sub("_([a-z])", lambda found: found[1].upper(), mask)
 
 
 def _set(request: Any, path: list[str], value: str) -> None:

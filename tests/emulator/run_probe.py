@@ -14,6 +14,8 @@ from emulator.run_runtime import Instance
 from emulator.run_template import container_name, ingress, is_default_probe
 
 _STEP_S: Final = 0.02
+# A connection to the address of a container that has just gone is neither taken nor refused.
+_CONNECT_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +106,17 @@ def _within(probe: Probe, instance: Instance, deadline: float) -> bool:
 
 def _connects(address: tuple[str, int], timeout_s: float) -> bool:
     try:
-        socket.create_connection(address, timeout=timeout_s).close()
+        socket.create_connection(address, timeout=min(timeout_s, _CONNECT_S)).close()
     except OSError:
         return False
     return True
 
 
 def _status(address: tuple[str, int], path: str, timeout_s: float) -> int | None:
-    connection = http.client.HTTPConnection(*address, timeout=timeout_s)
+    connection = http.client.HTTPConnection(*address, timeout=min(timeout_s, _CONNECT_S))
     try:
+        connection.connect()
+        connection.sock.settimeout(timeout_s)
         connection.request("GET", path, headers={"User-Agent": "GoogleHC/1.0"})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import grpc  # type: ignore[import-untyped]
 
+from emulator.faults import Faults
 from emulator.rpc import Call, HttpRule, Rpc, RpcFault
 from emulator.run_changes import Changes
 from emulator.run_messages import (
@@ -47,6 +48,7 @@ class Services:
 
     state: State
     changes: Changes
+    faults: Faults
 
     def rpcs(self) -> list[Rpc]:
         return [
@@ -104,9 +106,10 @@ class Services:
             return self.changes.delete(current, request.validate_only)
 
     def test_iam_permissions(self, request: Any, call: Call) -> Any:
-        """Whatever is asked for is allowed; also of a service that is not there yet."""
+        """Whatever is asked for, also of a service that is not there yet, but what is lacking."""
         check_place(self.state.place, request.resource, "run.services.getIamPolicy")
-        return TestIamPermissionsResponse(permissions=request.permissions)
+        held = [each for each in request.permissions if each not in self.faults.lacking]
+        return TestIamPermissionsResponse(permissions=held)
 
     def _existing(self, name: str) -> ServicePb:
         found = self.state.services.get(name)

@@ -1,4 +1,10 @@
-"""The emulator: everything together, for as long as a block lasts."""
+"""The emulator: everything together, for as long as a block lasts.
+
+What it leaves out: a revision has one instance at most, which stays until the revision is deleted;
+neither concurrency nor minimum and maximum of instances are looked at, nor liveness and readiness
+probes, sidecars, volumes, HTTP/2 and jobs. Nobody is asked who they are, but at a private
+service's URL.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +83,7 @@ class Emulator:
         )
         changes = Changes(self.state, self._reconciler)
         for own in (
-            Services(self.state, changes),
+            Services(self.state, changes, self.faults),
             Revisions(self.state, changes),
             Operations(self.state),
         ):
