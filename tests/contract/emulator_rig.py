@@ -41,9 +41,9 @@ DONE_S: Final = 30
 
 @contextmanager
 def emulating(**settings: Any) -> Iterator[Emulator]:
-    """An emulator whose revisions are processes of `emulator_app`; probes take 2 s at most."""
+    """An emulator whose revisions are processes of `emulator_app`; probes take 6 s at most."""
     runtime: Runtime = ProcessRuntime({IMAGE: Program((sys.executable, "-S", str(_APP)))})
-    quick = {"runtime": runtime, "time_scale": 1 / 120, "pause_s": 0.02}
+    quick = {"runtime": runtime, "time_scale": 1 / 40, "pause_s": 0.02}
     with Emulator(**{**quick, **settings}) as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -102,15 +103,16 @@ def test_a_line_of_json_becomes_a_payload(emulator: Emulator, api: Asker) -> Non
     assert broken.text_payload == "{broken"
 
 
-def test_a_container_that_never_listens_takes_the_probes_whole_time(
-    emulator: Emulator, api: Asker
-) -> None:
-    error = api.failure(api.create("chat", env={"DEAF": "1"}))
-    assert "failed to start and listen on the port" in str(error.message)
-    assert texts(emulator, SYSTEM)[-1] == (
-        'Default STARTUP TCP probe failed 1 time consecutively for container "app-1" on port '
-        "8080. The instance was not started. Connection failed with status DEADLINE_EXCEEDED."
-    )
+def test_a_container_that_never_listens_takes_the_probes_whole_time() -> None:
+    with emulating(time_scale=1 / 480) as emulator, asking(emulator, "grpc") as api:
+        began = time.monotonic()
+        error = api.failure(api.create("chat", env={"DEAF": "1"}))
+        assert time.monotonic() - began >= 0.5
+        assert "failed to start and listen on the port" in str(error.message)
+        assert texts(emulator, SYSTEM)[-1] == (
+            'Default STARTUP TCP probe failed 1 time consecutively for container "app-1" on port '
+            "8080. The instance was not started. Connection failed with status DEADLINE_EXCEEDED."
+        )
 
 
 def test_an_http_probe_passes_and_fails_by_the_status(emulator: Emulator, api: Asker) -> None:
@@ -121,7 +123,12 @@ def test_an_http_probe_passes_and_fails_by_the_status(emulator: Emulator, api: A
         'STARTUP HTTP probe failed 2 times consecutively for container "web" on port 8080 path '
         '"/hang". The instance was not started.'
     )
-    named["startup_probe"] = {**probe, "timeout_seconds": 10, "http_get": {"path": "/"}}
+    named["startup_probe"] = {
+        "timeout_seconds": 100,
+        "period_seconds": 100,
+        "failure_threshold": 2,
+        "http_get": {"path": "/"},
+    }
     assert condition(
         api.revision(api.created("well", container=named).latest_ready_revision), "Ready"
     )

@@ -185,7 +185,9 @@ def test_a_deploy_may_fail_in_each_of_the_known_ways(
 
 def test_a_newer_change_does_not_wait_for_one_that_hangs(api: Asker) -> None:
     first = api.created("chat")
-    hangs = api.update(service(name=first.name, env={"DEAF": "1"}))
+    probe = {"timeout_seconds": 60, "period_seconds": 60, "failure_threshold": 1}
+    deaf = {"startup_probe": {**probe, "tcp_socket": {}}}
+    hangs = api.update(service(name=first.name, env={"DEAF": "1"}, container=deaf))
     newer = api.updated(service(name=first.name, env={"A": "1"}))
     assert (newer.generation, newer.observed_generation, newer.reconciling) == (3, 3, False)
     assert not api.emulator.state.operations[hangs.operation.name].done
@@ -202,6 +204,25 @@ def test_a_service_is_deleted_while_its_first_deploy_hangs(api: Asker) -> None:
     assert "was deleted" in api.failure(hangs).message
 
 
+@pytest.mark.parametrize("lingering", [False, True])
+def test_traffic_moves_after_a_failed_deploy_whether_or_not_that_lingers(lingering: bool) -> None:
+    with emulating(lingering=lingering) as emulator, asking(emulator, "grpc") as api:
+        api.created("chat", template={"revision": "chat-one"})
+        api.failure(api.update(service(name=f"{PARENT}/services/chat", env={"EXIT": "1"})))
+        rows = [pinned("chat-one", 100, "old")]
+        change = run_v2.Service(name=f"{PARENT}/services/chat", traffic=rows)
+        operation = api.update(change, "traffic")
+        if lingering:
+            assert "is not ready and cannot serve traffic" in api.failure(operation).message
+        else:
+            api.result(operation)
+        after = api.get("chat")
+        assert [row.tag for row in after.traffic_statuses] == ["old"]
+        assert (after.generation, after.observed_generation) == (3, 3)
+        ready = after.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED
+        assert ready is not lingering
+
+
 # --- the end ---
 
 
@@ -211,7 +232,7 @@ def test_nothing_of_an_emulator_is_left() -> None:
         made = api.created("chat", template={"revision": "chat-one"})
         tagged = api.routed("chat", pinned("chat-one", 100, "now")).traffic_statuses[0].uri
         pid = _pid_of(emulator)
-        api.create("deaf", env={"DEAF": "1"})  # its probe would take 2 s
+        api.create("deaf", env={"DEAF": "1"})  # its probe would take 6 s
         api.create("slow", template={"revision": "slow-one"})
         ports = [urlsplit(url).port or 0 for url in (made.uri, tagged, *_endpoints(emulator))]
         with socket.create_connection(("127.0.0.1", ports[0])) as waiting:

@@ -183,7 +183,7 @@ def test_no_instance_is_a_429(emulator: Emulator, url: str) -> None:
 
 
 def test_a_request_that_takes_too_long_is_a_504(emulator: Emulator, api: Asker) -> None:
-    made = api.created("slow", template={"timeout": {"seconds": 60}})  # 0.5 s here
+    made = api.created("slow", template={"timeout": {"seconds": 20}})  # 0.5 s here
     assert fetch(f"{made.uri}/hang").status_code == 504
     said = awaited(emulator, REQUESTS)[0]
     assert said.severity == 500
@@ -193,7 +193,7 @@ def test_a_request_that_takes_too_long_is_a_504(emulator: Emulator, api: Asker) 
 
 
 def test_a_stream_of_another_protocol_is_cut_when_its_time_is_over(api: Asker) -> None:
-    made = api.created("slow", template={"timeout": {"seconds": 60}})
+    made = api.created("slow", template={"timeout": {"seconds": 20}})
     with shouting(made.uri) as line:
         assert line.recv(100) == b""
 

@@ -42,7 +42,8 @@ class _Blocked:
 class Reconciler:
     """Brings about generations of services, each in a thread; the newest one decides.
 
-    `pause_s` goes by before a change shows, so that there is something to wait for.
+    `pause_s` goes by before a change shows, so that there is something to wait for. `lingering`: a
+    latest revision that failed keeps its service from being ready, wherever traffic goes.
     """
 
     def __init__(
@@ -52,12 +53,15 @@ class Reconciler:
         doors: FrontDoors,
         dispatcher: Dispatcher,
         pause_s: float,
+        *,
+        lingering: bool,
     ) -> None:
         self._state = state
         self._deployer = deployer
         self._doors = doors
         self._dispatcher = dispatcher
         self._pause_s = pause_s
+        self._lingering = lingering
         self._ready: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
 
@@ -136,10 +140,14 @@ class Reconciler:
         elif newest:
             self._fail(service, rollout, blocked)
             return
+        service.observed_generation = max(service.observed_generation, rollout.generation)
+        bad = self._lingers(service) if newest else None
+        if bad is not None:
+            self._fail(service, rollout, bad)
+            return
         if newest:
             service.reconciling = False
             conditions.succeeded(service)
-        service.observed_generation = max(service.observed_generation, rollout.generation)
         self._state.touch(service)
         self._state.finish(rollout.operation, service)
 
@@ -160,6 +168,13 @@ class Reconciler:
             text = texts.not_ready(short(unready.name), _why(unready))
             return _Blocked(text, CommonReason.REVISION_FAILED)
         return None
+
+    def _lingers(self, service: ServicePb) -> _Blocked | None:
+        latest = self._state.revisions.get(service.latest_created_revision)
+        if not self._lingering or latest is None or conditions.is_healthy(latest):
+            return None
+        text = texts.not_ready(short(latest.name), _why(latest))
+        return _Blocked(text, CommonReason.REVISION_FAILED)
 
     def _serve(self, service: ServicePb) -> None:
         """Send the requests where traffic says."""

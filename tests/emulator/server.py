@@ -44,7 +44,9 @@ class Emulator:
     `runtime` is what revisions run in; their entries go to `logs`, and Cloud Logging answers from
     there. `more_rpcs` are served beside those of both. `time_scale` multiplies the times of
     startup probes and of requests. `pause_s` goes by between a write's answer and its effect.
-    `keep_traces`: whether the entries of requests tell of their trace.
+    `keep_traces`: whether the entries of requests tell of their trace. `lingering`: a latest
+    revision that failed keeps its service from being ready when only traffic is changed, as
+    "success means that the latest ready revision is the latest created one" can be read.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Emulator:
         time_scale: float = 1.0,
         pause_s: float = 0.05,
         keep_traces: bool = True,
+        lingering: bool = False,
         grpc_port: int = 0,
         rest_port: int = 0,
     ) -> None:
@@ -79,7 +82,12 @@ class Emulator:
         logging = log_rpcs(self.logs, self.log_faults, self.read_quota)
         self._dispatcher = Dispatcher([*more_rpcs, *logging], self.faults)
         self._reconciler = Reconciler(
-            self.state, deployer, self._desk.doors, self._dispatcher, pause_s
+            self.state,
+            deployer,
+            self._desk.doors,
+            self._dispatcher,
+            pause_s,
+            lingering=lingering,
         )
         changes = Changes(self.state, self._reconciler)
         for own in (
