@@ -122,9 +122,13 @@ def _client(who: Callable[[], Credentials] | None, note: Callable[..., None]) ->
         session.trust_env = False  # a proxy does not reach this machine's own services
     # The client would take the variable as it stands, and fail where it has no scheme.
     options = {"api_endpoint": door.url} if door is not None else None
-    return Client(
+    client = Client(
         project=None, credentials=session.credentials, client_options=options, _http=session
     )
+    # Else it asks for the bucket itself, in a thread of its own and for up to two minutes, to tell
+    # a tracer that is not there. Its variable against that would reach our children too.
+    client._bucket_metadata_cache = None
+    return client
 
 
 def _credentials(who: Callable[[], Credentials] | None, door: Door | None) -> Credentials:
