@@ -20,7 +20,8 @@ PAGE = 1000
 
 @dataclass
 class Trouble:
-    """What goes wrong with the next `times` calls of that verb whose path holds `path`.
+    """What goes wrong with the next `times` calls of that verb whose path holds `path`, once
+    `after` of them have gone well.
 
     `refuse` answers with `status`; the others cut the connection: `lost` before anything is done,
     `unheard` when it is done, `halved` in the middle of the answer. `hang` never answers.
@@ -30,6 +31,7 @@ class Trouble:
     verb: str = ""
     path: str = ""
     times: int = 1
+    after: int = 0
     status: int = 503
     reason: str = "backendError"
     message: str = "We encountered an internal error. Please try again."
@@ -44,6 +46,7 @@ class StorageServer:
         self.calls: list[str] = []
         self.headers: Mapping[str, str] = {}
         self.page = PAGE
+        self.dated = True
         self.ended = threading.Event()
         self._lock = threading.Lock()
         server = self
@@ -64,9 +67,12 @@ class StorageServer:
         with self._lock:
             self.calls.append(f"{verb} {path}")
             for each in self.troubles:
-                if each.times > 0 and each.verb in ("", verb) and each.path in path:
+                if each.times <= 0 or each.verb not in ("", verb) or each.path not in path:
+                    continue
+                if each.after == 0:
                     each.times -= 1
                     return each
+                each.after -= 1
         return None
 
     def close(self) -> None:
@@ -228,7 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: _Answer, *, halved: bool = False) -> None:
         self.send_response_only(answer.status)
-        self.send_header("Date", format_datetime(self.storage.buckets.now(), usegmt=True))
+        if self.storage.dated:
+            self.send_header("Date", format_datetime(self.storage.buckets.now(), usegmt=True))
         self.send_header("Server", "UploadServer")
         for name, value in answer.headers.items():
             self.send_header(name, value)
