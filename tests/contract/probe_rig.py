@@ -43,6 +43,7 @@ class Rig:
     receipts: bool = True
     only: tuple[str, ...] | None = None
     baseline: Path | None = None
+    token: str | None = None
     cases: list[Case] = field(default_factory=list)
 
     @property
@@ -75,7 +76,15 @@ class Rig:
             trace_seed="ab" * 16,
             only=self.only,
             baseline=self.baseline,
+            token_files={"chat": self.token_file} if self.token else {},
         )
+
+    @property
+    def token_file(self) -> Path:
+        """What the service's token is told by, as it is now."""
+        path = self.folder / "chat.token"
+        path.write_text(self.token or "")
+        return path
 
     def run(self, stop: Stop | None = None, on: Callable[[Case], None] | None = None) -> SuiteEnd:
         self.cases.clear()

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 
 import pytest
 from platform_rig import environment
+from probe_rig import listening
+from probe_rig import reply as whole
 from raw_server import raw_server
 
 from loopctl.errors import Stopped
 from loopctl.platforms.prober import HttpProber
 from loopctl.ports.probe import Answer, Unreachable
 from loopctl.process import Stop
+from loopctl.redact import Secret
 
 PROBER = HttpProber()
 
@@ -171,3 +174,26 @@ def test_a_head_that_trickles_is_late_as_a_whole() -> None:
 
     with server(trickle) as url:
         assert probe(url, 0.4) == Unreachable("no whole answer within 0.4 s")
+
+
+def test_a_token_goes_to_the_first_host_alone_and_never_without_tls() -> None:
+    shown: list[tuple[str, bool]] = []
+
+    def answering(name: str, answer: bytes) -> Callable[[socket.socket, bytes], None]:
+        def say(line: socket.socket, request: bytes) -> None:
+            shown.append((name, b"authorization: bearer eyj" in request.lower()))
+            line.sendall(answer)
+
+        return say
+
+    token = Secret("id-token", "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2lnbmF0dXJl")
+    with listening(answering("there", whole("200 OK"))) as there:
+        moved = whole("302 Found", b"", f"Location: {there}/new")
+        with listening(answering("here", moved)) as here:
+            answer = PROBER.get(here, 5, True, Stop(10), token)
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
+    assert shown == [("here", True), ("there", False)]
+    refused = PROBER.get("http://service.example/health", 5, True, Stop(10), token)
+    assert isinstance(refused, Unreachable)
+    assert "without TLS" in refused.reason

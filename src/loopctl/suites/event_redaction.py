@@ -9,7 +9,7 @@ from typing import Any
 from loopctl.redact import Redactor
 from loopctl.suites.spool import Event
 
-CUT_MARGIN = 1024
+CUT_MARGIN = 4096
 """How much the plugin keeps beside a cut (`loopctl_text.py`): longer than any secret."""
 
 _CUT = re.compile(r"\n\[\.\.\. \d+ characters cut \.\.\.\]\n")

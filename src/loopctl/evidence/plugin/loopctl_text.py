@@ -7,7 +7,7 @@ from __future__ import annotations
 
 # Kept on both sides of a cut, for the reader to drop once it has redacted the text: half a secret
 # at the edge could not be recognised.
-_CUT_MARGIN = 1024
+_CUT_MARGIN = 4096
 
 
 def clean(value: object, head: int, tail: int = 0) -> str:

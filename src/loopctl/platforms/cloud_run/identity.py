@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import google.auth.exceptions
@@ -30,6 +30,7 @@ NAME: Final = "id-token"
 _RENEWED_BEFORE_S: Final = 300.0
 _CALL_S: Final = 5.0
 _LONGEST_S: Final = 20.0
+_AGAIN_S: Final = 10.0
 _LAST_S: Final = 30.0
 """A token that cannot be renewed is still given while it is good for so long."""
 
@@ -90,6 +91,9 @@ class GoogleIdentity(Identity):
             except IdentityError:
                 if kept is None or self._clock() > kept.expires - _LAST_S:
                     raise
+                # Meanwhile nobody else waits for a server that may not answer at all.
+                again = self._clock() + _AGAIN_S
+                self._kept[key] = replace(kept, renewed_at=again)
             return self._kept[key].token
 
     def _account(self, spec: ServiceSpec) -> str | None:
