@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bench import (
+    cloud_logs,
     command_line,
     docker_build,
     docker_golden_path,
@@ -36,6 +37,7 @@ _PARTS: tuple[ModuleType, ...] = (
     docker_promotion,
     evidence_matrix,
     shards,
+    cloud_logs,
 )
 
 
