@@ -119,7 +119,7 @@ class Going:
         self._began = time.monotonic()
         self._folder: Path | None = None
         self.process = subprocess.Popen(
-            [*LOOPCTL, *arguments],
+            [*project.command, *arguments],
             cwd=project.root,
             env={**project.env, **env},
             stdin=subprocess.DEVNULL,
@@ -162,6 +162,7 @@ class Project:
         # Short, because a unix socket's path has room for 108 bytes.
         self.runtime = Path(tempfile.mkdtemp(prefix="lc-", dir="/tmp"))
         self.mark = uuid.uuid4().hex
+        self.command: Sequence[str] = LOOPCTL
         self._loops: dict[str, str] = {}
         self._used: dict[str, Mapping[str, str]] = {}
         for folder in (self.root / "loops", self._home):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from loopctl.errors import PortError, Stopped
@@ -17,7 +17,7 @@ from loopctl.model.artifact import Revision
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.log_entries import Logged, logged
-from loopctl.platforms.cloud_run.log_filter import SYSTEM, View
+from loopctl.platforms.cloud_run.log_filter import STDERR, STDOUT, SYSTEM, View
 from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.process import Stop
 from loopctl.redact import Redactor
@@ -26,6 +26,8 @@ _LONGEST: Final = 500
 _BEFORE: Final = timedelta(minutes=1)
 _LOOK_EVERY_S: Final = 2.0
 _LOOK_FOR_S: Final = 12.0
+_LAST_WORDS: Final = timedelta(seconds=10)
+_LAST_WORDS_S: Final = 5.0
 
 _EXIT: Final = re.compile(r"Container called exit\((?P<code>-?\d+)\)")
 _SIGNAL: Final = re.compile(r"Container terminated on signal (?P<signal>\d+)")
@@ -44,7 +46,10 @@ class Autopsy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogAutopsy:
-    """Reads the platform's own lines of the revision. What cannot be read is not told."""
+    """Reads the platform's own lines of the revision, and then what it said itself before it ended.
+
+    What cannot be read is not told.
+    """
 
     clients: Clients
     reader: LogReader
@@ -61,26 +66,48 @@ class LogAutopsy:
             stop.remaining(0)
         except PortError:
             return fault
-        return self._said(revision, fault, found)
+        return self._said(revision, fault, found, stop)
 
     def _lines(self, revision: Revision, stop: Stop) -> Sequence[Logged]:
         view = View(self.clients.place, revision.service, revision.name, (SYSTEM,))
         query = view.between(revision.created_at - _BEFORE, None)
         return [logged(entry) for page in self.reader.pages(query, stop) for entry in page]
 
-    def _said(self, revision: Revision, fault: Fault, lines: Sequence[Logged]) -> Fault:
+    def _said(self, revision: Revision, fault: Fault, lines: Sequence[Logged], stop: Stop) -> Fault:
         for line in lines:
             text = one_line(self.redactor.text(line.text), limit=_LONGEST)
             quote = Quote("log", f"varlog/system of {revision.name}", text)
             exact = _exact(revision.service, line.text, text)
             if exact is not None:
                 kind, summary, value = exact
-                quotes = (quote, *fault.quotes)
+                quotes = (quote, *self._last_words(revision, line.at, stop), *fault.quotes)
                 hint = f"its last words: gcloud run services logs read {revision.service}"
                 return replace(
                     fault, kind=kind, summary=summary, value=value, quotes=quotes, hint=hint
                 )
         return fault
+
+    def _last_words(self, revision: Revision, end: datetime, stop: Stop) -> Sequence[Quote]:
+        """The last line that it wrote itself, rather to stderr than to stdout: of plain lines no
+        severity tells which matters.
+        """
+        view = View(self.clients.place, revision.service, revision.name, (STDERR, STDOUT))
+        query = view.between(end - _LAST_WORDS, end + _LAST_WORDS)
+        last: dict[str, Logged] = {}
+        try:
+            with stop.child(_LAST_WORDS_S) as limited:
+                for page in self.reader.pages(query, limited):
+                    said = (logged(entry) for entry in page)
+                    last.update({line.stream: line for line in said if line.text.strip()})
+        except Stopped:
+            stop.remaining(0)
+        except PortError:
+            return ()
+        found = last.get("stderr", last.get("stdout"))
+        if found is None:
+            return ()
+        text = one_line(self.redactor.text(found.text.splitlines()[-1]), limit=_LONGEST)
+        return (Quote("log", f"{found.stream} of {revision.name}", text),)
 
 
 def _exact(name: str, raw: str, text: str) -> tuple[FaultKind, str, str | None] | None:
