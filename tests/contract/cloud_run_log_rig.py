@@ -130,9 +130,7 @@ class Rig:
     def queries(self) -> list[str]:
         """The filters asked for so far."""
         return [
-            call.request.filter  # type: ignore[union-attr]
-            for call in self.dispatcher.calls
-            if call.method == "ListLogEntries"
+            call.request.filter for call in self.dispatcher.calls if call.method == "ListLogEntries"
         ]
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import Message
@@ -22,7 +23,7 @@ class Recorded:
     at: float
     channel: str
     call: Call
-    request: Message | None = None
+    request: Any = None
 
     @property
     def method(self) -> str:

@@ -8,7 +8,7 @@ import pytest
 from loopfile_project import MINIMAL, only, place, plan_of, problems_of, project
 
 from loopctl.model.evidence import Grade
-from loopctl.model.plan import BucketPlace, PlatformKind, Priority, RemediationMode
+from loopctl.model.plan import AuthSpec, BucketPlace, PlatformKind, Priority, RemediationMode
 
 SAMPLE = Path(__file__).parent / "fixtures" / "loopfile" / "golden-path.yaml"
 
@@ -146,3 +146,42 @@ def test_a_place_that_no_bucket_has_is_refused_where_it_stands(
     assert (line, column) == (MINIMAL.count("\n") + 1, len("history: ") + 1)
     assert found.hint is not None
     assert found.hint.startswith("gs://bucket/prefix: ")
+
+
+GATE = """\
+  pay:
+    url: https://pay-1.example
+    auth:
+      kind: id_token
+      audience: https://pay.example
+      impersonate: t@shop.iam.gserviceaccount.com
+"""
+
+
+def gated(gate: str) -> str:
+    return MINIMAL.replace("suites:", f"{gate}suites:")
+
+
+def test_a_service_that_wants_a_token_says_for_whom_and_as_whom(tmp_path: Path) -> None:
+    text = gated(GATE).replace("  chat:\n", "  chat:\n    auth: id_token\n")
+    chat, pay = plan_of(project(tmp_path, text)).services
+    assert (chat.auth, chat.auth.kind) == (AuthSpec("id_token"), "id_token")
+    assert pay.auth == AuthSpec("id_token", "https://pay.example", "t@shop.iam.gserviceaccount.com")
+    assert not plan_of(project(tmp_path, text)).later
+
+
+def test_no_token_goes_where_there_is_no_tls(tmp_path: Path) -> None:
+    there = GATE.replace("https://pay-1.example", "http://pay-1.example")
+    problem = only(problems_of(project(tmp_path, gated(there))))
+    assert problem.message == '"auth" would send a token where there is no TLS'
+    here = GATE.replace("https://pay-1.example", "http://localhost:9000")
+    assert problems_of(project(tmp_path, gated(here))) == ()
+
+
+def test_what_a_token_would_say_does_nothing_where_none_is_wanted(tmp_path: Path) -> None:
+    text = gated(GATE.replace("kind: id_token", "kind: none"))
+    messages = [problem.message for problem in problems_of(project(tmp_path, text))]
+    assert messages == [
+        '"audience" does nothing with "kind: none"',
+        '"impersonate" does nothing with "kind: none"',
+    ]
