@@ -37,8 +37,11 @@ STABLE_POLL_S = 0.1
 WRONG_PORT_GRACE_S = 1.0
 """A service may open an admin port before its own: that long, both may come."""
 
-_CERTAIN = (FaultKind.REDIRECT, FaultKind.NOT_ADMITTED)
+_CERTAIN = (FaultKind.REDIRECT,)
 """Faults of an answer that waiting does not mend."""
+
+ROUTED_S = 10.0
+"""So long Google's front end may not know a new address yet, and answer as for one that is none."""
 
 SETTLED_S = 3.0
 """A service that answers, but wrongly in the same way, for that long will not heal by itself."""
@@ -196,6 +199,9 @@ class _Waiting:
             return True, _unstable(fault, now - self.first_healthy)
         if fault.kind is FaultKind.LATENCY or fault.kind in _CERTAIN:
             return True, fault
+        if fault.kind is FaultKind.NOT_ADMITTED:
+            known = fault.value != "404" or now - self.began >= ROUTED_S
+            return known, fault if known else None
         return self._settled(fault, now)
 
     def _settled(self, fault: Fault, now: float) -> tuple[bool, Fault | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Final, Literal
 
@@ -197,8 +197,11 @@ class CloudRunPlatform(Platform):
             return ["traffic"]
 
         doing = f"send the traffic of {service}"
-        started = self._changes.begin(service, send, doing, held, stop)
-        done = self._changes.settle(service, started, is_there, doing, stop)
+        try:
+            started = self._changes.begin(service, send, doing, held, stop)
+            done = self._changes.settle(service, started, is_there, doing, stop)
+        except PlatformError as error:
+            raise _mended_by(error, self._by_hand(service, wanted)) from None
         return self.state_of(done, stop)
 
     def discard(self, candidate: Revision, held: Held, stop: Stop) -> None:
@@ -252,6 +255,15 @@ class CloudRunPlatform(Platform):
     def close(self, keep: bool, stop: Stop) -> None:
         """The run is over: services stay as they are, only the connections end."""
         self._api.close()
+
+    def _by_hand(self, service: str, want: Traffic) -> str:
+        """The command that sends the traffic there without loopctl."""
+        shares = ",".join(f"{name}={percent}" for name, percent in want.items())
+        names = self._api.names
+        return (
+            f"gcloud run services update-traffic {service} --to-revisions={shares} "
+            f"--region={names.region} --project={names.project}"
+        )
 
     def _made(self, made: _Deployment, held: Held, stop: Stop) -> Started | None:
         service = made.spec.name
@@ -411,6 +423,14 @@ class _Deployment:
         }
         beside = template.paths_of(fragment) - {"template", "traffic", "annotations"}
         return ["template", *sorted(beside)]
+
+
+def _mended_by(error: PlatformError, mend: str) -> PlatformError:
+    """The error with the command that does without loopctl what could not be done."""
+    error.mend = mend
+    if error.fault is not None:
+        error.fault = replace(error.fault, mend=mend)
+    return error
 
 
 def _is_made_of(found: Service, revision: str) -> bool:
