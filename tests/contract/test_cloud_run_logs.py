@@ -224,6 +224,31 @@ def test_a_quota_that_costs_entries_is_told(rig: Rig) -> None:
     )
 
 
+def test_where_time_or_quota_is_short_the_end_is_read_all_the_same(rig: Rig) -> None:
+    now = utc_now()
+    rig.store.write(
+        [entry(str(n), now - timedelta(seconds=500, milliseconds=-n)) for n in range(9000)]
+    )
+    rig.store.write([entry("the last words", now - timedelta(seconds=1))])
+    rig.quota = ReadQuota(12)
+    lines, coverage = rig.read(stop=Stop(4.0))
+    *first, last = texts(lines)
+    assert last == "the last words"
+    assert first == [str(n) for n in range(len(first))]
+    assert 1000 <= len(first) <= 5000, "what the budget leaves beside the end's reads"
+    assert not coverage.complete
+    assert coverage.until == lines[-2].at
+    assert "there was no time to read it from" in str(coverage.gap)
+
+
+def test_a_stop_with_little_time_is_not_waited_out_for_late_entries(rig: Rig) -> None:
+    rig.store.write([entry("the last words", utc_now() - timedelta(seconds=1))])
+    lines, coverage = rig.read(pace=Pace(), stop=Stop(1.0))
+    assert texts(lines) == ["the last words"]
+    assert not coverage.complete
+    assert str(coverage.gap).startswith("may be incomplete: ")
+
+
 def test_a_stop_ends_a_read_that_waits(rig: Rig) -> None:
     stop = Stop()
     timer = threading.Timer(0.2, stop.stop, ["SIGTERM"])
@@ -391,7 +416,8 @@ def test_a_hundred_thousand_entries_are_read_in_flat_memory(rig: Rig) -> None:
         numbers += 1
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    coverage = rig.logs().read(a_window(), take, Stop(240.0))
+    patient = Pace(looks_s=QUICK.looks_s, settled_s=QUICK.settled_s, limit_s=240.0)
+    coverage = rig.logs(patient).read(a_window(), take, Stop(300.0))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert coverage.complete
     assert numbers == 100_000

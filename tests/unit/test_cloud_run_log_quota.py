@@ -44,10 +44,22 @@ def test_a_minute_holds_so_many_reads_and_a_tenth_is_left_to_others() -> None:
     clock = Clock()
     quota = ReadQuota(60, clock)
     assert taken_in(quota, clock, 54) == 0
-    assert quota.is_short
+    assert quota.is_short()
     assert taken_in(quota, clock, 1) == pytest.approx(60)
     assert taken_in(quota, clock, 53) == 0
     assert taken_in(quota, clock, 54) == pytest.approx(60)
+
+
+def test_what_is_spared_is_there_for_what_matters_more() -> None:
+    clock = Clock()
+    quota = ReadQuota(10, clock)
+    for _ in range(5):
+        quota.take(clock, spare=4)
+    assert quota.is_short(spare=4)
+    assert taken_in(quota, clock, 4) == 0
+    began = clock.now
+    quota.take(clock, spare=4)
+    assert clock.now - began == pytest.approx(60)
 
 
 def test_a_wait_ends_with_its_stop() -> None:
@@ -80,7 +92,7 @@ def test_a_refusal_tells_the_limit_and_is_waited_out_longer_each_time() -> None:
     assert "120 log reads a minute" in quota.told
     assert taken_in(quota, clock, 1) == pytest.approx(5)
     quota.refused(refusal("120"))
-    assert quota.is_short
+    assert quota.is_short()
     with pytest.raises(QuotaSpent):
         quota.poll(clock)
     assert taken_in(quota, clock, 1) == pytest.approx(10)

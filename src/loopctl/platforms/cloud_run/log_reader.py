@@ -39,10 +39,11 @@ class LogReader:
         rest = clients.place.transport == "rest"
         self._ask: Callable[[dict[str, Any], float], Page] = self._by_rest if rest else self._rpc
 
-    def pages(self, query: str, stop: Stop) -> Iterator[Sequence[Any]]:
+    def pages(self, query: str, stop: Stop, spare: int = 0) -> Iterator[Sequence[Any]]:
         """Its pages, empty ones too. Raises `ApiError`, `PlatformError`, `Stopped`.
 
         What may pass is tried again; a budget that is spent is waited for, as long as `stop` lets.
+        `spare` reads of it are left to what matters more.
         """
         request = {
             "resource_names": [f"projects/{self._clients.place.project}"],
@@ -51,16 +52,19 @@ class LogReader:
             "page_size": _PAGE,
         }
         while True:
-            entries, token = self._page(request, stop)
+            entries, token = self._page(request, stop, spare)
             yield entries
             if not token:
                 return
             request = {**request, "page_token": token}
 
-    def _page(self, request: dict[str, Any], stop: Stop) -> Page:
+    def _page(self, request: dict[str, Any], stop: Stop, spare: int) -> Page:
         tries, pause_s, timeout_s = 0, _FIRST_PAUSE_S, _TIMEOUT_S
         while True:
-            (self._quota.poll if self._poll else self._quota.take)(stop)
+            if self._poll:
+                self._quota.poll(stop)
+            else:
+                self._quota.take(stop, spare)
             try:
                 page = self._ask(request, stop.remaining(timeout_s))
             except ApiError as error:

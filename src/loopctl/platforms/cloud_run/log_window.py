@@ -26,10 +26,19 @@ from loopctl.process import Stop, utc_now
 OVERLAP: Final = timedelta(seconds=30)
 """What is read again: an entry is never later than that."""
 
-SKEW: Final = timedelta(seconds=5)
-"""How far this machine's clock may be behind that of the logs."""
+SKEW: Final = timedelta(seconds=60)
+"""How far this machine's clock may be behind that of the logs: so much more than until now is read.
+
+Without any bound a log that grows as fast as it may be read would have no end.
+"""
 
 LIMIT_S: Final = 240.0
+_SHARE: Final = 0.85
+"""Of the time that is left: the rest is for who asked."""
+
+_NEARLY_S: Final = 0.1
+_FOR_THE_END: Final = 6
+"""Reads of the budget that are kept for the end of a window."""
 
 INCOMPLETE: Final = "may be incomplete: "
 
@@ -60,22 +69,28 @@ class WindowReading:
     until: datetime
     pace: Pace = PACE
     _told_until: datetime | None = None
+    _whole_until: datetime | None = None
 
     def read(self, take: Callable[[Logged], None], stop: Stop) -> Coverage:
-        """Hand over the entries in order. Raises `LogError` where none can be read, `Stopped`."""
-        with stop.child(self.pace.limit_s) as limit:
+        """Hand over the entries in order. Raises `LogError` where none can be read, `Stopped`.
+
+        It ends before `stop` does, with a gap, where there is so little time.
+        """
+        limit_s = _SHARE * stop.remaining(self.pace.limit_s)
+        with stop.child(limit_s) as limit:
             try:
                 gap = self._read(take, limit)
             except Stopped:
                 stop.remaining(0)
-                gap = self._out_of_time()
+                gap = self._out_of_time(limit_s)
             except ApiError as error:
                 gap = self._refused(error)
             except PortError as error:
                 raise as_log_error(error) from None
         if gap is None:
             return Coverage(complete=True, until=self.until)
-        return Coverage(complete=False, until=self._told_until or self.since, gap=INCOMPLETE + gap)
+        until = self._whole_until or self._told_until or self.since
+        return Coverage(complete=False, until=until, gap=INCOMPLETE + gap)
 
     def _read(self, take: Callable[[Logged], None], stop: Stop) -> str | None:
         """What is missing, in words; None: nothing."""
@@ -85,15 +100,29 @@ class WindowReading:
             take(entry)
 
         recent = max(self.since, self.until - OVERLAP)
-        if self.since < recent:
-            for entry in self._entries(self.view.between(self.since, recent, before=True), stop):
-                told(entry)
+        gap = self._settled(recent, told, stop) if self.since < recent else None
         tail = Tail()
+        query = self.view.between(recent, self.until + SKEW)
         try:
-            return self._tail(self.view.between(recent, self.until + SKEW), tail, told, stop)
+            late = self._tail(query, tail, told, stop)
         finally:
             for entry in tail.rest():
                 told(entry)
+        return "; ".join(filter(None, [gap, late])) or None
+
+    def _settled(self, recent: datetime, told: Callable[[Logged], None], stop: Stop) -> str | None:
+        """All but the end, in half the time: the last lines are those that tell why it ended."""
+        query = self.view.between(self.since, recent, before=True)
+        with stop.child(stop.remaining(self.pace.limit_s) / 2) as half:
+            try:
+                for entry in self._entries(query, half, spare=_FOR_THE_END):
+                    told(entry)
+            except Stopped:
+                stop.remaining(0)
+                self._whole_until = self._told_until or self.since
+                gap = f"there was no time to read it from {self._whole_until:%H:%M:%S}Z"
+                return self._with_cost(f"{gap} to {recent:%H:%M:%S}Z", _FOR_THE_END)
+        return None
 
     def _tail(
         self, query: str, tail: Tail, told: Callable[[Logged], None], stop: Stop
@@ -101,18 +130,22 @@ class WindowReading:
         """Look at the end of the window as often as it takes."""
         age_s = self._age_s()
         # Once is enough where nothing can be under way any more.
-        due = [look_s for look_s in self.pace.looks_s if look_s > age_s] or [age_s]
-        if age_s >= self.pace.settled_s:
-            due = [age_s]
+        settled = age_s >= self.pace.settled_s
+        due = (age_s,) if settled else [look for look in self.pace.looks_s if look > age_s]
+        late = 0
         for number, look_s in enumerate(due):
-            stop.wait(max(0.0, look_s - self._age_s()))
+            # Where there is less time than that, an early look is better than none.
+            stop.wait(max(0.0, min(look_s - self._age_s(), stop.remaining(look_s) / 2)))
+            settled = self._age_s() + _NEARLY_S >= self.pace.settled_s
             late = self._look(query, tail, told, stop)
             if tail.is_blind:
                 return f"more than {Tail.MOST_KNOWN:,} entries came in its last half minute"
             # Of what the first look brings nobody knows since when it was there.
-            if look_s >= self.pace.settled_s and (not late or number == 0):
+            if settled and (not late or number == 0):
                 return None
-        return f"entries still came {due[-1]:.0f} s after its end"
+        if late and settled:
+            return f"entries still came {due[-1]:.0f} s after its end"
+        return "there was no time to wait for entries that come late"
 
     def _look(self, query: str, tail: Tail, told: Callable[[Logged], None], stop: Stop) -> int:
         """How many entries it found that were not there the time before."""
@@ -127,16 +160,16 @@ class WindowReading:
     def _age_s(self) -> float:
         return (utc_now() - self.until).total_seconds()
 
-    def _entries(self, query: str, stop: Stop) -> Iterator[Logged]:
-        for page in self.reader.pages(query, stop):
-            stop.remaining(0)
-            for entry in page:
-                yield logged(entry)
+    def _entries(self, query: str, stop: Stop, spare: int = 0) -> Iterator[Logged]:
+        for page in self.reader.pages(query, stop, spare):
+            yield from map(logged, page)
 
-    def _out_of_time(self) -> str:
+    def _out_of_time(self, limit_s: float) -> str:
         reached = f"{self._told_until:%H:%M:%S}Z" if self._told_until else "nowhere"
-        gap = f"in {self.pace.limit_s:.0f} s it was read up to {reached}"
-        return f"{gap}; {self.quota.told}" if self.quota.is_short else gap
+        return self._with_cost(f"in {limit_s:.0f} s it was read up to {reached}")
+
+    def _with_cost(self, gap: str, spare: int = 0) -> str:
+        return f"{gap}; {self.quota.told}" if self.quota.is_short(spare) else gap
 
     def _refused(self, error: ApiError) -> str:
         if error.code is Code.PERMISSION_DENIED or self._told_until is not None:

@@ -45,9 +45,9 @@ class ReadQuota:
         self._pause_s = _FIRST_PAUSE_S
         self._lock = threading.Lock()
 
-    def take(self, stop: Stop) -> None:
-        """Wait until one more read is within the budget; raises `Stopped`."""
-        while (wait_s := self._taken()) > 0:
+    def take(self, stop: Stop, spare: int = 0) -> None:
+        """Wait until one more read is within the budget less `spare`; raises `Stopped`."""
+        while (wait_s := self._taken(spare)) > 0:
             stop.wait(wait_s)
 
     def poll(self, _stop: Stop) -> None:
@@ -75,31 +75,33 @@ class ReadQuota:
         with self._lock:
             self._pause_s = _FIRST_PAUSE_S
 
-    @property
-    def is_short(self) -> bool:
-        """Whether a read would have to wait now."""
+    def is_short(self, spare: int = 0) -> bool:
+        """Whether a read that leaves `spare` would have to wait now."""
         with self._lock:
             now = self._aged()
-            return now < self._closed_until or len(self._reads) >= self._budget()
+            return now < self._closed_until or len(self._reads) >= self._budget(spare)
 
     @property
     def told(self) -> str:
         """Why a read has to wait, in words."""
         return f"the project's quota of {self.limit} log reads a minute was used up"
 
-    def _taken(self) -> float:
+    def _taken(self, spare: int) -> float:
         """Zero once a read is taken; else how long to wait before asking again."""
         with self._lock:
             now = self._aged()
             if now < self._closed_until:
                 return self._closed_until - now
-            if len(self._reads) >= self._budget():
-                return self._reads[0] + _WINDOW_S - now
+            most = self._budget(spare)
+            if len(self._reads) >= most:
+                return self._reads[len(self._reads) - most] + _WINDOW_S - now
             self._reads.append(now)
             return 0.0
 
-    def _budget(self) -> int:
-        return max(1, int(self.limit * _OURS))
+    def _budget(self, spare: int = 0) -> int:
+        """Reads a minute; `spare` of them, half at most, are left."""
+        all_ = max(1, int(self.limit * _OURS))
+        return all_ - min(spare, all_ // 2)
 
     def _aged(self) -> float:
         now = self._now()

@@ -35,7 +35,10 @@ LATE_S: Final = 30.0
 
 _PAUSES_S: Final = (1.0, 2.0, 4.0)
 _CLOCKS: Final = timedelta(seconds=30)
-"""How far the clocks of tests and logs may differ where a trace id tells whose a request is."""
+"""How far the clocks of tests and logs may differ."""
+
+_TRACE_AGE: Final = timedelta(minutes=10)
+"""The same where a trace id tells whose a request is: nobody else has it, so there is room."""
 
 _MOST_QUERIES: Final = 3
 _MOST_UNTRACED: Final = 10_000
@@ -86,7 +89,7 @@ class CloudRunReceipts:
             except Stopped:
                 stop.remaining(0)
                 gap = f"it was not read to its end in {self.late_s + _LIMIT_S:.0f} s"
-                gap = f"{gap}; {self._quota.told}" if self._quota.is_short else gap
+                gap = f"{gap}; {self._quota.told}" if self._quota.is_short() else gap
             except ApiError as error:
                 if error.code is not Code.PERMISSION_DENIED and not search.found:
                     raise as_log_error(error) from None
@@ -208,11 +211,12 @@ class _Search:
     @property
     def _by_window(self) -> bool:
         """Whether there are so many traces that reading all requests costs less."""
-        return len(self._queries(self.window.since)) > _MOST_QUERIES
+        return len(self._queries()) > _MOST_QUERIES
 
-    def _queries(self, since: datetime) -> Sequence[str]:
+    def _queries(self) -> Sequence[str]:
         view = self.log.view(self.window.service, None)
-        return list(view.of_traces(sorted(self.traces), since, self._until))
+        since = self.window.since - _TRACE_AGE
+        return list(view.of_traces(sorted(self.traces), since, None))
 
     @property
     def _until(self) -> datetime | None:
@@ -230,7 +234,7 @@ class _Search:
         if self._by_window:
             self._look_through(since, stop)
             return
-        for query in self._queries(since):
+        for query in self._queries():
             self._keep(self._entries(query, stop))
 
     def _look_through(self, since: datetime, stop: Stop) -> None:
@@ -249,5 +253,4 @@ class _Search:
 
     def _entries(self, query: str, stop: Stop) -> Iterator[Logged]:
         for page in self.log.reader.pages(query, stop):
-            stop.remaining(0)
             yield from map(logged, page)
