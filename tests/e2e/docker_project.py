@@ -63,9 +63,13 @@ class DockerProject:
         build: Mapping[str, Any] | None = None,
         registry: str | None = None,
         run: Mapping[str, Any] | None = None,
+        service: Mapping[str, Any] | None = None,
         **keys: Any,
     ) -> None:
-        """Write the loop `web`, committed: its service says a word, its suite wants `good`."""
+        """Write the loop `web`, committed: its service says a word, its suite wants `good`.
+
+        `service` is merged over the service, `run` over its `run`.
+        """
         spec = tiny_service(self.project, "web", SAYS + _ENDS)
         file = self.project.root / "web" / "service.py"
         # In a container the outside is not the loopback interface.
@@ -74,6 +78,7 @@ class DockerProject:
         spec["run"] = {"command": _COMMAND, "memory": "64Mi", **(run or {})}
         if build:
             spec["build"] = dict(build)
+        spec |= service or {}
         self.project.write("web/Dockerfile", dockerfile)
         self.say(word)
         environment: dict[str, Any] = {"platform": "docker"}

@@ -117,6 +117,7 @@ class Failure:
         no_progress: int = 2,
         partial: bool = False,
         deadline_s: float = 3600.0,
+        elsewhere: frozenset[str] = frozenset(),
     ) -> Outcome:
         todo = RemedyRules(
             mode,
@@ -127,6 +128,7 @@ class Failure:
             max_cycles,
             no_progress,
             partial,
+            elsewhere,
         )
         workshop = Workshop(
             self.command, self.tree, GUARD, _bundle, {"LOOPCTL_RUN_ID": "run-1"}, self.protected

@@ -11,7 +11,7 @@ from fakes import FakeBuilder, FakePublisher, FakeReceipts, FakeSources, FakeSui
 from loop_rig import RUN_ID, a_case, a_journal, a_service, a_suite, written
 
 from loopctl.errors import Stopped
-from loopctl.model.artifact import ContentProof
+from loopctl.model.artifact import ContentProof, Elsewhere
 from loopctl.model.events import (
     BuildStep,
     ContentProven,
@@ -34,6 +34,7 @@ from loopctl.ports.builder import (
     BuilderGoneError,
     BuildError,
     BuildStorageError,
+    NotAsNamedError,
     Noticed,
     Progress,
 )
@@ -240,6 +241,64 @@ def test_an_engine_or_a_registry_that_fails_is_not_the_sources_fault(
     assert (fault.kind, fault.hint) == (FaultKind.CONTROL_PLANE, "start it")
     (finding,) = diagnose(Symptoms(State.BUILD, outcome.faults), load_catalogue()).findings
     assert finding.signature == "platform.engine-gone"
+
+
+IMAGE = f"registry.test/apps/chat@sha256:{'ab' * 32}"
+
+
+def test_an_image_that_was_built_elsewhere_is_taken_as_it_is(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, a_service(image=IMAGE, source=None), a_service("worker"))
+    yard.publisher = FakePublisher()
+    assert yard.build() == Outcome(OutcomeKind.OK, "built worker; took chat as built elsewhere")
+    assert yard.publisher.calls == ["publish sha256:image-of-worker"]
+    record = yard.journal.fold.cycle().services["chat"]
+    assert record.source is None
+    assert record.artifact is not None
+    assert (record.artifact.location, record.artifact.elsewhere) == (IMAGE, True)
+    assert record.artifact.source_tree == "", "it is the same image while its digest is the same"
+
+
+def test_beside_an_image_the_source_is_read_and_written_down(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, a_service(image=IMAGE))
+    assert yard.build() == Outcome(OutcomeKind.OK, "took chat as built elsewhere")
+    record = yard.journal.fold.cycle().services["chat"]
+    assert record.source is not None
+    assert record.source.tree == TREE
+
+
+def test_an_image_that_is_not_what_its_digest_names_is_a_broken_chain(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, a_service(image=IMAGE, source=None))
+    yard.builder.fails["build"] = NotAsNamedError("the manifest is not sha256:ab", hint="look")
+    outcome = yard.build()
+    assert outcome.kind is OutcomeKind.UNPROVEN
+    (fault,) = outcome.faults
+    assert (fault.kind, fault.value, fault.hint) == (FaultKind.NOT_AS_NAMED, IMAGE, "look")
+    (finding,) = diagnose(Symptoms(State.BUILD, outcome.faults), load_catalogue()).findings
+    assert finding.signature == "deploy.not-as-named"
+
+
+@pytest.mark.parametrize(
+    ("provenance", "known", "kind"),
+    [
+        ("content", Elsewhere("sha256:ab", "content"), OutcomeKind.OK),
+        ("content", Elsewhere("sha256:ab", "nothing"), OutcomeKind.UNPROVEN),
+        ("label", Elsewhere("sha256:ab", "label", "beef", "beef"), OutcomeKind.OK),
+        ("label", Elsewhere("sha256:ab", "label", "dead", "beef"), OutcomeKind.UNPROVEN),
+        ("label", Elsewhere("sha256:ab", "label", None, "beef"), OutcomeKind.UNPROVEN),
+        ("label", Elsewhere("sha256:ab", "label", "beef", None), OutcomeKind.UNPROVEN),
+        ("label", Elsewhere("sha256:ab", "label", None, None), OutcomeKind.UNPROVEN),
+        ("none", Elsewhere("sha256:ab", "nothing"), OutcomeKind.OK),
+    ],
+)
+def test_what_each_provenance_wants_of_an_image_built_elsewhere(
+    tmp_path: Path,
+    provenance: Literal["content", "label", "none"],
+    known: Elsewhere,
+    kind: OutcomeKind,
+) -> None:
+    yard = Yard(tmp_path, a_service(image=IMAGE, source=None, provenance=provenance))
+    yard.builder.proofs["chat"] = ContentProof("chat", "", "", elsewhere=known)
+    assert yard.build().kind is kind
 
 
 def test_what_no_comparison_can_show_is_listed_as_not_checked(tmp_path: Path) -> None:

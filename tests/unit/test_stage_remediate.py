@@ -68,6 +68,32 @@ def test_auto_rebuilds_in_the_next_cycle(tmp_path: Path) -> None:
     assert decided.rule == "deploy.stale-image"
 
 
+@pytest.mark.parametrize("mode", [RemediationMode.AUTO, PROPOSE])
+def test_what_was_built_elsewhere_is_rebuilt_by_nobody_here(
+    tmp_path: Path, mode: RemediationMode
+) -> None:
+    failure = Failure(tmp_path, STALE)
+    outcome = failure.remediate(mode=mode, elsewhere=frozenset({"chat"}))
+    assert outcome.kind is OutcomeKind.FAILED
+    decided = failure.decided
+    assert (decided.action, decided.result) == ("person", "proposed")
+    assert decided.detail.startswith("the image of chat was built elsewhere and cannot be rebuilt")
+    assert "name its digest in `image`" in decided.detail
+
+
+def test_a_rebuild_that_a_rule_asks_for_is_done_where_something_is_built(tmp_path: Path) -> None:
+    rule = RemedyRule(RED, "rebuild")
+    failure = Failure(tmp_path)
+    assert failure.remediate(rule, elsewhere=frozenset({"chat"})).kind is OutcomeKind.GO_BUILD
+
+
+def test_where_nothing_is_built_no_rebuild_is_done_whatever_asks_for_it(tmp_path: Path) -> None:
+    failure = Failure(tmp_path)
+    failure.remediate(RemedyRule(RED, "rebuild"), elsewhere=frozenset({"chat", "worker"}))
+    assert failure.decided.action == "person"
+    assert "the image of chat, worker was built elsewhere" in failure.decided.detail
+
+
 def test_a_finding_that_is_not_sure_enough_is_only_proposed(tmp_path: Path) -> None:
     failure = Failure(tmp_path, found(ProposedRemedy("rebuild"), confidence=0.89))
     assert failure.remediate().kind is OutcomeKind.FAILED

@@ -206,9 +206,15 @@ def tried_text(worklog: Worklog) -> str:
 
 def _proposed(cycle: CycleRecord | None) -> str:
     remedy = cycle.remedy if cycle else None
-    if remedy is None or remedy.result != "proposed" or remedy.action == "person":
+    if cycle is None or remedy is None or remedy.result != "proposed":
         return ""
-    return f"; proposed: {one_line(remedy.detail, 240)}"
+    if remedy.action != "person":
+        return f"; proposed: {one_line(remedy.detail, 240)}"
+    # What a signature asks a person for stands beside the cause; what comes in place of a rebuild
+    # stands nowhere else.
+    asked = {f.remedy.action for f in cycle.findings if f.remedy and f.signature == remedy.rule}
+    by_rule = remedy.rule is not None and remedy.rule.startswith("remediate.")
+    return f"; to do: {one_line(remedy.detail, 240)}" if by_rule or "rebuild" in asked else ""
 
 
 def _begun(cycle: CycleRecord | None) -> str:
