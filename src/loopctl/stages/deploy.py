@@ -10,7 +10,14 @@ from loopctl.journal.commands import Commands
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.artifact import Artifact, DeployKey, Revision, ServiceState
-from loopctl.model.events import Intent, Result, RevisionDeployed, Routed, ServiceObserved
+from loopctl.model.events import (
+    Intent,
+    NotChecked,
+    Result,
+    RevisionDeployed,
+    Routed,
+    ServiceObserved,
+)
 from loopctl.model.finding import Fault, FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
@@ -129,19 +136,30 @@ class Deploy:
                 journal.append(found, service=spec.name)
                 return revision
         env = self._environment(spec, journal.fold.cycle(), stop)
+        self._tell_unmet(spec, journal)
         with journal.effect(Intent("deploy", str(key), {"share": share}), service=spec.name):
             return self._platform.deploy(spec, artifact, key, env, share, self._held(), stop)
+
+    def _tell_unmet(self, spec: ServiceSpec, journal: Journal) -> None:
+        """Candidates that this one will not meet before they are promoted, by their addresses."""
+        if self._platform.keeps_addresses or self._todo.strategy == "direct":
+            return
+        cycle = journal.fold.cycle()
+        for name in sorted(_referred(spec)):
+            record = cycle.services.get(name)
+            if record is not None and record.revision is not None and not record.first:
+                why = "it was told the address of what serves; `phase: confirm` tests both together"
+                journal.append(NotChecked(f"{spec.name} with {record.revision.name}", why))
 
     def _environment(self, spec: ServiceSpec, cycle: CycleRecord, stop: Stop) -> Mapping[str, str]:
         """The service's own environment, with the addresses of what it refers to.
 
-        A candidate is told the own addresses of the candidates beside it: what is tested is what
-        is promoted together. Of other services it is told what serves.
+        A candidate is told the own addresses of the candidates beside it, where those last: what
+        is tested is what is promoted together. Of other services it is told what serves.
         """
         endpoints = {name: Endpoint.of(url) for name, url in self._todo.gated.items()}
         given = spec.run.env or {}
-        referred = set().union(*(mentioned(value) for value in given.values() if value))
-        for need in sorted(referred | set(spec.needs)):
+        for need in sorted(_referred(spec) | set(spec.needs)):
             if need not in endpoints:
                 endpoints.update(self._endpoint(need, cycle, stop))
         inside = {name: self._platform.from_within(each) for name, each in endpoints.items()}
@@ -181,6 +199,12 @@ class Deploy:
                 hint = f"let a new revision serve: {commands.down()} && {commands.run_anew()}"
                 fault = replace(status.fault, summary=what, hint=hint)
                 raise PlatformError(what, fault=fault, where=state.service, hint=hint)
+
+
+def _referred(spec: ServiceSpec) -> set[str]:
+    """The services whose addresses its environment holds."""
+    given = (spec.run.env or {}).values()
+    return set().union(*(mentioned(value) for value in given if value))
 
 
 def note_arrival(state: ServiceState, revision: Revision, journal: Journal) -> None:
