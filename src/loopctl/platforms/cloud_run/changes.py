@@ -10,14 +10,20 @@ from google.cloud.run_v2 import Service
 
 from loopctl.platforms.cloud_run.api import Api, Paths
 from loopctl.platforms.cloud_run.conditions import fault_of, has_failed, why_failed
+from loopctl.platforms.cloud_run.errors import Code
 from loopctl.platforms.cloud_run.fences import Fence
 from loopctl.platforms.cloud_run.operations import Started
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import PlatformError
 from loopctl.process import Stop
 
+_CONFLICTS: Final = 4
 _WAIT_S: Final = 2.0
 _LOOK_EVERY_S: Final = 4.0
+
+
+class ConflictError(PlatformError):
+    """The operation of a change has found that somebody else was quicker."""
 
 
 class Changes:
@@ -47,6 +53,28 @@ class Changes:
     def require(self, service: Service, held: Held, stop: Stop) -> None:
         """Raises `LeaseLost` unless `held` is the lease on what was just read."""
         self._fence.fence(service, held, stop)
+
+    def bring(
+        self,
+        service: str,
+        change: Callable[[Service], Paths | None],
+        is_there: Callable[[Service], bool],
+        doing: str,
+        held: Held,
+        stop: Stop,
+    ) -> Service:
+        """Change it, wait until it is as it should be, and again after a late conflict.
+
+        What it is then. Raises `LeaseLost`, `PlatformError`.
+        """
+        for _ in range(_CONFLICTS):
+            started = self.begin(service, change, doing, held, stop)
+            try:
+                return self.settle(service, started, is_there, doing, stop)
+            except ConflictError:
+                continue
+        started = self.begin(service, change, doing, held, stop)
+        return self.settle(service, started, is_there, doing, stop)
 
     def settle(
         self,
@@ -85,6 +113,8 @@ class Changes:
         text, condition = why_failed(None, found) if has_failed(found) else ("", "")
         if not text and started is not None and started.error is not None:
             text = started.error.text
+        if started is not None and started.error and started.error.code is Code.ABORTED:
+            return ConflictError(f"cannot {doing}: {started.error.text}", where=service)
         text = text or "the service has come to rest otherwise, and says nothing of it"
         fault = fault_of(text, condition, service, service, self._api.names)
         return PlatformError(

@@ -54,6 +54,7 @@ _LOOK_EVERY_S: Final = 1.0
 
 _FRESH_S: Final = 2.0
 _STUCK_LOOK_S: Final = 4.0
+_CONFLICTS: Final = 4
 _DISCARD_S: Final = 60.0
 _DOWN_S: Final = 90.0
 
@@ -147,6 +148,14 @@ class CloudRunPlatform(Platform):
         """Make a revision and return once it is accepted; its name makes asking twice safe."""
         made = _Deployment(spec, artifact, key, env, share)
         started = self._made(made, held, stop)
+        # A conflict may be told by the operation only, and then at once.
+        for _ in range(_CONFLICTS):
+            if started is None:
+                break
+            started = self._api.operations.ended(started, _LOOK_EVERY_S, stop)
+            if started.error is None or started.error.code is not Code.ABORTED:
+                break
+            started = self._made(made, held, stop)
         self._watched[made.name] = _Watched(started)
         found = self._api.revision(spec.name, made.name, stop)
         if found is not None:
@@ -198,8 +207,7 @@ class CloudRunPlatform(Platform):
 
         doing = f"send the traffic of {service}"
         try:
-            started = self._changes.begin(service, send, doing, held, stop)
-            done = self._changes.settle(service, started, is_there, doing, stop)
+            done = self._changes.bring(service, send, is_there, doing, held, stop)
         except PlatformError as error:
             raise _mended_by(error, self._by_hand(service, wanted)) from None
         return self.state_of(done, stop)
@@ -227,16 +235,13 @@ class CloudRunPlatform(Platform):
         if self._api.service(service, stop) is None:
             return
         doing = f"put back the template of {service}"
-        started = self._changes.begin(service, put_back, doing, held, stop)
-        if started is None:
-            return
 
         def is_over(found: Service) -> bool:
             # Whether the restored template's own revision comes up is nobody's traffic.
             return not found.reconciling and name not in traffic.serving(found)
 
         with stop.child(_DISCARD_S) as limited:
-            self._changes.settle(service, started, is_over, doing, limited)
+            self._changes.bring(service, put_back, is_over, doing, held, limited)
 
     def down(self, service: str, held: Held, stop: Stop) -> bool:
         """Delete the service with all its revisions."""
@@ -286,7 +291,8 @@ class CloudRunPlatform(Platform):
     def _new(self, made: _Deployment, held: Held, stop: Stop) -> Service:
         service = Service(client="loopctl")
         made.write(service, RevisionTemplate())
-        service.traffic = traffic.targets({made.name: 100})
+        # Its only revision is its newest: promoting it pins the traffic to its name.
+        service.traffic = traffic.to_latest()
         self._fence.new_service(service, held, stop)
         return service
 

@@ -69,13 +69,12 @@ class AnnotatedVerified:
             return ["annotations", "traffic"]
 
         doing = f"record that {revision.name} is verified"
-        started = self._changes.begin(revision.service, note, doing, held, stop)
         want = {revision.name: 100}
 
         def is_there(found: Service) -> bool:
             return not found.reconciling and traffic.serving(found) == want
 
-        done = self._changes.settle(revision.service, started, is_there, doing, stop)
+        done = self._changes.bring(revision.service, note, is_there, doing, held, stop)
         self._tidy(done, frozenset(each.revision for each in entries_of(done)), stop)
         return self._state_of(done, stop)
 
