@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from typing import Final, Literal
 
 from google.cloud.run_v2 import Service
 
-from loopctl.errors import PortError, Problem, Stopped
+from loopctl.errors import Problem
 from loopctl.inert import one_line
 from loopctl.model.plan import CloudRunPlace, ServiceSpec
 from loopctl.platforms.cloud_run import template
 from loopctl.platforms.cloud_run.api import Api
-from loopctl.platforms.cloud_run.errors import ApiError, Code
-from loopctl.platforms.cloud_run.log_filter import STDERR, View
-from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.names import name_problems
 from loopctl.ports.platform import PlatformError
-from loopctl.process import Stop, utc_now
+from loopctl.process import Stop
 
 _LONGEST: Final = 200
-_MISSING: Final = (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED)
 
 
 class Preflight:
@@ -80,31 +75,6 @@ class Preflight:
         except PlatformError as error:
             return [Problem(error.what, where=error.where, hint=error.hint)]
         return []
-
-
-def log_problems(place: CloudRunPlace, reader: LogReader, stop: Stop) -> list[Problem]:
-    """What keeps this account from the logs; a cause that nobody can look up is no diagnosis.
-
-    Only what will not pass: a quota that is used up now, or a server that is away, is told when the
-    logs are read.
-    """
-    view = View(place, "loopctl-preflight", None, (STDERR,))
-    try:
-        next(reader.pages(view.between(utc_now() - timedelta(minutes=1), None), stop), None)
-    except (PortError, Stopped) as error:
-        if not isinstance(error, PlatformError) or _passes(error):
-            stop.remaining(0)
-            return []
-        hint = error.hint or (
-            f"gcloud projects add-iam-policy-binding {place.project} --member=user:YOU "
-            "--role=roles/logging.viewer"
-        )
-        return [Problem(error.what, where=error.where or "Cloud Logging", hint=hint)]
-    return []
-
-
-def _passes(error: PlatformError) -> bool:
-    return isinstance(error, ApiError) and error.code not in _MISSING
 
 
 def wrong_fragment(spec: ServiceSpec) -> str | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from loopctl.errors import Problem
 from loopctl.model.plan import BucketPlace, CloudRunPlace, Environment
 from loopctl.platforms.cloud_run.api import Api
 from loopctl.platforms.cloud_run.changes import Changes
@@ -20,14 +19,13 @@ from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.logs import CloudRunLogs
 from loopctl.platforms.cloud_run.names import Names
 from loopctl.platforms.cloud_run.platform import CloudRunPlatform
-from loopctl.platforms.cloud_run.preflight import Preflight, log_problems
+from loopctl.platforms.cloud_run.preflight import Preflight
 from loopctl.platforms.cloud_run.pruning import prune
 from loopctl.platforms.cloud_run.quota import quota_of
 from loopctl.platforms.cloud_run.receipts import CloudRunReceipts
 from loopctl.platforms.cloud_run.server_clock import ServerClock
 from loopctl.platforms.cloud_run.verified import AnnotatedVerified
 from loopctl.ports.leases import Leases
-from loopctl.process import Stop
 from loopctl.redact import Redactor
 
 if TYPE_CHECKING:
@@ -64,18 +62,14 @@ def site_of(
     api = Api(clients, Names.of(place))
     leases, fence = _leases(api, clients, shared)
     changes = Changes(api, fence)
-    reader = LogReader(clients, quota_of(place))
-
-    def reads_logs(stop: Stop) -> Sequence[Problem]:
-        return log_problems(place, reader, stop)
-
-    preflight = Preflight(api, place, environment.strategy, reads_logs)
-    autopsy = LogAutopsy(clients, reader, redactor)
+    logs = CloudRunLogs(clients, redactor)
+    preflight = Preflight(api, place, environment.strategy, logs.problems)
+    autopsy = LogAutopsy(clients, LogReader(clients, quota_of(place)), redactor)
     platform = CloudRunPlatform(api, changes, fence, preflight, autopsy)
     return CloudRunSite(
         platform=platform,
         leases=leases,
-        logs=CloudRunLogs(clients, redactor),
+        logs=logs,
         receipts=CloudRunReceipts(clients, redactor),
         verified=AnnotatedVerified(
             api,
