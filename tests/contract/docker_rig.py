@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from engine_rig import BASE, real_engine
-from platform_rig import STARTED, PlatformRig, local_rig, rig_of
+from platform_rig import STARTED, HostedRig, local_rig, rig_of
 
 from loopctl.engine import containers
 from loopctl.engine.connection import Engine
@@ -25,7 +25,7 @@ from loopctl.process import Stop
 from loopctl.redact import Secret
 
 
-class DockerRig(PlatformRig):
+class DockerRig(HostedRig):
     """The docker platform. Its images are made once for each content, and go with it."""
 
     command = ("python3", "main.py")
@@ -43,7 +43,7 @@ class DockerRig(PlatformRig):
     def make_artifact(self, folder: Path) -> Artifact:
         tree = tree_digest(read_tree(folder))
         if tree not in self._made:
-            self._made[tree] = _image(self.engine, folder)
+            self._made[tree] = committed(self.engine, folder)
         image = self._made[tree]
         made = Artifact("chat", ArtifactKind.IMAGE, image, image, tree, STARTED)
         return replace(made, roots=("/app",))
@@ -109,14 +109,14 @@ def docker_rig(
     return rig_of(DockerRig, secrets or {}, lapse, grace)
 
 
-#: One rig for each adapter: what both must keep is tested with both.
-RIGS: Mapping[str, Callable[..., AbstractContextManager[PlatformRig]]] = {
+#: One rig for each platform of this machine: what both must keep is tested with both.
+RIGS: Mapping[str, Callable[..., AbstractContextManager[HostedRig]]] = {
     "local": local_rig,
     "docker": docker_rig,
 }
 
 
-def each_rig(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:
+def each_rig(request: pytest.FixtureRequest) -> Iterator[HostedRig]:
     """For a fixture with `params=RIGS`."""
     with RIGS[request.param]() as made:
         yield made
@@ -128,7 +128,7 @@ def a_docker_rig() -> Iterator[DockerRig]:
         yield made
 
 
-def _image(engine: Engine, folder: Path) -> str:
+def committed(engine: Engine, folder: Path) -> str:
     """An image of a folder, by a commit: a build would take three times as long."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:

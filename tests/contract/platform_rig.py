@@ -25,7 +25,8 @@ from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from loopctl.evidence.blobs import read_tree, tree_digest
-from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision
+from loopctl.model.artifact import Artifact, ArtifactKind, DeployKey, Revision, ServiceState
+from loopctl.model.finding import Fault, Quote
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.model.plan import BuildSpec, HealthSpec, RunSpec, SecretSpec, ServiceSpec
 from loopctl.platforms.host.client import HostClient
@@ -35,7 +36,8 @@ from loopctl.platforms.hosted.leases import FileLeases
 from loopctl.platforms.hosted.logs import HostLogs
 from loopctl.platforms.hosted.receipts import HostReceipts
 from loopctl.platforms.local.platform import LocalPlatform
-from loopctl.ports.leases import Held
+from loopctl.ports.leases import Held, Leases
+from loopctl.ports.logs import LogSource, Receipts
 from loopctl.ports.platform import Dead, Platform, Ready, Starting
 from loopctl.process import Stop, identify, is_alive
 from loopctl.redact import Secret
@@ -84,7 +86,10 @@ def wait_for(what: Callable[[], bool], seconds: float = 10.0) -> None:
 
 @dataclass
 class PlatformRig(ABC):
-    """A platform on a project, a runs folder and a runtime folder of its own."""
+    """A platform on a project of its own, what it logs, and leases on it.
+
+    What differs by nature between platforms is a method or a property here.
+    """
 
     folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -95,39 +100,84 @@ class PlatformRig(ABC):
     command: ClassVar[tuple[str, ...]]
     #: Where a service must listen to be reached.
     reached_at: ClassVar[str]
-    #: What a service calls the machine that the tests run on.
-    machine: ClassVar[str]
+    #: Whether a revision that serves alone has an address of its own beside the service's.
+    apart: ClassVar[bool]
+    #: Seconds until a service that is well is ready.
+    soon_s: ClassVar[float] = 3.0
+    #: How many requests are looked for in the request log, one after the other.
+    receipts_asked: ClassVar[int] = 20
+
+    platform: Platform = field(init=False)
+    leases: Leases = field(init=False)
+    logs: LogSource = field(init=False)
+    receipts: Receipts = field(init=False)
 
     def __post_init__(self) -> None:
         self.marker = f"{os.getpid()}-{self.folder.name}"
         self.root = self.folder / "project"
         self.root.mkdir(exist_ok=True)
-        self.place = Rendezvous.of(self.root, "local", self.folder / "runs")
-        hidden = {name: Secret(name, value) for name, value in self.secrets.items()}
-        self.platform = self.make_platform(hidden, ["internal-[0-9]{6}"])
-        self.leases = FileLeases(self.place)
-        self.logs = HostLogs(self.place)
-        self.receipts = HostReceipts(self.place)
+        self.set_up()
 
     @abstractmethod
-    def make_platform(self, secrets: Mapping[str, Secret], patterns: Sequence[str]) -> Platform:
-        """The adapter."""
+    def set_up(self) -> None:
+        """Make the adapters."""
 
     @abstractmethod
     def make_artifact(self, folder: Path) -> Artifact:
         """An artifact of the files in `folder`."""
 
     @abstractmethod
-    def lose(self, artifact: Artifact) -> str:
-        """Let somebody remove it; words of what a deployment of it is refused with."""
-
-    @abstractmethod
     def tamper(self, revision: Revision) -> str:
-        """Change `web.py` and the mode of `main.py` where it runs, and add a file; what is told."""
+        """Change what a revision runs, as far as anybody can; what is told of it."""
 
     @abstractmethod
-    def left_behind(self) -> list[str]:
-        """Whatever is still there of the rig's services."""
+    def check_order(self, old: Revision, new: Revision) -> None:
+        """Their names tell which came first, where names do."""
+
+    @abstractmethod
+    def exited(self, fault: Fault, code: int) -> bool:
+        """Whether a fault tells of that exit code in one line."""
+
+    @abstractmethod
+    def last_words(self, fault: Fault) -> list[str]:
+        """What of a fault's quotes the service itself has said."""
+
+    @abstractmethod
+    def is_quoted(self, quote: Quote, entries: Sequence[LogEntry]) -> bool:
+        """Whether a quote stands in the log where it says that it does."""
+
+    @abstractmethod
+    def no_program(self, program: str) -> str:
+        """A part of what a death by a command that is not there is told with."""
+
+    @abstractmethod
+    def let_rest(self, revision: Revision) -> None:
+        """Wait until nothing runs of a revision that has lost its traffic."""
+
+    @abstractmethod
+    def can_serve_again(self, revision: Revision) -> bool:
+        """Whether the revision that served before is kept for a restore."""
+
+    @abstractmethod
+    def is_closed(self, url: str) -> bool:
+        """Whether nothing of a service is met at an address any more."""
+
+    @abstractmethod
+    def check_discarded(self, revision: Revision) -> None:
+        """Nothing but its log is left of a candidate, as far as the platform lets go of one."""
+
+    @abstractmethod
+    def told_port(self, revision: Revision) -> str | None:
+        """The port that a revision was told, where the platform knows it."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Down, and nothing left: no process, no container, no socket."""
+
+    @property
+    def hidden(self) -> dict[str, Secret]:
+        """The values that nobody may see."""
+        return {name: Secret(name, value) for name, value in self.secrets.items()}
 
     def hold(self, run_id: str = "run-1") -> Held:
         """A lease on the service `chat`."""
@@ -221,6 +271,80 @@ class PlatformRig(ABC):
         window = LogWindow("chat", STARTED, revision=revision.name)
         return entries, self.logs.read(window, entries.append, self.stop)
 
+    def processes(self) -> list[int]:
+        """Everything alive that came of this rig's services."""
+        mark = f"{MARKER}={self.marker}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+
+class HostedRig(PlatformRig):
+    """A platform whose services belong to a host process of this machine."""
+
+    #: What a service calls the machine that the tests run on.
+    machine: ClassVar[str]
+    apart = True
+
+    def set_up(self) -> None:
+        self.place = Rendezvous.of(self.root, "local", self.folder / "runs")
+        self.platform = self.make_platform(self.hidden, ["internal-[0-9]{6}"])
+        self.leases = FileLeases(self.place)
+        self.logs = HostLogs(self.place)
+        self.receipts = HostReceipts(self.place)
+
+    @abstractmethod
+    def make_platform(self, secrets: Mapping[str, Secret], patterns: Sequence[str]) -> Platform:
+        """The adapter."""
+
+    @abstractmethod
+    def lose(self, artifact: Artifact) -> str:
+        """Let somebody remove it; words of what a deployment of it is refused with."""
+
+    @abstractmethod
+    def left_behind(self) -> list[str]:
+        """Whatever is still there of the rig's services."""
+
+    def check_order(self, old: Revision, new: Revision) -> None:
+        assert int(new.name.split("-")[1]) == int(old.name.split("-")[1]) + 1
+
+    def exited(self, fault: Fault, code: int) -> bool:
+        return fault.summary.startswith(f"chat exited with {code} after 0.")
+
+    def last_words(self, fault: Fault) -> list[str]:
+        return [quote.quote for quote in fault.quotes]
+
+    def is_quoted(self, quote: Quote, entries: Sequence[LogEntry]) -> bool:
+        by_place = {f"chat/{each.revision}#{each.number}": each.text for each in entries}
+        return by_place[quote.source] == quote.quote
+
+    def no_program(self, program: str) -> str:
+        return f"cannot start {program}: No such file"
+
+    def let_rest(self, revision: Revision) -> None:
+        self.dead(revision)
+
+    def can_serve_again(self, revision: Revision) -> bool:
+        return isinstance(self.status(revision), Ready)
+
+    def is_closed(self, url: str) -> bool:
+        return not listens(url)
+
+    def check_discarded(self, revision: Revision) -> None:
+        assert isinstance(self.status(revision), Dead)
+        state = self.platform.observe("chat", self.stop)
+        assert isinstance(state, ServiceState)
+        assert state.revision(revision.name) is None
+
+    def told_port(self, revision: Revision) -> str | None:
+        status = self.status(revision)
+        assert isinstance(status, Starting)
+        assert status.told is not None
+        return str(status.told)
+
     def host_pid(self) -> int:
         """The host's process."""
         return HostClient(self.place).call("hello", {}, self.stop).whole("pid")
@@ -244,16 +368,6 @@ class PlatformRig(ABC):
                 return False
         return True
 
-    def processes(self) -> list[int]:
-        """Everything alive that came of this rig's services."""
-        mark = f"{MARKER}={self.marker}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            with suppress(OSError):
-                if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-        return found
-
     def end(self) -> None:
         """Down, and nothing left: no process, no container, no socket."""
         held = self.leases.peek(self.platform.target("chat"), Stop())
@@ -266,7 +380,7 @@ class PlatformRig(ABC):
         assert self.left_behind() == []
 
 
-class LocalRig(PlatformRig):
+class LocalRig(HostedRig):
     """The local platform."""
 
     command = ("python", "main.py")
@@ -301,7 +415,7 @@ def local_rig(
     return rig_of(LocalRig, secrets or {}, lapse, grace)
 
 
-Rig = TypeVar("Rig", bound=PlatformRig)
+Rig = TypeVar("Rig", bound=HostedRig)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from docker_rig import RIGS, each_rig
-from platform_rig import SERVE, STARTED, LocalRig, PlatformRig, a_local_rig, local_rig, wait_for
+from platform_rig import SERVE, STARTED, HostedRig, LocalRig, a_local_rig, local_rig, wait_for
 
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.logs import LogEntry, LogWindow
@@ -33,7 +33,7 @@ either = pytest.fixture(params=RIGS)(each_rig)
 
 
 def test_a_host_that_is_killed_takes_everything_with_it_and_the_next_deploy_works(
-    either: PlatformRig,
+    either: HostedRig,
 ) -> None:
     held = either.hold()
     artifact = either.artifact(
@@ -85,7 +85,7 @@ def test_services_live_on_after_the_lease_until_it_has_lapsed_unless_kept(keep: 
             wait_for(lambda: not rig.processes() and not rig.place.socket.exists(), 5)
 
 
-def test_the_end_of_a_host_is_orderly_on_sigterm(either: PlatformRig) -> None:
+def test_the_end_of_a_host_is_orderly_on_sigterm(either: HostedRig) -> None:
     revision = either.deploy(SERVE, either.hold(), share="all")
     either.ready(revision)
     os.kill(either.host_pid(), signal.SIGTERM)
@@ -154,7 +154,7 @@ def test_a_stranger_in_the_socket_is_answered_and_the_host_lives(rig: LocalRig) 
     assert rig.host_pid() > 0
 
 
-def test_socket_and_files_are_private(either: PlatformRig) -> None:
+def test_socket_and_files_are_private(either: HostedRig) -> None:
     revision = either.deploy(SERVE, either.hold(), share="all")
     either.ready(revision)
     assert either.place.socket.stat().st_mode & 0o777 == 0o600
@@ -204,7 +204,7 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
-def test_services_whose_folder_somebody_deleted_can_still_be_stopped(either: PlatformRig) -> None:
+def test_services_whose_folder_somebody_deleted_can_still_be_stopped(either: HostedRig) -> None:
     held = either.hold()
     either.ready(either.deploy(SERVE, held, share="all"))
     shutil.rmtree(either.place.state)

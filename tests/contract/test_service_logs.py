@@ -13,8 +13,8 @@ from docker_rig import RIGS, each_rig
 from platform_rig import (
     SERVE,
     STARTED,
+    HostedRig,
     LocalRig,
-    PlatformRig,
     a_local_rig,
     get,
     wait_for,
@@ -32,7 +32,7 @@ rig = pytest.fixture(a_local_rig)
 either = pytest.fixture(params=RIGS)(each_rig)
 
 
-def printed(either: PlatformRig, main: str, stream: str = "stdout") -> list[LogEntry]:
+def printed(either: HostedRig, main: str, stream: str = "stdout") -> list[LogEntry]:
     revision = either.deploy(main, either.hold())
     either.dead(revision)
     entries, coverage = either.log(revision)
@@ -46,7 +46,7 @@ def end(url: str, code: int) -> None:
     assert get(url, f"/exit?{code}")[0] in (502, 503)
 
 
-def test_lines_are_exact_whatever_bytes_they_hold(either: PlatformRig) -> None:
+def test_lines_are_exact_whatever_bytes_they_hold(either: HostedRig) -> None:
     main = r"""
         import os
         os.write(1, b"plain\n\n  indented\ttab\n")
@@ -67,7 +67,7 @@ def test_lines_are_exact_whatever_bytes_they_hold(either: PlatformRig) -> None:
     ]
 
 
-def test_a_line_of_ten_megabytes_is_split_with_marks_and_loses_nothing(either: PlatformRig) -> None:
+def test_a_line_of_ten_megabytes_is_split_with_marks_and_loses_nothing(either: HostedRig) -> None:
     main = "import sys\nsys.stdout.write('ä' + 'xyz\u20ac' * 1_700_000 + '\\nnext\\n')"
     *pieces, last, after = [entry.text for entry in printed(either, main)]
     assert after == "next"
@@ -102,7 +102,7 @@ def test_a_secret_is_in_no_capture_however_it_is_written(kind: str) -> None:
 
 
 def test_a_service_that_floods_its_log_is_captured_whole_and_slows_nobody_down(
-    either: PlatformRig,
+    either: HostedRig,
 ) -> None:
     held = either.hold()
     calm = either.deploy(SERVE, held, share="all")
@@ -152,7 +152,7 @@ def test_a_window_holds_exactly_its_entries(rig: LocalRig) -> None:
     assert texts(20, 30) == []
 
 
-def test_following_gives_what_was_and_what_comes_until_it_is_stopped(either: PlatformRig) -> None:
+def test_following_gives_what_was_and_what_comes_until_it_is_stopped(either: HostedRig) -> None:
     main = "import sys\nprint('early', flush=True)\nfrom web import serve\nserve()\n"
     held = either.hold()
     revision = either.deploy(main, held)
@@ -188,7 +188,7 @@ def test_a_full_log_keeps_its_beginning_and_its_end_and_tells_the_gap(rig: Local
     assert (folder / "chat-00001-abc.jsonl").stat().st_size < 500_000
 
 
-def test_the_log_says_when_it_started_listened_and_ended(either: PlatformRig) -> None:
+def test_the_log_says_when_it_started_listened_and_ended(either: HostedRig) -> None:
     revision = either.deploy(SERVE, either.hold())
     url = either.ready(revision).url
     end(url, 5)

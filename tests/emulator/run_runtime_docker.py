@@ -20,6 +20,7 @@ _MIB: Final = 2**20
 _NO_PROGRAM: Final = re.compile(r'exec: "(?P<program>[^"]+)"')
 _DENIED: Final = ("denied", "unauthorized", "no basic auth")
 _KILLED: Final = 137
+_SIGNALLED: Final = 128
 
 
 class DockerRuntime:
@@ -116,7 +117,8 @@ class DockerInstance:
         killed = self._container.attrs["State"].get("OOMKilled") and code == _KILLED
         used = self._spec.memory // _MIB + 1 if killed else None
         self._container.remove(force=True, v=True)
-        self.end = End(code, used)
+        # The engine tells of a signal as a shell does.
+        self.end = End(_SIGNALLED - code if code > _SIGNALLED else code, used)
         self.ended.set()
 
 

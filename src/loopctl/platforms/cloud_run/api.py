@@ -26,7 +26,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from loopctl.platforms.cloud_run.errors import TRANSIENT, ApiError, Code, translated
 from loopctl.platforms.cloud_run.known import explained
 from loopctl.platforms.cloud_run.names import Names
-from loopctl.platforms.cloud_run.operations import Operations, Started
+from loopctl.platforms.cloud_run.operations import Operations, Started, begun
 from loopctl.ports.platform import PlatformError
 from loopctl.process import Stop
 
@@ -144,12 +144,14 @@ class Api:
             stop.remaining(0)
             try:
                 with explained(self.names, service), translated(f"create {service}", service):
-                    answer = self._clients.services.create_service(
-                        request=request, retry=None, timeout=WRITE_S
+                    return begun(
+                        lambda: self._clients.services.create_service(
+                            request=request, retry=None, timeout=WRITE_S
+                        )
                     )
-                    return Started.of(answer.operation)
             except ApiError as error:
-                if not _worth_another_look(error):
+                # Of a name that is taken, sending it again finds out no more.
+                if error.code is Code.ABORTED or not _worth_another_look(error):
                     raise
                 problem = error
             stop.wait(pause)
@@ -161,10 +163,11 @@ class Api:
         request = DeleteServiceRequest(name=self.names.service(service))
 
         def send(limit: float) -> Started:
-            answer = self._clients.services.delete_service(
-                request=request, retry=None, timeout=limit
+            return begun(
+                lambda: self._clients.services.delete_service(
+                    request=request, retry=None, timeout=limit
+                )
             )
-            return Started.of(answer.operation)
 
         # A second try finds what the first has left: deleting twice is deleting once.
         return self._read(f"delete {service}", service, send, stop, WRITE_S)
@@ -174,10 +177,11 @@ class Api:
         request = DeleteRevisionRequest(name=self.names.revision(service, revision))
 
         def send(limit: float) -> Started:
-            answer = self._clients.revisions.delete_revision(
-                request=request, retry=None, timeout=limit
+            return begun(
+                lambda: self._clients.revisions.delete_revision(
+                    request=request, retry=None, timeout=limit
+                )
             )
-            return Started.of(answer.operation)
 
         return self._read(f"delete {revision}", service, send, stop, WRITE_S)
 
@@ -189,10 +193,11 @@ class Api:
         request = UpdateServiceRequest(service=service, update_mask=FieldMask(paths=list(paths)))
         name = service.name.rpartition("/")[2]
         with explained(self.names, name), translated(doing, name):
-            answer = self._clients.services.update_service(
-                request=request, retry=None, timeout=WRITE_S
+            return begun(
+                lambda: self._clients.services.update_service(
+                    request=request, retry=None, timeout=WRITE_S
+                )
             )
-            return Started.of(answer.operation)
 
     def _read(
         self,

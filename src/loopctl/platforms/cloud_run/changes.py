@@ -20,6 +20,8 @@ from loopctl.process import Stop
 _CONFLICTS: Final = 4
 _WAIT_S: Final = 2.0
 _LOOK_EVERY_S: Final = 4.0
+_LOOKS_AT_REST: Final = 3
+"""How often a service may be met at rest, and not as it should be, before that is believed."""
 
 
 class ConflictError(PlatformError):
@@ -90,6 +92,7 @@ class Changes:
         `PlatformError` when it has come to rest otherwise.
         """
         looked = float("-inf")
+        rested = 0
         while True:
             ended = started is None or started.done
             if started is not None and not ended:
@@ -102,7 +105,9 @@ class Changes:
                     raise PlatformError(f"{service} is gone", where=service)
                 if is_there(found):
                     return found
-                if ended and not found.reconciling:
+                rested = rested + 1 if _is_at_rest(found) else 0
+                told = started is not None and started.error is not None
+                if (told and not found.reconciling) or rested > _LOOKS_AT_REST:
                     raise self._refusal(service, found, started, doing)
             if ended:
                 stop.wait(1.0)
@@ -120,3 +125,9 @@ class Changes:
         return PlatformError(
             f"cannot {doing}: {fault.summary}", fault=fault, where=service, hint=fault.hint
         )
+
+
+def _is_at_rest(service: Service) -> bool:
+    """Whether nothing is under way, as far as the service tells."""
+    seen = service.observed_generation in (0, service.generation)
+    return not service.reconciling and (seen or has_failed(service))

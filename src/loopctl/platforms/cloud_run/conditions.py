@@ -46,7 +46,11 @@ def readiness(revision: Revision) -> Readiness:
 
 def has_failed(service: Service) -> bool:
     """Whether the service has come to rest otherwise than it was told."""
-    return not service.reconciling and int(service.terminal_condition.state) == _FAILED
+    if service.reconciling:
+        return False
+    state = int(service.terminal_condition.state)
+    # Where the one that sums them up is missing, those that it is made of tell.
+    return state == _FAILED if state else any(_is_error(each) for each in service.conditions)
 
 
 def why_failed(revision: Revision | None, service: Service | None) -> tuple[str, str]:
@@ -80,13 +84,24 @@ def fault_of(text: str, condition: str, service: str, revision: str, names: Name
     )
 
 
+def is_told(revision: Revision) -> bool:
+    """Whether the revision itself says how far it is."""
+    return _of_type(revision.conditions, "Ready") is not None
+
+
 def is_newest_ready(service: Service, revision: str) -> bool:
     """Whether the newest that is ready is that one, and nothing is under way."""
-    return not service.reconciling and short(service.latest_ready_revision) == revision
+    settled = not service.reconciling and not has_failed(service)
+    return settled and short(service.latest_ready_revision) == revision
 
 
 def _of_type(conditions: Iterable[Condition], name: str) -> Condition | None:
     return next((each for each in conditions if each.type_ == name), None)
+
+
+def _is_error(condition: Condition) -> bool:
+    """Whether it failed and matters; a severity that is not told is that of an error."""
+    return int(condition.state) == _FAILED and int(condition.severity) in (0, _ERROR)
 
 
 def _failed(conditions: Iterable[Condition]) -> list[Condition]:

@@ -6,9 +6,10 @@ The lines: facts/cloud-run.md section 2.4. They are there some seconds after the
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 
 from loopctl.errors import PortError, Stopped
@@ -26,8 +27,10 @@ _LONGEST: Final = 500
 _BEFORE: Final = timedelta(minutes=1)
 _LOOK_EVERY_S: Final = 2.0
 _LOOK_FOR_S: Final = 12.0
-_LAST_WORDS: Final = timedelta(seconds=10)
+_LAST_WORDS: Final = 5
 _LAST_WORDS_S: Final = 5.0
+_NO_COMMAND: Final = "127"
+"""What a shell ends with when there is no such command; other platforms tell it, too."""
 
 _EXIT: Final = re.compile(r"Container called exit\((?P<code>-?\d+)\)")
 _SIGNAL: Final = re.compile(r"Container terminated on signal (?P<signal>\d+)")
@@ -66,48 +69,63 @@ class LogAutopsy:
             stop.remaining(0)
         except PortError:
             return fault
-        return self._said(revision, fault, found, stop)
+        return self._said(revision, fault, found, self._last_words(revision, stop))
 
     def _lines(self, revision: Revision, stop: Stop) -> Sequence[Logged]:
-        view = View(self.clients.place, revision.service, revision.name, (SYSTEM,))
-        query = view.between(revision.created_at - _BEFORE, None)
+        query = self._query(revision, SYSTEM)
         return [logged(entry) for page in self.reader.pages(query, stop) for entry in page]
 
-    def _said(self, revision: Revision, fault: Fault, lines: Sequence[Logged], stop: Stop) -> Fault:
+    def _last_words(self, revision: Revision, stop: Stop) -> Sequence[Quote]:
+        """The last lines that it wrote itself, rather to stderr than to stdout: of plain lines no
+        severity tells which matters. One page is read, however much it wrote.
+        """
+        try:
+            with stop.child(_LAST_WORDS_S) as limited:
+                query = self._query(revision, STDERR, STDOUT)
+                page = next(self.reader.pages(query, limited, newest_first=True), ())
+        except Stopped:
+            stop.remaining(0)
+            return ()
+        except PortError:
+            return ()
+        said = [line for line in map(logged, page) if line.text.strip()]
+        shown = [line for line in said if line.stream == "stderr"] or said
+        return [
+            Quote(
+                "log",
+                f"{line.stream} of {revision.name}",
+                # Of a traceback, which is one entry, the last line tells what was raised.
+                self._line(line.text.strip().splitlines()[-1]),
+            )
+            for line in shown[:_LAST_WORDS][::-1]
+        ]
+
+    def _query(self, revision: Revision, *logs: str) -> str:
+        view = View(self.clients.place, revision.service, revision.name, logs)
+        return view.between(revision.created_at - _BEFORE, None)
+
+    def _line(self, text: str) -> str:
+        return one_line(self.redactor.text(text), limit=_LONGEST)
+
+    def _said(
+        self, revision: Revision, fault: Fault, lines: Sequence[Logged], words: Sequence[Quote]
+    ) -> Fault:
         for line in lines:
-            text = one_line(self.redactor.text(line.text), limit=_LONGEST)
+            text = self._line(line.text)
             quote = Quote("log", f"varlog/system of {revision.name}", text)
             exact = _exact(revision.service, line.text, text)
             if exact is not None:
                 kind, summary, value = exact
-                quotes = (quote, *self._last_words(revision, line.at, stop), *fault.quotes)
-                hint = f"its last words: gcloud run services logs read {revision.service}"
+                quotes = (quote, *words, *fault.quotes)
+                place = self.clients.place
+                hint = (
+                    f"its last words: gcloud run services logs read {revision.service} "
+                    f"--region={place.region} --project={place.project}"
+                )
                 return replace(
                     fault, kind=kind, summary=summary, value=value, quotes=quotes, hint=hint
                 )
-        return fault
-
-    def _last_words(self, revision: Revision, end: datetime, stop: Stop) -> Sequence[Quote]:
-        """The last line that it wrote itself, rather to stderr than to stdout: of plain lines no
-        severity tells which matters.
-        """
-        view = View(self.clients.place, revision.service, revision.name, (STDERR, STDOUT))
-        query = view.between(end - _LAST_WORDS, end + _LAST_WORDS)
-        last: dict[str, Logged] = {}
-        try:
-            with stop.child(_LAST_WORDS_S) as limited:
-                for page in self.reader.pages(query, limited):
-                    said = (logged(entry) for entry in page)
-                    last.update({line.stream: line for line in said if line.text.strip()})
-        except Stopped:
-            stop.remaining(0)
-        except PortError:
-            return ()
-        found = last.get("stderr", last.get("stdout"))
-        if found is None:
-            return ()
-        text = one_line(self.redactor.text(found.text.splitlines()[-1]), limit=_LONGEST)
-        return (Quote("log", f"{found.stream} of {revision.name}", text),)
+        return replace(fault, quotes=(*words, *fault.quotes))
 
 
 def _exact(name: str, raw: str, text: str) -> tuple[FaultKind, str, str | None] | None:
@@ -116,13 +134,20 @@ def _exact(name: str, raw: str, text: str) -> tuple[FaultKind, str, str | None] 
         code = found["code"]
         return FaultKind.EXIT_CODE, f"{name}: its process ended with exit code {code}", code
     if (found := _SIGNAL.search(raw)) is not None:
-        number = found["signal"]
-        return FaultKind.SIGNAL, f"{name}: its process was killed by signal {number}", number
+        killer = _signal_name(int(found["signal"]))
+        return FaultKind.SIGNAL, f"{name}: its process was killed by {killer}", killer
     if _MEMORY.search(raw):
         return FaultKind.OUT_OF_MEMORY, f"{name}: {text}", None
     if _COMMAND.search(raw):
-        return FaultKind.NEVER_READY, f"{name}: its command could not be run: {text}", None
+        return FaultKind.NEVER_READY, f"{name}: its command could not be run: {text}", _NO_COMMAND
     return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _decides(lines: Sequence[Logged]) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 import google.api_core.exceptions as api
 import google.auth.exceptions
 import requests.exceptions
+from google.protobuf import json_format
 
 from loopctl.inert import one_line
 from loopctl.platforms.cloud_run.credentials import LOG_IN
@@ -95,6 +96,9 @@ def translated(doing: str, where: str | None = None) -> Iterator[None]:
             where=where,
             hint=LOG_IN,
         ) from None
+    except json_format.ParseError as error:
+        # Of a write it says that it was taken: its outcome is looked for.
+        raise ApiError(Code.UNKNOWN, _text(error), doing=doing, where=where) from None
     except (requests.exceptions.RequestException, OSError) as error:
         # What REST is carried by raises its own; a connection that was cut is one of them.
         late = isinstance(error, requests.exceptions.Timeout | TimeoutError)

@@ -27,7 +27,7 @@ _DOING: Final = "read the logs"
 
 
 class LogReader:
-    """Reads what a query asks for, oldest first. Safe to share by threads.
+    """Reads what a query asks for, oldest first as a rule. Safe to share by threads.
 
     `poll`: it is done again and again, and is left out where the budget is short.
     """
@@ -39,7 +39,9 @@ class LogReader:
         rest = clients.place.transport == "rest"
         self._ask: Callable[[dict[str, Any], float], Page] = self._by_rest if rest else self._rpc
 
-    def pages(self, query: str, stop: Stop, spare: int = 0) -> Iterator[Sequence[Any]]:
+    def pages(
+        self, query: str, stop: Stop, spare: int = 0, *, newest_first: bool = False
+    ) -> Iterator[Sequence[Any]]:
         """Its pages, empty ones too. Raises `ApiError`, `PlatformError`, `Stopped`.
 
         What may pass is tried again; a budget that is spent is waited for, as long as `stop` lets.
@@ -48,7 +50,7 @@ class LogReader:
         request = {
             "resource_names": [f"projects/{self._clients.place.project}"],
             "filter": query,
-            "order_by": "timestamp asc",
+            "order_by": "timestamp desc" if newest_first else "timestamp asc",
             "page_size": _PAGE,
         }
         while True:

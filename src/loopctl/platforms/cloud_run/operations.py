@@ -6,7 +6,8 @@ An operation may be stuck while what it stands for is done: nobody here waits fo
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc  # type: ignore[import-untyped]
@@ -26,6 +27,8 @@ _ONE_CALL_S: Final = 1.0
 
 _CLIENT_S: Final = 5.0
 _LONGEST: Final = 500
+_OTHER_TYPE: Final = "Could not convert"
+_NOTHING_TO_ASK: Final = (Code.NOT_FOUND, Code.UNIMPLEMENTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,18 @@ class Started:
         return Started(operation.name, error, bool(operation.done))
 
 
+def begun(ask: Callable[[], Any]) -> Started:
+    """What a write has begun. The client reads the result of one that is done at once, and stumbles
+    over one of a type that it does not expect: then nothing is wrong but that.
+    """
+    try:
+        return Started.of(ask().operation)
+    except TypeError as error:
+        if _OTHER_TYPE not in str(error):
+            raise
+        return Started("", done=True)
+
+
 class Operations:
     """Asks how far an operation is. Where the API can, it is asked to answer only at its end."""
 
@@ -53,15 +68,16 @@ class Operations:
     def ended(self, started: Started, at_most: float, stop: Stop) -> Started:
         """The operation as it is after `at_most` seconds, sooner when it has ended before.
 
-        One that nobody can ask about now, or that is gone, is told as it was: not done.
+        One that nobody can ask about now is told as it was: not done. One that is gone is done.
         """
         if started.done:
             return started
         began = time.monotonic()
         try:
             found = Started.of(self._asked(started.operation, at_most, stop))
-        except ApiError:
-            found = started
+        except ApiError as error:
+            # One that is gone has nothing more to tell: what it stood for does.
+            found = replace(started, done=error.code in _NOTHING_TO_ASK)
         if not found.done:
             # Not all servers wait: this one may have answered at once.
             stop.wait(max(0.0, _ONE_CALL_S - (time.monotonic() - began)))

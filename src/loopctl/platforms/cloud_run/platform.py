@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from google.cloud.run_v2 import Revision as CloudRevision
@@ -29,12 +28,13 @@ from loopctl.platforms.cloud_run.api import Api, Paths
 from loopctl.platforms.cloud_run.changes import Changes
 from loopctl.platforms.cloud_run.conditions import Readiness, fault_of
 from loopctl.platforms.cloud_run.crash import Autopsy
+from loopctl.platforms.cloud_run.deployment import Deployment, is_made_of, written
 from loopctl.platforms.cloud_run.errors import ApiError, Code
 from loopctl.platforms.cloud_run.fences import Fence
 from loopctl.platforms.cloud_run.names import restored_name, revision_name, short, tag_of
 from loopctl.platforms.cloud_run.operations import Started
 from loopctl.platforms.cloud_run.preflight import Preflight
-from loopctl.platforms.cloud_run.state import image_of, revision_of, state_of
+from loopctl.platforms.cloud_run.state import address_of, image_of, revision_of, state_of
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import (
     Absent,
@@ -54,9 +54,17 @@ _LOOK_EVERY_S: Final = 1.0
 
 _FRESH_S: Final = 2.0
 _STUCK_LOOK_S: Final = 4.0
-_CONFLICTS: Final = 4
+_APPEARS_S: Final = 15.0
+"""How long a revision may take to be told of, once it was accepted."""
+
+_BELIEVED_S: Final = 5.0
+"""How long a service's failure may still be that of an earlier change."""
+
+_TRIES: Final = 4
 _DISCARD_S: Final = 60.0
 _DOWN_S: Final = 90.0
+_GONE_S: Final = 20.0
+"""How long the end of a service that is gone already is waited for: its instances end by then."""
 
 
 @dataclass(slots=True)
@@ -64,9 +72,27 @@ class _Watched:
     """What is known of a revision that was asked about. Times are monotonic."""
 
     started: Started | None = None
+    again: Callable[[Stop], Started | None] | None = None
+    tries: int = 0
     looked: float = float("-inf")
+    since: float = field(default_factory=time.monotonic)
+    failing: float | None = None
     ready: Ready | None = None
     dead: Dead | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what was begun has ended."""
+        return self.started is not None and self.started.done
+
+    @property
+    def error(self) -> ApiError | None:
+        """What it has ended with."""
+        return None if self.started is None else self.started.error
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether it was begun longer ago than that."""
+        return time.monotonic() - self.since > seconds
 
 
 class CloudRunPlatform(Platform):
@@ -124,12 +150,12 @@ class CloudRunPlatform(Platform):
             service = self._api.service(key.service, stop)
         except ApiError as error:
             return Unknown(error.what)
-        if service is None or short(service.template.revision) != name:
+        if service is None or not is_made_of(service, name, str(key)):
             return Absent()
         if service.reconciling:
             return Unknown(f"{name} is being made")
         # The template is there and its revision never came to be: what was made is its failure.
-        return Present(_written(service, key, key.digest))
+        return Present(written(service, key, key.digest))
 
     def from_within(self, endpoint: Endpoint) -> Endpoint:
         """A service is met from everywhere by the same address."""
@@ -146,24 +172,16 @@ class CloudRunPlatform(Platform):
         stop: Stop,
     ) -> Revision:
         """Make a revision and return once it is accepted; its name makes asking twice safe."""
-        made = _Deployment(spec, artifact, key, env, share)
+        made = Deployment(spec, artifact, key, env, share)
         started = self._made(made, held, stop)
-        # A conflict may be told by the operation only, and then at once.
-        for _ in range(_CONFLICTS):
-            if started is None:
-                break
-            started = self._api.operations.ended(started, _LOOK_EVERY_S, stop)
-            if started.error is None or started.error.code is not Code.ABORTED:
-                break
-            started = self._made(made, held, stop)
-        self._watched[made.name] = _Watched(started)
+        self._watched[made.name] = _Watched(started, lambda late: self._made(made, held, late))
         found = self._api.revision(spec.name, made.name, stop)
         if found is not None:
             return revision_of(spec.name, found)
-        written = self._api.service(spec.name, stop)
-        if written is None:
+        accepted = self._api.service(spec.name, stop)
+        if accepted is None:
             raise PlatformError(f"{spec.name} is gone", where=spec.name)
-        return _written(written, key, artifact.digest)
+        return written(accepted, key, artifact.digest)
 
     def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
         """How far a revision is; takes up to a second while it is not ready."""
@@ -194,13 +212,14 @@ class CloudRunPlatform(Platform):
     def route(self, service: str, want: Traffic, held: Held, stop: Stop) -> ServiceState:
         """Send the service's traffic there, every tag kept; read back until it is there."""
         wanted = {name: percent for name, percent in want.items() if percent}
+        self._require_routable(service, wanted, stop)
 
         def is_there(found: Service) -> bool:
             return not found.reconciling and traffic.serving(found) == wanted
 
         def send(found: Service) -> Paths | None:
             rows = [*traffic.targets(wanted), *traffic.kept_tags(found, ours_too=True)]
-            if list(found.traffic) == rows:
+            if traffic.same(found.traffic, rows):
                 return None
             found.traffic = rows
             return ["traffic"]
@@ -219,10 +238,17 @@ class CloudRunPlatform(Platform):
         name, service = candidate.name, candidate.service
 
         def put_back(found: Service) -> Paths | None:
-            if name in traffic.serving(found):
-                raise PlatformError(f"{name} has traffic, it cannot be discarded", where=service)
+            serving = traffic.serving(found)
+            if name in serving:
+                raise PlatformError(
+                    f"revision {name} still takes {serving[name]} percent of the traffic",
+                    where=service,
+                )
+            if not serving:
+                # A service that never served has nothing to go back to.
+                return None
             paths = self._without(found, name)
-            if _is_made_of(found, name):
+            if is_made_of(found, name, candidate.key):
                 found.template = self._served_template(found, stop)
                 found.template.revision = restored_name(service, name)
                 found.template.annotations = {
@@ -249,12 +275,20 @@ class CloudRunPlatform(Platform):
         if found is None:
             return False
         self._changes.require(found, held, stop)
+        began = time.monotonic()
         started = self._api.delete(service, stop)
         with stop.child(_DOWN_S) as limited:
-            while started is not None and self._api.service(service, limited) is not None:
+            while started is not None:
                 started = self._api.operations.ended(started, _LOOK_EVERY_S, limited)
-                if started.done and started.error is not None:
+                if started.error is not None:
                     raise started.error
+                waited = time.monotonic() - began
+                if self._api.service(service, limited) is None and (
+                    started.done or waited > _GONE_S
+                ):
+                    break
+                if started.done:
+                    limited.wait(_LOOK_EVERY_S)
         return True
 
     def close(self, keep: bool, stop: Stop) -> None:
@@ -270,25 +304,36 @@ class CloudRunPlatform(Platform):
             f"--region={names.region} --project={names.project}"
         )
 
-    def _made(self, made: _Deployment, held: Held, stop: Stop) -> Started | None:
+    def _made(self, made: Deployment, held: Held, stop: Stop) -> Started | None:
         service = made.spec.name
         if self._api.service(service, stop) is None:
             try:
                 return self._api.create(service, self._new(made, held, stop), stop)
             except ApiError as error:
-                if error.code is not Code.ALREADY_EXISTS:
+                # Over REST two statuses have one number.
+                if error.code not in (Code.ALREADY_EXISTS, Code.ABORTED):
                     raise
         # It is there by now: by our own write, whose answer was lost, or by somebody else's,
         # which the lease tells.
-        return self._changes.begin(
-            service,
-            lambda found: self._changed(found, made, stop),
-            f"deploy {made.name}",
-            held,
-            stop,
-        )
+        try:
+            return self._changes.begin(
+                service,
+                lambda found: self._changed(found, made, stop),
+                f"deploy {made.name}",
+                held,
+                stop,
+            )
+        except ApiError as error:
+            if error.code is not Code.ALREADY_EXISTS or not self._is_there(made, stop):
+                raise
+            # The write whose answer was lost had been done, and the service did not tell of it yet.
+            return None
 
-    def _new(self, made: _Deployment, held: Held, stop: Stop) -> Service:
+    def _is_there(self, made: Deployment, stop: Stop) -> bool:
+        found = self._api.revision(made.spec.name, made.name, stop)
+        return found is not None and found.annotations.get(template.KEY) == str(made.key)
+
+    def _new(self, made: Deployment, held: Held, stop: Stop) -> Service:
         service = Service(client="loopctl")
         made.write(service, RevisionTemplate())
         # Its only revision is its newest: promoting it pins the traffic to its name.
@@ -296,14 +341,16 @@ class CloudRunPlatform(Platform):
         self._fence.new_service(service, held, stop)
         return service
 
-    def _changed(self, found: Service, made: _Deployment, stop: Stop) -> Paths | None:
-        if _is_made_of(found, made.name):
+    def _changed(self, found: Service, made: Deployment, stop: Stop) -> Paths | None:
+        if is_made_of(found, made.name, str(made.key)):
             return None
         serving = traffic.serving(found)
         paths = made.write(found, self._served_template(found, stop))
-        rows = traffic.targets({made.name: 100} if made.share == "all" else serving)
+        # Where nobody serves there is nobody to be spared.
+        beside = bool(serving) and made.share == "none"
+        rows = traffic.targets(serving if beside else {made.name: 100})
         rows += traffic.kept_tags(found)
-        if made.share == "none":
+        if beside:
             rows.append(traffic.tag_row(made.name, tag_of(made.name)))
         found.traffic = rows
         return [*paths, "traffic"]
@@ -319,6 +366,10 @@ class CloudRunPlatform(Platform):
         rows = [row for row in found.traffic if short(row.revision) != name]
         if len(rows) == len(found.traffic):
             return []
+        if sum(row.percent for row in rows) != 100:
+            # What it was told to serve it never did: what serves goes on doing so.
+            rows = traffic.targets(traffic.serving(found))
+            rows += traffic.kept_tags(found, ours_too=True, without=[name])
         found.traffic = rows
         return ["traffic"]
 
@@ -339,40 +390,47 @@ class CloudRunPlatform(Platform):
             return self._not_there(revision, watched, stop)
         match conditions.readiness(found):
             case Readiness.FAILED:
-                fault = self._dead(revision, found, None).fault
-                if fault.kind is FaultKind.NEVER_READY:
-                    fault = self._autopsy(revision, fault, stop)
                 # A revision that never came up does not come up later.
-                watched.dead = Dead(fault)
+                watched.dead = self._dead(revision, found, None, stop)
                 return watched.dead
             case Readiness.WAITING:
                 return self._waiting(revision, found, watched, stop)
             case Readiness.READY:
-                return self._reached(revision, found, stop)
+                return self._reached(revision, watched, stop)
 
     def _not_there(self, revision: Revision, watched: _Watched, stop: Stop) -> Starting | Dead:
-        started = watched.started
-        if started is not None and started.error is not None:
-            return Dead(self._fault(revision, started.error.text, "operation"))
+        """It was taken and is not there yet, or will never be, or is there no more."""
+        if self._begun_again(watched, stop):
+            return Starting()
         service = self._api.service(revision.service, stop)
-        if service is not None and _is_made_of(service, revision.name):
-            if not conditions.has_failed(service):
-                return Starting()
-            return self._dead(revision, None, service)
+        if watched.error is not None:
+            return self._dead(revision, None, service, stop, watched.error.text)
+        if service is not None and is_made_of(service, revision.name, revision.key):
+            return self._failed_with(revision, service, watched, stop) or Starting()
+        if watched.started is not None and not watched.is_late(_APPEARS_S):
+            return Starting()
         return Dead(self._fault(revision, f"{revision.name} is gone", "revision"))
 
     def _waiting(
         self, revision: Revision, found: CloudRevision, watched: _Watched, stop: Stop
-    ) -> Starting | Dead:
-        """It says nothing yet; but an operation that failed says that it never will."""
-        started = watched.started
-        if started is None or started.error is None:
+    ) -> Starting | Ready | Dead:
+        """It says nothing yet; but its operation or its service may know more."""
+        if watched.error is not None:
+            service = self._api.service(revision.service, stop)
+            return self._dead(revision, found, service, stop, watched.error.text)
+        if conditions.is_told(found) and not watched.is_over:
             return Starting()
         service = self._api.service(revision.service, stop)
-        return self._dead(revision, found, service, started.error.text)
+        if service is None:
+            return Starting()
+        if not conditions.is_told(found) and conditions.is_newest_ready(service, revision.name):
+            return self._reached(revision, watched, stop)
+        if short(service.latest_created_revision) != revision.name:
+            return Starting()
+        return self._failed_with(revision, service, watched, stop) or Starting()
 
     def _reached(
-        self, revision: Revision, found: CloudRevision, stop: Stop
+        self, revision: Revision, watched: _Watched, stop: Stop
     ) -> Starting | Ready | Dead:
         """Ready, and met at an address of its own: its tag's, or the service's if it serves."""
         service = self._api.service(revision.service, stop)
@@ -382,53 +440,70 @@ class CloudRunPlatform(Platform):
         if url is not None:
             endpoint = Endpoint.of(url)
             return Ready(endpoint.url, endpoint.ws_url)
-        if conditions.has_failed(service):
-            return self._dead(revision, None, service)
-        return Starting()
+        return self._failed_with(revision, service, watched, stop) or Starting()
+
+    def _failed_with(
+        self, revision: Revision, service: Service, watched: _Watched, stop: Stop
+    ) -> Dead | None:
+        """Dead where its service has failed; for a while that may be an earlier change's failure,
+        unless its own operation says so.
+        """
+        if not conditions.has_failed(service):
+            watched.failing = None
+            return None
+        watched.failing = watched.failing or time.monotonic()
+        patient = time.monotonic() - watched.failing < _BELIEVED_S
+        if watched.error is None and patient:
+            return None
+        return self._dead(revision, None, service, stop)
+
+    def _begun_again(self, watched: _Watched, stop: Stop) -> bool:
+        """Whether another write had come between, and it was sent once more."""
+        overtaken = watched.error is not None and watched.error.code is Code.ABORTED
+        if not overtaken or watched.again is None or watched.tries >= _TRIES:
+            return False
+        watched.tries += 1
+        watched.started = watched.again(stop)
+        return True
 
     def _dead(
         self,
         revision: Revision,
         found: CloudRevision | None,
         service: Service | None,
+        stop: Stop,
         text: str = "",
     ) -> Dead:
         told, condition = conditions.why_failed(found, service)
-        return Dead(self._fault(revision, told or text, condition))
+        fault = self._fault(revision, told or text, condition)
+        if fault.kind is FaultKind.NEVER_READY:
+            fault = self._autopsy(revision, fault, stop)
+        return Dead(fault)
+
+    def _require_routable(self, service: str, wanted: Traffic, stop: Stop) -> None:
+        """Raises `PlatformError` for traffic that the API would take, and then fail to bring."""
+        total = sum(wanted.values())
+        if total != 100 or min(wanted.values()) < 0:
+            raise PlatformError(
+                f"the traffic of {service} would be {total} percent, not 100", where=service
+            )
+        for name in wanted:
+            found = self._api.revision(service, name, stop)
+            if found is None:
+                raise PlatformError(f"{service} has no revision {name}", where=service)
+            if conditions.readiness(found) is Readiness.FAILED:
+                text, condition = conditions.why_failed(found, None)
+                fault = fault_of(text, condition, service, name, self._api.names)
+                raise PlatformError(
+                    f"{name} cannot take traffic: {fault.summary}",
+                    fault=fault,
+                    where=service,
+                    hint=fault.hint,
+                )
 
     def _fault(self, revision: Revision, text: str, condition: str) -> Fault:
         names = self._api.names
         return fault_of(text, condition, revision.service, revision.name, names)
-
-
-@dataclass(frozen=True, slots=True)
-class _Deployment:
-    """One deployment: what it is made of, and the name that only its revision can have."""
-
-    spec: ServiceSpec
-    artifact: Artifact
-    key: DeployKey
-    env: Mapping[str, str]
-    share: Literal["none", "all"]
-
-    @property
-    def name(self) -> str:
-        return revision_name(self.key)
-
-    def write(self, service: Service, base: RevisionTemplate) -> list[str]:
-        """Write its template into the service; the paths changed."""
-        service.template = base
-        fragment = self.spec.run.cloud_run or {}
-        if fragment:
-            template.merged_fragment(service, fragment)
-        template.with_spec(service.template, self.spec, self.artifact.location, self.env)
-        service.template.revision = self.name
-        service.template.annotations = {
-            **dict(service.template.annotations),
-            template.KEY: str(self.key),
-        }
-        beside = template.paths_of(fragment) - {"template", "traffic", "annotations"}
-        return ["template", *sorted(beside)]
 
 
 def _mended_by(error: PlatformError, mend: str) -> PlatformError:
@@ -439,17 +514,6 @@ def _mended_by(error: PlatformError, mend: str) -> PlatformError:
     return error
 
 
-def _is_made_of(found: Service, revision: str) -> bool:
-    """Whether the newest template of a service is that of a revision."""
-    return revision in (short(found.template.revision), short(found.latest_created_revision))
-
-
-def _written(service: Service, key: DeployKey, digest: str) -> Revision:
-    """The revision that a write to the service makes, before it is there to be looked at."""
-    at = Service.pb(service).update_time.ToDatetime(UTC)
-    return Revision(key.service, revision_name(key), digest, at, key=str(key))
-
-
 def _address(service: Service, revision: str) -> str | None:
     """Where that revision alone answers; None where nothing leads to it alone."""
     for tag in (tag_of(revision), *traffic.tags_of(service, revision)):
@@ -457,5 +521,5 @@ def _address(service: Service, revision: str) -> str | None:
         if found is not None and found[0] == revision:
             return found[1]
     if traffic.serving(service) == {revision: 100} and not service.reconciling:
-        return service.uri or None
+        return address_of(service) or None
     return None

@@ -38,7 +38,7 @@ _WISHES: Final = (
 def state_of(service: Service, revisions: Sequence[CloudRevision]) -> ServiceState:
     """Who serves, which revisions there are, and a token of everything that was asked for."""
     name = short(service.name)
-    endpoint = Endpoint.of(service.uri)
+    endpoint = Endpoint.of(address_of(service))
     return ServiceState(
         service=name,
         url=endpoint.url,
@@ -47,6 +47,11 @@ def state_of(service: Service, revisions: Sequence[CloudRevision]) -> ServiceSta
         revisions=tuple(revision_of(name, each) for each in revisions),
         generation=wishes(service),
     )
+
+
+def address_of(service: Service) -> str:
+    """Where the service is met; empty until the API has said it."""
+    return service.uri or next(iter(service.urls), "")
 
 
 def revision_of(service: str, revision: CloudRevision) -> Revision:

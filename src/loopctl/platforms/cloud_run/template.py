@@ -49,16 +49,26 @@ def base_of(service: Service, serving: Revision | None) -> RevisionTemplate:
     The service's own knows fields that a newer API has and no revision tells.
     """
     base = RevisionTemplate()
-    own = serving is None or short(service.latest_created_revision) == short(serving.name)
-    if own:
+    if serving is None or _is_its_own(service, serving):
         base._pb.CopyFrom(RevisionTemplate.pb(service.template))
-    elif serving is not None:
+    else:
         _same_fields(Revision.pb(serving), base._pb)
     base.revision = ""
     for given in (base._pb.annotations, base._pb.labels):
         for name in [name for name in given if name in _OWN or _is_the_platforms(name)]:
             del given[name]
     return base
+
+
+def _is_its_own(service: Service, serving: Revision) -> bool:
+    """Whether the service's template is that of the revision. What is newest may be told late, so
+    all that could tell the contrary is asked.
+    """
+    name = short(serving.name)
+    named = short(service.template.revision) in ("", name)
+    key = service.template.annotations.get(KEY)
+    same = key is None or key == serving.annotations.get(KEY)
+    return named and same and short(service.latest_created_revision) == name
 
 
 def _is_the_platforms(name: str) -> bool:

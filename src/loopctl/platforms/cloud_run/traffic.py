@@ -6,7 +6,7 @@ a tag, or both; no target at all is everything to the newest: facts/cloud-run.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from google.cloud.run_v2 import Service, TrafficTarget, TrafficTargetAllocationType
@@ -20,10 +20,12 @@ REVISION: Final = TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REV
 def serving(service: Service) -> dict[str, int]:
     """Percent by short name of the revisions that take traffic, as the service reports it.
 
-    While it reconciles, and reports nothing, what it was told counts.
+    Where it reports nothing, what it was told counts: while it reconciles, and once any revision
+    has come to be ready. A service whose first revision has failed serves nobody.
     """
-    rows = service.traffic_statuses or (service.traffic if service.reconciling else ())
     latest = short(service.latest_ready_revision)
+    told = service.traffic if service.reconciling or latest else ()
+    rows = service.traffic_statuses or told
     if not rows:
         return {latest: 100} if latest and not service.traffic else {}
     shares: dict[str, int] = {}
@@ -46,6 +48,24 @@ def tagged(service: Service, tag: str) -> tuple[str, str] | None:
 def tags_of(service: Service, revision: str) -> frozenset[str]:
     """The tags that lead to a revision by its name, as the service was told."""
     return frozenset(r.tag for r in service.traffic if r.tag and short(r.revision) == revision)
+
+
+def same(rows: Iterable[TrafficTarget], others: Iterable[TrafficTarget]) -> bool:
+    """Whether both say the same, in whatever order and with names in short or in full."""
+    return _meaning(rows) == _meaning(others)
+
+
+def _meaning(rows: Iterable[TrafficTarget]) -> tuple[dict[str, int], dict[str, str]]:
+    """Percent and tags, by the revision's short name; the newest ready one has none."""
+    shares: dict[str, int] = {}
+    tags: dict[str, str] = {}
+    for row in rows:
+        name = "" if row.type_ == LATEST else short(row.revision)
+        if row.percent:
+            shares[name] = shares.get(name, 0) + row.percent
+        if row.tag:
+            tags[row.tag] = name
+    return shares, tags
 
 
 def targets(shares: Mapping[str, int]) -> list[TrafficTarget]:

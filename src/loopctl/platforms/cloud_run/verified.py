@@ -61,7 +61,7 @@ class AnnotatedVerified:
             known = entries_of(found)
             new = _Entry(revision.name, run_id)
             rows = self._rows(found, revision)
-            if known[:1] == [new] and list(found.traffic) == rows:
+            if known[:1] == [new] and traffic.same(found.traffic, rows):
                 return None
             others = [each for each in known if each.revision != revision.name]
             _write(found, [new, *others][:_KEPT])
