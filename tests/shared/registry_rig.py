@@ -7,14 +7,18 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from engine_rig import absent
+
+USER = "oauth2accesstoken"
+WORD = "s3cret-word"
 
 
 @dataclass
@@ -30,8 +34,13 @@ class Registry:
 
 
 @contextmanager
-def own_registry(*, read_only: bool = False, megabytes: int | None = None) -> Iterator[Registry]:
-    """Debian's docker-registry on a free port; `megabytes` of disk are all that it has."""
+def own_registry(
+    *, read_only: bool = False, megabytes: int | None = None, wants_login: bool = False
+) -> Iterator[Registry]:
+    """Debian's docker-registry on a free port; `megabytes` of disk are all that it has.
+
+    `wants_login`: it lets nobody in but `USER` with `WORD`.
+    """
     program = shutil.which("docker-registry")
     if program is None:
         absent("docker-registry is not installed")
@@ -48,7 +57,7 @@ def own_registry(*, read_only: bool = False, megabytes: int | None = None) -> It
         "storage:\n"
         f"  filesystem: {{rootdirectory: {data}}}\n"
         f"  maintenance: {{readonly: {{enabled: {str(read_only).lower()}}}}}\n"
-        f"http: {{addr: '{address}'}}\n"
+        f"http: {{addr: '{address}'}}\n" + (_kept_for(folder) if wants_login else "")
     )
     process = subprocess.Popen(
         [program, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -62,6 +71,14 @@ def own_registry(*, read_only: bool = False, megabytes: int | None = None) -> It
         if megabytes is not None:
             subprocess.run(["umount", str(data)], check=True)
         shutil.rmtree(folder)
+
+
+def _kept_for(folder: Path) -> str:
+    """`USER` and the bcrypt hash of `WORD`."""
+    hashed = "$2b$04$TuFZpcqs/vfnm7F4fg0OIe4zjlOmW2d2Wd4y3UUYl2YNf0KWrsMBK"
+    users = folder / "users"
+    users.write_text(f"{USER}:{hashed}\n")
+    return f"auth: {{htpasswd: {{realm: tests, path: {users}}}}}\n"
 
 
 def _mount(folder: Path, megabytes: int) -> None:
@@ -81,7 +98,13 @@ def _await(address: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the registry ended with {process.returncode}"
-        with suppress(OSError), urllib.request.urlopen(f"http://{address}/v2/", timeout=1):
-            return
+        try:
+            with urllib.request.urlopen(f"http://{address}/v2/", timeout=1):
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            return  # it wants a login
+        except OSError:
+            pass
         time.sleep(0.02)
     raise AssertionError(f"no registry at {address} after 10 s")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import docker.auth
 import docker.credentials.errors
@@ -17,7 +18,12 @@ from loopctl.engine.login import Login, LoginSource
 from loopctl.errors import PortError
 from loopctl.redact import Secret
 
-_STORED_TOKEN = "<token>"  # noqa: S105 - the name that stores give to what is no password
+_UNUSABLE: Final = (
+    *(docker.errors.DockerException, docker.credentials.errors.StoreError, OSError),
+    # What the SDK ends in where the file is JSON and no configuration.
+    *(ValueError, TypeError, AttributeError, KeyError),
+)
+_STORED_TOKEN: Final = "<token>"  # noqa: S105 - the name that stores give to what is no password
 
 
 def login_for(engine: Engine, repository: str) -> Mapping[str, str]:
@@ -27,12 +33,7 @@ def login_for(engine: Engine, repository: str) -> Mapping[str, str]:
     """
     with translated(engine.address):
         registry, _ = docker.auth.resolve_repository_name(repository)
-        found: Mapping[str, object] | None = None
-        # A program that should keep logins and is not there, or fails, keeps none: the registry
-        # is asked without one, and its refusal says what is missing.
-        with contextlib.suppress(docker.credentials.errors.StoreError):
-            found = _known(engine.environ).resolve_authconfig(registry)
-        header = found or _told(engine.login, registry)
+        header = _resolved(engine.environ, registry) or _told(engine.login, registry)
         return {"X-Registry-Auth": docker.auth.encode_header(dict(header)).decode("ascii")}
 
 
@@ -65,18 +66,28 @@ def docker_first(environ: Mapping[str, str], other: LoginSource) -> LoginSource:
 
 
 def _of_docker(environ: Mapping[str, str], host: str) -> Login | None:
-    found: Mapping[str, Any] | None = None
-    # One that cannot be read knows nobody: the registry's refusal says what is missing.
-    with contextlib.suppress(
-        docker.errors.DockerException, docker.credentials.errors.StoreError, OSError, ValueError
-    ):
-        found = _known(environ).resolve_authconfig(host)
-    known = {name.lower(): value for name, value in (found or {}).items() if value}
+    known = {name.lower(): value for name, value in _resolved(environ, host).items() if value}
     user, password = str(known.get("username", "")), str(known.get("password", ""))
     token = str(known.get("identitytoken", "")) or (password if user == _STORED_TOKEN else "")
     if token:
         return Login("", Secret(f"login at {host}", token), is_refresh_token=True)
     return Login(user, Secret(f"login at {host}", password)) if user and password else None
+
+
+def _resolved(environ: Mapping[str, str], registry: str) -> Mapping[str, Any]:
+    """What docker's configuration has for a registry; empty for nothing.
+
+    A configuration that cannot be read, and a program that should keep logins and is not there, or
+    fails, know nobody: the registry is asked without a login, and its refusal says what is missing.
+    """
+    try:
+        known = _known(environ)
+        program = known.get_credential_store(registry)
+        if program and shutil.which(f"docker-credential-{program}") is None:
+            known = docker.auth.AuthConfig({"auths": known.auths})
+        return known.resolve_authconfig(registry) or {}
+    except _UNUSABLE:
+        return {}
 
 
 def _told(source: LoginSource, registry: str) -> Mapping[str, object]:
