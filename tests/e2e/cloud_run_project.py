@@ -53,6 +53,11 @@ def emulated(runtime: Runtime, **settings: Any) -> Iterator[Emulator]:
         yield running
 
 
+def sent_to(emulator: Emulator, method: str) -> list[Any]:
+    """The requests of every call of a method so far, in order."""
+    return [each.request for each in emulator.calls if each.method == method]
+
+
 @dataclass
 class CloudProject:
     """A project whose only environment, `staging`, is on the emulator.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cloud_run_project import PROJECT, PROMPT, Row, Transport, emulated
+from cloud_run_project import PROJECT, PROMPT, Row, Transport, emulated, sent_to
 from docker_project import DockerProject
 from engine_rig import BASE, real_engine
 from registry_rig import Registry, own_registry
@@ -183,9 +183,9 @@ def assert_as_intended(staging: Staging, ran: Ran, verified: list[str]) -> None:
 def assert_shares(staging: Staging, strategy: str, old: str, new: str) -> None:
     """Of all that was asked for: a candidate had a tag and no traffic until it was promoted."""
     asked = [
-        [(row.revision, row.percent, row.tag) for row in each.request.service.traffic]
-        for each in staging.emulator.calls
-        if each.method == "UpdateService" and "traffic" in each.request.update_mask.paths
+        [(row.revision, row.percent, row.tag) for row in sent.service.traffic]
+        for sent in sent_to(staging.emulator, "UpdateService")
+        if "traffic" in sent.update_mask.paths
     ]
     with_new = [rows for rows in asked if any(row[0] == new for row in rows)]
     if strategy == "candidate":
@@ -228,13 +228,16 @@ def test_a_red_run_goes_back_keeps_its_logs_and_the_environment_is_operated(
     assert_untouched(staging, first, red, template)
     assert (red.run / "logs" / "1" / "chat.jsonl").read_text()
 
-    calls = len(staging.emulator.calls)
+    updates = len(sent_to(staging.emulator, "UpdateService"))
     plan = staging.project.loopctl("plan", "golden-path", "--env", "staging", env=env)
     assert plan.code == 0, str(plan)
     back = staging.project.loopctl("rollback", "golden-path", "--env", "staging", env=env)
     assert back.code == 0, str(back)
     assert f"chat serves {good} 100 %, verified already" in back.out
-    assert not [c for c in staging.emulator.calls[calls:] if "traffic" in masked(c)]
+    assert not any(
+        "traffic" in sent.update_mask.paths
+        for sent in sent_to(staging.emulator, "UpdateService")[updates:]
+    )
 
     down = ("down", "golden-path", "--env", "staging")
     refused = staging.project.loopctl(*down, env=env)
@@ -243,11 +246,6 @@ def test_a_red_run_goes_back_keeps_its_logs_and_the_environment_is_operated(
     ended = staging.project.loopctl(*down, "--confirm", "staging", env=env)
     assert ended.code == 0, str(ended)
     assert staging.emulator.state.services == {}
-
-
-def masked(call: Any) -> list[str]:
-    """The paths that a call changes."""
-    return list(call.request.update_mask.paths) if call.method == "UpdateService" else []
 
 
 def served(staging: Staging) -> Any:
