@@ -21,7 +21,6 @@ from loopctl.ports.publisher import Publisher
 from loopctl.ports.suite import Suite
 from loopctl.process import Stop, in_parallel
 from loopctl.stages.callers import ANONYMOUS, Callers
-from loopctl.stages.deploy import as_fault
 from loopctl.stages.health_check import Asked, check_answer, keeps_out
 from loopctl.stages.probing import ask
 
@@ -154,8 +153,8 @@ class Preflight:
             if isinstance(state, Absent) or not state.url:
                 return []
             caller = self._callers.of(spec, stop)
-        except PlatformError as error:
-            return [as_fault(spec.name, error)]
+        except PlatformError:
+            return []  # what keeps it from being looked at is told by the platform's own check
         except IdentityError as error:
             return _faults([Problem(error.what, where=error.where, hint=error.hint)])
         answer = ask(self._prober, state.url, spec.health, stop, caller)

@@ -39,7 +39,7 @@ TTL_S: Final = 900.0
 RENEW_EVERY_S: Final = 60.0
 _RELEASE_S: Final = 15.0
 _SETTLE_S: Final = 10.0
-_MISSING: Final = (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED)
+_MISSING: Final = (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNIMPLEMENTED)
 
 
 class AnnotationLeases:
@@ -178,7 +178,9 @@ class AnnotationLeases:
 
 
 def _is_missing(error: PlatformError) -> bool:
-    """Whether this account may not, or nobody is logged in: that is PREFLIGHT's to tell."""
+    """Whether this account may not, nobody is logged in, or the region has no Cloud Run: that is
+    PREFLIGHT's to tell.
+    """
     return not isinstance(error, ApiError) or error.code in _MISSING
 
 

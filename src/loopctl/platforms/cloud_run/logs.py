@@ -10,11 +10,13 @@ from loopctl.errors import PortError, Problem, Stopped
 from loopctl.model.logs import Coverage, LogEntry, LogWindow
 from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.errors import TRANSIENT, ApiError, Code, translated
+from loopctl.platforms.cloud_run.known import advice_on
 from loopctl.platforms.cloud_run.log_entries import Logged, logged
 from loopctl.platforms.cloud_run.log_filter import SAID, View, stamp
 from loopctl.platforms.cloud_run.log_lines import Transcript
 from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.log_window import PACE, Pace, WindowReading, as_log_error
+from loopctl.platforms.cloud_run.names import Names
 from loopctl.platforms.cloud_run.quota import QuotaSpent, ReadQuota, quota_of
 from loopctl.process import Stop, utc_now
 from loopctl.redact import Redactor
@@ -30,6 +32,7 @@ _AGED: Final = timedelta(days=30)
 _UNKNOWN_AGE: Final = timedelta(hours=24)
 _BEFORE: Final = timedelta(minutes=1)
 _LOOK_UP_S: Final = 10.0
+_REFUSED: Final = (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED)
 
 
 class CloudRunLogs:
@@ -51,7 +54,10 @@ class CloudRunLogs:
         self._poll_s = poll_s
 
     def problems(self, stop: Stop) -> list[Problem]:
-        """What keeps this account from the logs; empty where it can read them. Costs one read."""
+        """What keeps this account from the logs; empty where it can read them. Costs one read.
+
+        Only what will not pass: a server that is away is told when the logs are read.
+        """
         reader = LogReader(self._clients, self._quota)
         query = f'timestamp>="{stamp(utc_now())}"'
         try:
@@ -61,9 +67,19 @@ class CloudRunLogs:
             # Too slow, or the quota is short: it is told where it costs something.
             stop.remaining(0)
         except PortError as error:
-            hint = permitting(self._clients, error) or error.hint
-            return [Problem(error.what, where=error.where or "logging", hint=hint)]
+            return self._refused(error)
         return []
+
+    def _refused(self, error: PortError) -> list[Problem]:
+        where = error.where or "Cloud Logging"
+        hint = permitting(self._clients, error) or error.hint
+        if not isinstance(error, ApiError):
+            return [Problem(error.what, where=where, hint=hint)]
+        if error.code not in _REFUSED:
+            return []
+        advice = advice_on(f"{error.text} ", Names.of(self._clients.place), where)
+        what = error.what if advice is None else f"{advice.cause} ({error.what})"
+        return [Problem(what, where=where, hint=hint)]
 
     def read(self, window: LogWindow, into: Callable[[LogEntry], None], stop: Stop) -> Coverage:
         """Hand over the window's entries by time, a line each; those that come late are waited for.
