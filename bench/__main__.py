@@ -7,7 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 from bench import (
+    cloud_calls,
     cloud_logs,
+    cloud_ready,
     command_line,
     docker_build,
     docker_golden_path,
@@ -38,6 +40,8 @@ _PARTS: tuple[ModuleType, ...] = (
     evidence_matrix,
     shards,
     cloud_logs,
+    cloud_ready,
+    cloud_calls,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.project import Project
 
-_SERVICE = """
+SERVICE = """
 import os, sys, time
 MOMENT = os.environ["MOMENT"]
 
@@ -67,7 +67,7 @@ def tiny(
     stable_for: str = "0s",
 ) -> None:
     """Write service, suite and loop. The service notes when it could answer, or when it died."""
-    made.write("web/service.py", _SERVICE)
+    made.write("web/service.py", SERVICE)
     made.write("tests/test_web.py", SUITE.format(tests=tests))
     env = {
         "MOMENT": str(made.folder / "moment"),
