@@ -226,12 +226,13 @@ def _cloud_run(plan: Plan, runs_dir: Path) -> World:
     from loopctl.builders.registry import RegistryPublisher
     from loopctl.engine.connection import Engine
     from loopctl.engine.registry import registry_answers
+    from loopctl.platforms.cloud_run.registry_login import GoogleLogins
     from loopctl.platforms.cloud_run.site import site_of
     from loopctl.platforms.host.rendezvous import Rendezvous
 
     place = plan.environment.cloud_run
     assert place is not None
-    engine = Engine(os.environ)
+    engine = Engine(os.environ, GoogleLogins(place.impersonate))
     repository = place.repository if plan.built else None
     publisher = RegistryPublisher(engine, repository, registry_answers) if repository else None
     shared = plan.history if isinstance(plan.history, BucketPlace) else None

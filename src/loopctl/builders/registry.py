@@ -11,6 +11,7 @@ from loopctl.builders.image_shelf import PUSHED_TAG
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineError, EngineGoneError
 from loopctl.engine.images import find_image, untag_image
+from loopctl.engine.logins import login_for
 from loopctl.engine.push import push_image
 from loopctl.errors import Problem, Stopped
 from loopctl.model.artifact import Artifact
@@ -35,12 +36,20 @@ class RegistryPublisher(Publisher):
         self._answers = answers
 
     def check(self, stop: Stop) -> list[Problem]:
-        """Whether the registry answers."""
+        """Whether the registry answers, and the login there can be had."""
         why = self._answers(self._prefix, stop)
         if why is None:
-            return []
+            return self._login_problems()
         hint = "start it, or mend `registry` of this environment"
         return [Problem(f"the registry does not answer: {why}", where=self._prefix, hint=hint)]
+
+    def _login_problems(self) -> list[Problem]:
+        try:
+            login_for(self._engine, f"{self._prefix}/any")
+        except EngineError as error:
+            what = f"there is no login at the registry: {error.what}"
+            return [Problem(what, where=self._prefix, hint=error.hint)]
+        return []
 
     def publish(self, artifact: Artifact, stop: Stop) -> Artifact:
         """Push under a tag that names the source, and read the digest back from the engine."""
