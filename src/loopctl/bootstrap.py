@@ -65,8 +65,8 @@ from loopctl.stages.verify import Verify
 from loopctl.triage.loading import Catalogue, load_catalogue
 
 if TYPE_CHECKING:
-    from loopctl.engine.checkup import Found
     from loopctl.engine.connection import Engine
+    from loopctl.found import Found
     from loopctl.platforms.cloud_run.bucket_client import Who
     from loopctl.platforms.host.rendezvous import Rendezvous
 
@@ -350,10 +350,27 @@ def catalogue_of(plan: Plan) -> Callable[[], Catalogue]:
     return reader
 
 
-def engine_checkup_of(plan: Plan, stop: Stop) -> Sequence[Found]:
-    """What `doctor` says of the engine; nothing for an environment that needs none."""
-    if plan.environment.platform is not PlatformKind.DOCKER:
-        return ()
+def checkup_of(plan: Plan, stop: Stop) -> Sequence[Found]:
+    """What `doctor` says of where the environment's services are built and run.
+
+    Nothing for one whose services are processes of this machine.
+    """
+    match plan.environment.platform:
+        case PlatformKind.LOCAL:
+            return ()
+        case PlatformKind.DOCKER:
+            return _engine_checkup(plan, stop)
+        case PlatformKind.CLOUD_RUN:
+            from loopctl.platforms.cloud_run.site import checkup
+
+            engine = _engine_checkup(plan, stop) if plan.built else ()
+            shared = plan.history if isinstance(plan.history, BucketPlace) else None
+            return [*engine, *checkup(plan.environment, shared, plan.deployed, stop)]
+        case _:
+            assert_never(plan.environment.platform)
+
+
+def _engine_checkup(plan: Plan, stop: Stop) -> Sequence[Found]:
     from loopctl.builders.dockerfile import external_images
     from loopctl.engine.checkup import engine_checkup
 
@@ -365,7 +382,8 @@ def engine_checkup_of(plan: Plan, stop: Stop) -> Sequence[Found]:
             text = (spec.source / spec.build.dockerfile).read_text()
             bases += external_images(text, spec.build.args or {}, spec.build.target)
     registry = plan.environment.registry if plan.built else None
-    return engine_checkup(os.environ, registry, bases, stop)
+    only_builds = plan.environment.platform is PlatformKind.CLOUD_RUN
+    return engine_checkup(os.environ, registry, bases, stop, only_builds=only_builds)
 
 
 def _is_here(plan: Plan) -> bool:

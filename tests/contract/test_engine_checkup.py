@@ -11,10 +11,11 @@ import pytest
 from engine_rig import BASE, real_engine, real_registry
 
 from loopctl.engine import whereabouts
-from loopctl.engine.checkup import Found, engine_checkup
+from loopctl.engine.checkup import engine_checkup
 from loopctl.engine.connection import Engine
 from loopctl.engine.errors import EngineGoneError
 from loopctl.errors import Stopped
+from loopctl.found import Found
 from loopctl.process import Stop
 
 

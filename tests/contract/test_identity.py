@@ -17,7 +17,8 @@ from token_server import ACCOUNT, TokenServer, a_token, claims_of, token_server
 
 from loopctl.errors import Stopped
 from loopctl.model.plan import AuthSpec, BuildSpec, HealthSpec, RunSpec, ServiceSpec
-from loopctl.platforms.cloud_run import identity as module
+from loopctl.platforms.cloud_run import identity as identity_module
+from loopctl.platforms.cloud_run import limited_request as module
 from loopctl.platforms.cloud_run.identity import GoogleIdentity
 from loopctl.ports.identity import IdentityError
 from loopctl.process import Stop
@@ -244,7 +245,7 @@ def test_a_server_that_says_nothing_is_left_in_time(
     google: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_CALL_S", 0.2)
-    monkeypatch.setattr(module, "_LONGEST_S", 0.5)
+    monkeypatch.setattr(identity_module, "_LONGEST_S", 0.5)
     google.open.clear()
     began = time.monotonic()
     assert AUDIENCE in refusal(an_identity()).what

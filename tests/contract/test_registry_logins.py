@@ -16,7 +16,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from engine_rig import BASE, real_engine
-from loopctl.platforms.cloud_run.registry_login import GoogleLogins, is_googles
 from registry_images import Asked, Made, answer, pretended
 from registry_rig import USER, WORD, own_registry
 
@@ -28,6 +27,7 @@ from loopctl.engine.login import Login, LoginSource, nobody
 from loopctl.engine.logins import docker_first, login_for
 from loopctl.errors import PortError
 from loopctl.model.artifact import Artifact, ArtifactKind
+from loopctl.platforms.cloud_run.registry_login import GoogleLogins, is_googles
 from loopctl.ports.platform import PlatformError
 from loopctl.ports.publisher import PublishError
 from loopctl.process import Stop

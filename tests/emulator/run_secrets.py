@@ -14,10 +14,18 @@ from emulator.run_template import ingress
 
 @dataclass(slots=True)
 class Secrets:
-    """Values by the secret's name and its version."""
+    """Values by the secret's name and its version.
+
+    `states` are of versions that are not `ENABLED`, for whoever asks Secret Manager itself.
+    """
 
     project: str
     values: dict[str, dict[str, str]] = field(default_factory=dict)
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def number(self, secret: str, wanted: str) -> str | None:
+        """The version that a name means, None where there is none."""
+        return _number(self.values.get(secret, {}), wanted)
 
     def environment(self, revision: RevisionPb) -> dict[str, str] | Failure:
         """The variables of the container that requests go to, or the secret that is not there."""
@@ -51,6 +59,11 @@ class Secrets:
 
 
 def _version(versions: Mapping[str, str], wanted: str) -> str | None:
+    number = _number(versions, wanted)
+    return None if number is None else versions[number]
+
+
+def _number(versions: Mapping[str, str], wanted: str) -> str | None:
     if wanted in ("", "latest") and versions:
-        return versions[max(versions, key=lambda name: (len(name), name))]
-    return versions.get(wanted)
+        return max(versions, key=lambda name: (len(name), name))
+    return wanted if wanted in versions else None

@@ -34,6 +34,7 @@ from emulator.run_secrets import Secrets
 from emulator.run_services import Services
 from emulator.run_state import State
 from emulator.run_texts import project_number
+from emulator.secret_rpcs import secret_rpcs
 
 
 class Emulator:
@@ -89,6 +90,7 @@ class Emulator:
             pause_s,
             lingering=lingering,
         )
+        self._dispatcher.rpcs.extend(secret_rpcs(self._secrets))
         changes = Changes(self.state, self._reconciler)
         for own in (
             Services(self.state, changes, self.faults),
@@ -146,6 +148,11 @@ class Emulator:
     def secrets(self) -> dict[str, dict[str, str]]:
         """The values of secrets by name and version; to be filled in."""
         return self._secrets.values
+
+    @property
+    def secret_states(self) -> dict[tuple[str, str], str]:
+        """`DISABLED` or `DESTROYED` by secret and version; to be filled in."""
+        return self._secrets.states
 
     def make_private(self, service_id: str) -> None:
         """Only callers with a token for the service's URL reach it from now on."""

@@ -11,7 +11,7 @@ from loopctl.api.loading import load
 from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.history import last_green, past_durations
-from loopctl.model.plan import Plan
+from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def doctor(
     several, or none.
     """
     from loopctl.authoring.doctor import Check, machine_checks
-    from loopctl.bootstrap import engine_checkup_of, world_of
+    from loopctl.bootstrap import checkup_of, world_of
 
     here = cwd or Path.cwd()
     checks = list(machine_checks(project_runs_dir(here, runs_dir)))
@@ -117,8 +117,8 @@ def doctor(
     stop = stop or Stop(60.0)
     said = f"{plan.loop} for {plan.environment.name}"
     checks.append(Check("loop file", ok=True, said=said))
-    found = engine_checkup_of(plan, stop)
-    checks += [Check(each.name, each.ok, each.said, each.hint) for each in found]
+    found = checkup_of(plan, stop)
+    checks += [Check.of(each) for each in found]
     if plan.later:
         checks += [
             Check("this version", ok=False, said=str(problem), hint="see the changelog")
@@ -128,9 +128,12 @@ def doctor(
     world = world_of(plan, runs_dir_of(plan, runs_dir))
     # Builder, platform and publisher would each tell again that the same one does not answer.
     told = {each.where for each in found if not each.ok and each.where is not None}
-    lacks = [problem for problem in _lacks(plan, world, stop) if problem.where not in told]
+    # A checkup of Cloud Run asks all that its platform does.
+    asked = plan.environment.platform is PlatformKind.CLOUD_RUN
+    missing = _lacks(plan, world, stop, platform=not asked)
+    lacks = [problem for problem in missing if problem.where not in told]
     checks += [Check(p.where or "needed", ok=False, said=p.message, hint=p.hint) for p in lacks]
-    if not lacks and not told:
+    if not lacks and all(each.ok for each in found):
         checks.append(
             Check("needs", ok=True, said="builder, platform and suites have all of theirs")
         )
@@ -150,13 +153,15 @@ def _only_loop(here: Path) -> str:
     raise UsageError("nothing was checked", [Problem(what, hint=hint)])
 
 
-def _lacks(plan: Plan, world: World, stop: Stop) -> Sequence[Problem]:
+def _lacks(plan: Plan, world: World, stop: Stop, *, platform: bool = True) -> Sequence[Problem]:
+    """What a run's preflight would miss; `platform` False: what that lacks was told already."""
     from loopctl.bootstrap import missing_variables
 
     found = [
         *world.builder.check(plan.deployed, stop),
-        *world.platform.check(plan.deployed, stop),
+        *(world.platform.check(plan.deployed, stop) if platform else ()),
         *(world.publisher.check(stop) if world.publisher is not None else ()),
+        *world.callers.check(plan.services, stop),
     ]
     for suite in plan.suites:
         found += world.suites[suite.kind].check(suite, stop)

@@ -13,16 +13,23 @@ from pathlib import Path
 
 from loopctl.errors import LoopctlError
 from loopctl.files import ensure_private_dir
+from loopctl.found import Found
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check; `said` is what was found."""
+    """One check; `said` is what was found. `known` False: it cannot be told, and counts as ok."""
 
     name: str
     ok: bool
     said: str
     hint: str | None = None
+    known: bool = True
+
+    @classmethod
+    def of(cls, found: Found) -> Check:
+        """What a look at the environment found."""
+        return cls(found.name, found.ok, found.said, found.hint, found.known)
 
 
 def machine_checks(runs_dir: Path) -> Sequence[Check]:

@@ -58,11 +58,15 @@ def doctor(
     checks = api.doctor(loop, environment=env, runs_dir=settings.runs_dir)
     good = all(check.ok for check in checks)
     if settings.json:
-        found = [{"check": c.name, "ok": c.ok, "said": c.said, "hint": c.hint} for c in checks]
+        found = [
+            {"check": c.name, "ok": c.ok, "known": c.known, "said": c.said, "hint": c.hint}
+            for c in checks
+        ]
         output.document({"schema": 1, "ok": good, "checks": found})
     else:
         for check in checks:
-            output.say(f"{'ok     ' if check.ok else 'MISSING'} {check.name}: {check.said}")
-            if check.hint and not check.ok:
+            word = ("ok     " if check.known else "unknown") if check.ok else "MISSING"
+            output.say(f"{word} {check.name}: {check.said}")
+            if check.hint and not (check.ok and check.known):
                 output.say(f"        {check.hint}")
     return 0 if good else int(ExitCode.PREFLIGHT)

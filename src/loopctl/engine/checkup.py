@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from loopctl.engine.images import find_image
 from loopctl.engine.networks import gateway, no_way_in
 from loopctl.engine.registry import registry_answers
 from loopctl.engine.whereabouts import socket_trouble
+from loopctl.found import Found
 from loopctl.inert import one_line
 from loopctl.process import Stop
 
@@ -22,36 +22,28 @@ _LEAST_FREE_MIB: Final = 2048
 _LOCAL_HINT: Final = "use an engine of this machine: unset DOCKER_HOST, or DOCKER_HOST=unix:///…"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One point: `said` is what was found, `hint` how to get what is missing.
-
-    `where` is the address of what does not answer, where that is the point.
-    """
-
-    name: str
-    ok: bool
-    said: str
-    hint: str | None = None
-    where: str | None = None
-
-
 def engine_checkup(
-    environ: Mapping[str, str], registry: str | None, bases: Iterable[str], stop: Stop
+    environ: Mapping[str, str],
+    registry: str | None,
+    bases: Iterable[str],
+    stop: Stop,
+    *,
+    only_builds: bool = False,
 ) -> Sequence[Found]:
     """Look at the engine that `environ` names, the registry `host[:port]/path` and the images.
 
-    Changes nothing. Raises `Stopped` and nothing else.
+    `only_builds`: services run elsewhere, so that nobody has to reach its containers. Changes
+    nothing. Raises `Stopped` and nothing else.
     """
     engine = Engine(environ)
-    found = list(_engine(engine, environ, bases, stop))
+    found = list(_engine(engine, environ, bases, stop, only_builds))
     if registry is not None:
         found.append(_registry(registry, stop))
     return found
 
 
 def _engine(
-    engine: Engine, environ: Mapping[str, str], bases: Iterable[str], stop: Stop
+    engine: Engine, environ: Mapping[str, str], bases: Iterable[str], stop: Stop, only_builds: bool
 ) -> Iterator[Found]:
     stop.remaining(0)
     if (told := socket_trouble(engine, environ)) is not None:
@@ -59,7 +51,7 @@ def _engine(
         return
     try:
         yield _there(engine, engine.about(stop))
-        yield from _inside(engine, bases, stop)
+        yield from _inside(engine, bases, stop, only_builds)
     except EngineError as error:
         yield _not_there(engine, error.what, error.hint or "see `docker info`")
 
@@ -73,11 +65,13 @@ def _not_there(engine: Engine, said: str, hint: str) -> Found:
     return Found("Docker engine", ok=False, said=said, hint=hint, where=engine.address)
 
 
-def _inside(engine: Engine, bases: Iterable[str], stop: Stop) -> Iterator[Found]:
+def _inside(engine: Engine, bases: Iterable[str], stop: Stop, only_builds: bool) -> Iterator[Found]:
     yield _buildkit(engine, stop)
-    yield _machine(engine)
+    if not only_builds:
+        yield _machine(engine)
     if engine.is_local:
-        yield _bridge(engine, stop)
+        if not only_builds:
+            yield _bridge(engine, stop)
         yield _disk(engine, stop)
     for name in dict.fromkeys(bases):
         yield _base(engine, name, stop)

@@ -21,6 +21,7 @@ from google.cloud.run_v2 import (
     Service,
     UpdateServiceRequest,
 )
+from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from loopctl.platforms.cloud_run.errors import TRANSIENT, ApiError, Code, translated
@@ -101,6 +102,25 @@ class Api:
             token = answer[1]
             if not token:
                 return found
+
+    def granted(
+        self, service: str, permissions: Sequence[str], stop: Stop
+    ) -> frozenset[str] | None:
+        """Which of these permissions this account has on a service.
+
+        None where that is not told: not every server knows the question, and it is asked once.
+        """
+        request = TestIamPermissionsRequest(
+            resource=self.names.service(service), permissions=permissions
+        )
+        try:
+            with translated("ask for the permissions", service):
+                answer = self._clients.services.test_iam_permissions(
+                    request=request, retry=None, timeout=stop.remaining(READ_S)
+                )
+        except PlatformError:
+            return None
+        return frozenset(answer.permissions)
 
     def change(
         self,

@@ -6,6 +6,7 @@ Classes and details: facts/cloud-run.md sections 5 (9, 11, 12, 19) and 7.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
@@ -20,6 +21,8 @@ from loopctl.platforms.cloud_run.credentials import LOG_IN
 from loopctl.ports.platform import PlatformError
 
 _LONGEST: Final = 500
+_ASKED: Final = re.compile(r"^(?:GET|POST|PATCH|DELETE) \S+: ")
+"""What the clients put before a server's text when it came over REST."""
 
 
 class Code(StrEnum):
@@ -109,7 +112,7 @@ def translated(doing: str, where: str | None = None) -> Iterator[None]:
 def _of_call(error: api.GoogleAPICallError, doing: str, where: str | None) -> ApiError:
     return ApiError(
         _code(error),
-        one_line(str(error.message or error), limit=_LONGEST),
+        one_line(_ASKED.sub("", str(error.message or error)), limit=_LONGEST),
         doing=doing,
         where=where,
         reason=error.reason,

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import google.auth.exceptions
 import requests
-from google.auth.transport.requests import Request
 
 from loopctl.errors import Problem, Stopped
 from loopctl.model.addresses import audience_of
 from loopctl.model.plan import ServiceSpec
+from loopctl.platforms.cloud_run.limited_request import LimitedRequest
 from loopctl.platforms.cloud_run.token_source import TokenSource, own_source, refused
 from loopctl.ports.identity import Identity, IdentityError, Token
 from loopctl.ports.platform import PlatformError
@@ -28,7 +28,6 @@ NAME: Final = "id-token"
 """What stands in place of a token wherever one is hidden."""
 
 _RENEWED_BEFORE_S: Final = 300.0
-_CALL_S: Final = 5.0
 _LONGEST_S: Final = 20.0
 _AGAIN_S: Final = 10.0
 _LAST_S: Final = 30.0
@@ -103,7 +102,7 @@ class GoogleIdentity(Identity):
         impersonate, audience = key
         try:
             with stop.child(_LONGEST_S) as limited:
-                request = _Limited(limited)
+                request = LimitedRequest(limited)
                 if key not in self._sources:
                     self._sources[key] = own_source(impersonate, audience, request)
                 text = self._sources[key].make(request)
@@ -140,27 +139,6 @@ _UNUSABLE: Final = (
     TypeError,
 )
 """What comes of a token server that refuses, breaks off, or says what is none."""
-
-
-class _Limited(Request):
-    """Google's HTTP, of which no call outlasts five seconds without a byte, nor the stop."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__()
-        self._stop = stop
-
-    def __call__(
-        self,
-        url: str,
-        method: str = "GET",
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **settings: Any,
-    ) -> Any:
-        limit = self._stop.remaining(_CALL_S)
-        least = min(timeout or limit, limit)
-        return super().__call__(url, method, body, headers, least, **settings)
 
 
 def _claims(token: str) -> Mapping[str, Any]:

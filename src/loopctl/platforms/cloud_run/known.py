@@ -17,6 +17,8 @@ from loopctl.platforms.cloud_run.errors import ApiError, Code
 from loopctl.platforms.cloud_run.names import Names
 
 _LONGEST: Final = 160
+_UNUSED: Final = "has not been used in project"
+_OVERVIEW: Final = re.compile(r"/apis/api/(?P<api>[a-z0-9.-]+)/overview")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,23 @@ _KNOWN: Final = (
     ),
 )
 _COMPILED: Final = tuple((re.compile(known.pattern, re.IGNORECASE), known) for known in _KNOWN)
+
+
+def enable(api: str, project: str) -> str:
+    """The command that switches an API on, named as `run` or `run.googleapis.com`."""
+    full = api if "." in api else f"{api}.googleapis.com"
+    return f"gcloud services enable {full} --project={project}"
+
+
+def disabled(error: ApiError, asked: str) -> str | None:
+    """The API that is off in the project, by its full name; None for another fault.
+
+    `asked` is the one that was asked, for a text that does not name it.
+    """
+    if error.reason != "SERVICE_DISABLED" and _UNUSED not in error.text:
+        return None
+    named = _OVERVIEW.search(error.text)
+    return error.metadata.get("service") or (named["api"] if named else f"{asked}.googleapis.com")
 
 
 def advice_on(text: str, names: Names, service: str) -> Advice | None:

@@ -122,7 +122,10 @@ class CloudRunPlatform(Platform):
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
         """What is missing to run these; empty when nothing is."""
-        return [*self._preflight.problems(specs, stop), *self._fence.problems()]
+        found = self._preflight.problems(specs, stop)
+        # Who may not write is told of the lease as well: what mends both is told once.
+        told = {problem.hint for problem in found if problem.hint is not None}
+        return [*found, *(each for each in self._fence.problems() if each.hint not in told)]
 
     def target(self, service: str) -> Target:
         """The identity that is locked: project, region and service."""

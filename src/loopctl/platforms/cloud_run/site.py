@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from loopctl.model.plan import BucketPlace, CloudRunPlace, Environment
+from loopctl.errors import Problem
+from loopctl.found import Found
+from loopctl.model.plan import BucketPlace, CloudRunPlace, Environment, ServiceSpec
 from loopctl.platforms.cloud_run.api import Api
 from loopctl.platforms.cloud_run.changes import Changes
+from loopctl.platforms.cloud_run.checkup import Checkup
 from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.crash import LogAutopsy
 from loopctl.platforms.cloud_run.credentials import own_credentials
@@ -18,14 +21,17 @@ from loopctl.platforms.cloud_run.leases import RENEW_EVERY_S, TTL_S, AnnotationL
 from loopctl.platforms.cloud_run.log_reader import LogReader
 from loopctl.platforms.cloud_run.logs import CloudRunLogs
 from loopctl.platforms.cloud_run.names import Names
+from loopctl.platforms.cloud_run.other_apis import OtherApis
 from loopctl.platforms.cloud_run.platform import CloudRunPlatform
 from loopctl.platforms.cloud_run.preflight import Preflight
 from loopctl.platforms.cloud_run.pruning import prune
 from loopctl.platforms.cloud_run.quota import quota_of
 from loopctl.platforms.cloud_run.receipts import CloudRunReceipts
+from loopctl.platforms.cloud_run.secret_versions import absent_secrets
 from loopctl.platforms.cloud_run.server_clock import ServerClock
 from loopctl.platforms.cloud_run.verified import AnnotatedVerified
 from loopctl.ports.leases import Leases
+from loopctl.process import Stop
 from loopctl.redact import Redactor
 
 if TYPE_CHECKING:
@@ -63,7 +69,11 @@ def site_of(
     leases, fence = _leases(api, clients, shared)
     changes = Changes(api, fence)
     logs = CloudRunLogs(clients, redactor)
-    preflight = Preflight(api, place, environment.strategy, logs.problems)
+
+    def absent(specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
+        return absent_secrets(OtherApis(clients), place.project, specs, stop)
+
+    preflight = Preflight(api, place, environment.strategy, logs.problems, absent)
     autopsy = LogAutopsy(clients, LogReader(clients, quota_of(place)), redactor)
     platform = CloudRunPlatform(api, changes, fence, preflight, autopsy)
     return CloudRunSite(
@@ -98,3 +108,23 @@ def bucket_users(place: CloudRunPlace) -> Callable[[], Credentials] | None:
     if place.impersonate is None:
         return None
     return functools.partial(own_credentials, place.impersonate)
+
+
+def checkup(
+    environment: Environment,
+    shared: BucketPlace | None,
+    specs: Sequence[ServiceSpec],
+    stop: Stop,
+) -> Sequence[Found]:
+    """What the environment has and lacks for these services. Raises `Stopped`."""
+    place = environment.cloud_run
+    assert place is not None, "an environment on Cloud Run has a place"
+    clients = Clients(place)
+    api, quota = Api(clients, Names.of(place)), quota_of(place)
+    try:
+        leases, _ = _leases(api, clients, shared)
+        reader = LogReader(clients, quota)
+        look = Checkup(place, environment.strategy, clients, api, leases, reader, quota)
+        return list(look.found(specs, stop))
+    finally:
+        clients.close()
