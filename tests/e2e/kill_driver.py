@@ -3,7 +3,8 @@
 `python kill_driver.py '{"loop": "web", "at": "intent deploy web"}'`: what a subscriber has been
 told of is durable, so the journal ends exactly there. `"host": true` takes the environment's host
 along; `"spare": true` kills the host alone; `"cycle": 2` waits for that one. With `"folder"` it
-goes on with that run; `"confirm"` names a protected environment.
+goes on with that run; `"confirm"` names a protected environment; `"prompt": true` is for logs that
+are complete at once.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ def label(document: Mapping[str, Any]) -> str:
 
 def main(how: Mapping[str, Any]) -> int:
     """The exit code of the run, where it was not killed."""
+    if how.get("prompt"):
+        from prompt_logs import expect_prompt_logs  # noqa: PLC0415 - it loads Google's clients
+
+        expect_prompt_logs()
 
     def told(event: api.Event) -> None:
         if label(api.event_document(event)) != how["at"] or event.cycle < how.get("cycle", 0):

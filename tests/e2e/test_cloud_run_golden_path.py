@@ -104,7 +104,7 @@ slow = pytest.mark.slow
 WHOLE = 7
 WAYS = (
     ("candidate", "grpc", 3, 16),
-    ("direct", "rest", 2, 6),
+    pytest.param("direct", "rest", 2, 6, marks=slow),
     pytest.param("candidate", "grpc", WHOLE, 50, marks=slow),
     pytest.param("candidate", "rest", WHOLE, 50, marks=slow),
     pytest.param("direct", "grpc", WHOLE, 50, marks=slow),
