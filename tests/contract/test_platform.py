@@ -179,8 +179,8 @@ def test_traffic_is_switched_and_put_back_under_load_without_a_failed_request(
 def test_routing_twice_is_one_write(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
-    new = rig.deploy(SERVE, held)
     rig.ready(old)
+    new = rig.deploy(SERVE, held)
     rig.ready(new)
     once = rig.platform.route("chat", {new.name: 100, old.name: 0}, held, rig.stop)
     again = rig.platform.route("chat", {new.name: 100}, held, rig.stop)
@@ -271,6 +271,7 @@ def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: PlatformRig)
 def test_discarding_a_candidate_leaves_its_log_and_nothing_else(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
+    rig.ready(old)
     new = rig.deploy("print('hello', flush=True)\n" + SERVE, held)
     address = rig.ready(new).url
     rig.platform.discard(new, held, rig.stop)

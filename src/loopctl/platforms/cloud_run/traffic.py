@@ -24,6 +24,9 @@ def serving(service: Service) -> dict[str, int]:
     has come to be ready. A service whose first revision has failed serves nobody.
     """
     latest = short(service.latest_ready_revision)
+    if service.reconciling and not latest:
+        # A new service: what is to serve it is coming up.
+        latest = short(service.latest_created_revision or service.template.revision)
     told = service.traffic if service.reconciling or latest else ()
     rows = service.traffic_statuses or told
     if not rows:
