@@ -46,6 +46,7 @@ _PROJECT, _REGION, _SERVICE = "bench", "us-central1", "web"
 _DIGEST = "sha256:" + "0" * 64
 _IMAGE = f"registry.example.test/apps/web@{_DIGEST}"
 _NOT_THERE = Fault(RpcFault(grpc.StatusCode.UNIMPLEMENTED, "Operation is not implemented."))
+_WRITES = ("CreateService", "UpdateService")
 _SLOW = """
 import os, socket, time
 time.sleep(float(os.environ["AFTER"]))
@@ -146,14 +147,16 @@ class Theirs:
 
 def _measured(way: Ours | Theirs, takes_s: float, moments: Moments) -> dict[str, float]:
     revision, wait = way.deploy(takes_s)
-    began = time.time()
+    deployed = time.time()
     wait()
     known = time.time()
-    made = [each for each in moments.emulator.calls if began <= each.at <= known]
+    calls = moments.emulator.calls
+    write = max(n for n, each in enumerate(calls) if each.method in _WRITES)
+    asked = [each for each in calls[write:] if each.at >= deployed or "Operation" in each.method]
     return {
         "delay_s": known - moments.of(revision),
-        "waited_s": known - began,
-        "calls": len(made),
+        "waited_s": known - calls[write].at,
+        "calls": len(asked),
     }
 
 

@@ -5,16 +5,22 @@ An operation may be stuck while what it stands for is done: nobody here waits fo
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc  # type: ignore[import-untyped]
+from google.api_core import exceptions
+from google.api_core.gapic_v1 import routing_header
+from google.cloud.run_v2 import Service
 from google.longrunning import operations_pb2
 from google.protobuf import duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
+from loopctl.errors import Stopped
 from loopctl.inert import one_line
 from loopctl.platforms.cloud_run.errors import ApiError, Code, translated
 from loopctl.process import Stop
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
 _ONE_CALL_S: Final = 1.0
 """Seconds from one call to the next: not more than one a second."""
 
+_FIRST_POLL_S: Final = 0.5
+_LOOK_S: Final = 0.1
+_LONG_CALL_S: Final = 10.0
+
 _CLIENT_S: Final = 5.0
 _LONGEST: Final = 500
 _OTHER_TYPE: Final = "Could not convert"
@@ -33,17 +43,21 @@ _NOTHING_TO_ASK: Final = (Code.NOT_FOUND, Code.UNIMPLEMENTED)
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A change that was accepted: the operation's name, empty where it was done at once."""
+    """A change that was accepted: the operation's name, empty where it was done at once.
+
+    `service` is what it had made of the service when it ended, None where that was not told.
+    """
 
     operation: str
     error: ApiError | None = None
     done: bool = False
+    service: Service | None = None
 
     @staticmethod
     def of(operation: Any) -> Started:
         """What an operation's message tells."""
         error = _error_of(operation) if operation.done and operation.HasField("error") else None
-        return Started(operation.name, error, bool(operation.done))
+        return Started(operation.name, error, bool(operation.done), _service_of(operation))
 
 
 def begun(ask: Callable[[], Any]) -> Started:
@@ -64,49 +78,106 @@ class Operations:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._waits = True
+        self._due: dict[str, float] = {}
+        self._under_way: dict[str, Any] = {}
 
     def ended(self, started: Started, at_most: float, stop: Stop) -> Started:
         """The operation as it is after `at_most` seconds, sooner when it has ended before.
 
-        One that nobody can ask about now is told as it was: not done. One that is gone is done.
+        It is told sooner, too, where the API cannot be asked to wait. One that nobody can ask
+        about now is told as it was: not done. One that is gone is done. A stop ends the waiting at
+        once over gRPC; over REST only when the API has answered.
         """
         if started.done:
             return started
-        began = time.monotonic()
+        name = started.operation
         try:
-            found = Started.of(self._asked(started.operation, at_most, stop))
+            found = Started.of(self._asked(name, at_most, stop))
         except ApiError as error:
             # One that is gone has nothing more to tell: what it stood for does.
             found = replace(started, done=error.code in _NOTHING_TO_ASK)
-        if not found.done:
-            # Not all servers wait: this one may have answered at once.
-            stop.wait(max(0.0, _ONE_CALL_S - (time.monotonic() - began)))
+        if found.done:
+            self._due.pop(name, None)
         return found
 
     def _asked(self, name: str, at_most: float, stop: Stop) -> Any:
-        services = self._clients.services
         if self._waits:
-            limit = duration_pb2.Duration()
-            limit.FromMilliseconds(int(at_most * 1000))
-            request = operations_pb2.WaitOperationRequest(name=name, timeout=limit)
             try:
                 with translated("wait for the change", name):
-                    answer = services.wait_operation(
-                        request, retry=None, timeout=stop.remaining(at_most + _CLIENT_S)
-                    )
-                # Over gRPC the client of google-cloud-run 0.16 leaves it as it came.
-                if isinstance(answer, bytes):
-                    return operations_pb2.Operation.FromString(answer)
-                return answer
+                    if self._clients.place.transport == "rest":
+                        return self._answered(name, at_most, stop)
+                    return self._continued(name, at_most, stop)
             except ApiError:
                 # It need not be there, and what stands between may cut a long call.
                 self._waits = False
+        self._pause(name, _FIRST_POLL_S, stop)
         with translated("see how far the change is", name):
-            return services.get_operation(
+            return self._clients.services.get_operation(
                 operations_pb2.GetOperationRequest(name=name),
                 retry=None,
                 timeout=stop.remaining(_CLIENT_S),
             )
+
+    def _answered(self, name: str, at_most: float, stop: Stop) -> Any:
+        self._pause(name, 0.0, stop)
+        at_most = stop.remaining(at_most)
+        return self._clients.services.wait_operation(
+            _to_wait(name, at_most), retry=None, timeout=at_most + _CLIENT_S
+        )
+
+    def _continued(self, name: str, at_most: float, stop: Stop) -> Any:
+        """One long call stands for several short waits: it goes on between them."""
+        if (call := self._under_way.pop(name, None)) is None:
+            self._pause(name, 0.0, stop)
+            transport: Any = self._clients.services.transport
+            call = transport.wait_operation.future(
+                _to_wait(name, _LONG_CALL_S),
+                timeout=_LONG_CALL_S + _CLIENT_S,
+                metadata=[routing_header.to_grpc_metadata((("name", name),))],
+            )
+        try:
+            if not _is_over(call, at_most, stop):
+                self._under_way[name] = call
+                return operations_pb2.Operation(name=name)
+            # The client of google-cloud-run 0.16 leaves the answer as it came.
+            return operations_pb2.Operation.FromString(call.result())
+        except grpc.RpcError as error:
+            raise exceptions.from_grpc_error(error) from error
+
+    def _pause(self, name: str, first_s: float, stop: Stop) -> None:
+        """Not all servers wait: the last call may have been answered at once."""
+        due = self._due.get(name, time.monotonic() + first_s)
+        stop.wait(max(0.0, due - time.monotonic()))
+        self._due[name] = time.monotonic() + _ONE_CALL_S
+
+
+def _to_wait(name: str, at_most: float) -> Any:
+    limit = duration_pb2.Duration()
+    limit.FromMilliseconds(int(at_most * 1000))
+    return operations_pb2.WaitOperationRequest(name=name, timeout=limit)
+
+
+def _is_over(call: Any, at_most: float, stop: Stop) -> bool:
+    """Whether a call was answered within that time; it is given up when `stop` stops."""
+    until = time.monotonic() + at_most
+    try:
+        while (left := until - time.monotonic()) > 0:
+            stop.remaining(0)
+            with contextlib.suppress(grpc.FutureTimeoutError):
+                call.exception(timeout=min(left, _LOOK_S))
+                return True
+    except Stopped:
+        call.cancel()
+        raise
+    return False
+
+
+def _service_of(operation: Any) -> Service | None:
+    told = Service.pb()()
+    with contextlib.suppress(DecodeError):
+        if operation.done and operation.response.Unpack(told):
+            return Service(told)
+    return None
 
 
 _BY_NUMBER: Final = {status.value[0]: status.name for status in grpc.StatusCode}

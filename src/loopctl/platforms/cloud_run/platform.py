@@ -53,7 +53,7 @@ _LOOK_EVERY_S: Final = 1.0
 """Seconds between two looks at a revision: what it costs is counted against a quota."""
 
 _FRESH_S: Final = 2.0
-_STUCK_LOOK_S: Final = 4.0
+_STUCK_LOOK_S: Final = 5.0
 _APPEARS_S: Final = 15.0
 """How long a revision may take to be told of, once it was accepted."""
 
@@ -69,11 +69,15 @@ _GONE_S: Final = 20.0
 
 @dataclass(slots=True)
 class _Watched:
-    """What is known of a revision that was asked about. Times are monotonic."""
+    """What is known of a revision that was asked about. Times are monotonic.
+
+    `told` is the service as the operation's end, learnt of this moment, told it.
+    """
 
     started: Started | None = None
     again: Callable[[Stop], Started | None] | None = None
     tries: int = 0
+    told: Service | None = None
     looked: float = float("-inf")
     since: float = field(default_factory=time.monotonic)
     failing: float | None = None
@@ -178,6 +182,8 @@ class CloudRunPlatform(Platform):
         made = Deployment(spec, artifact, key, env, share)
         started = self._made(made, held, stop)
         self._watched[made.name] = _Watched(started, lambda late: self._made(made, held, late))
+        if started is not None and not started.done:
+            self._watched[made.name].looked = time.monotonic()
         found = self._api.revision(spec.name, made.name, stop)
         if found is not None:
             return revision_of(spec.name, found)
@@ -187,7 +193,7 @@ class CloudRunPlatform(Platform):
         return written(accepted, key, artifact.digest)
 
     def status(self, revision: Revision, stop: Stop) -> Starting | Ready | Dead:
-        """How far a revision is; takes up to a second while it is not ready."""
+        """How far a revision is; takes up to five seconds while it is not ready."""
         watched = self._watched.setdefault(revision.name, _Watched())
         if watched.ready is not None and time.monotonic() - watched.looked < _FRESH_S:
             return watched.ready
@@ -380,7 +386,8 @@ class CloudRunPlatform(Platform):
         """Wait for news of the revision; whether it is worth a look now."""
         started = watched.started
         if started is not None and not started.done:
-            watched.started = self._api.operations.ended(started, _LOOK_EVERY_S, stop)
+            watched.started = self._api.operations.ended(started, _STUCK_LOOK_S, stop)
+            watched.told = watched.started.service
             overdue = time.monotonic() - watched.looked >= _STUCK_LOOK_S
             return watched.started.done or overdue
         if watched.ready is None:
@@ -436,13 +443,16 @@ class CloudRunPlatform(Platform):
         self, revision: Revision, watched: _Watched, stop: Stop
     ) -> Starting | Ready | Dead:
         """Ready, and met at an address of its own: its tag's, or the service's if it serves."""
+        told, watched.told = watched.told, None
+        url = None if told is None else _address(told, revision.name)
+        if url is not None:
+            return _ready(url)
         service = self._api.service(revision.service, stop)
         if service is None:
             return Dead(self._fault(revision, f"{revision.service} is gone", "service"))
         url = _address(service, revision.name)
         if url is not None:
-            endpoint = Endpoint.of(url)
-            return Ready(endpoint.url, endpoint.ws_url)
+            return _ready(url)
         return self._failed_with(revision, service, watched, stop) or Starting()
 
     def _failed_with(
@@ -515,6 +525,11 @@ def _mended_by(error: PlatformError, mend: str) -> PlatformError:
     if error.fault is not None:
         error.fault = replace(error.fault, mend=mend)
     return error
+
+
+def _ready(url: str) -> Ready:
+    endpoint = Endpoint.of(url)
+    return Ready(endpoint.url, endpoint.ws_url)
 
 
 def _address(service: Service, revision: str) -> str | None:
