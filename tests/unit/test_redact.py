@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loopctl.redact import Redactor, Secret, keyed_hash
@@ -90,6 +90,8 @@ def test_a_value_is_found_in_every_encoding(name: str) -> None:
     assert redacted.endswith(" after")
 
 
+# A machine that has other things to do takes longer for one of them now and then.
+@settings(deadline=None)
 @given(secrets, st.sampled_from(sorted(ENCODINGS)), st.lists(st.integers(0, 10_000), max_size=6))
 @example("\\\\\\\\\\\\\\\\", "json", [3])
 @example("%25%25%25", "url twice", [])
