@@ -232,7 +232,7 @@ def _cloud_run(plan: Plan, runs_dir: Path) -> World:
 
     place = plan.environment.cloud_run
     assert place is not None
-    engine = Engine(os.environ, GoogleLogins(place.impersonate))
+    engine = Engine(os.environ, GoogleLogins(place.impersonate, _LEARNED.learn))
     repository = place.repository if plan.built else None
     publisher = RegistryPublisher(engine, repository, registry_answers) if repository else None
     shared = plan.history if isinstance(plan.history, BucketPlace) else None

@@ -31,7 +31,7 @@ from loopctl.platforms.cloud_run.registry_login import GoogleLogins, is_googles
 from loopctl.ports.platform import PlatformError
 from loopctl.ports.publisher import PublishError
 from loopctl.process import Stop
-from loopctl.redact import Secret
+from loopctl.redact import Learned, Redactor, Secret
 
 GOOGLE = "us-central1-docker.pkg.dev"
 
@@ -208,7 +208,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tokens]:
 
 
 def test_at_googles_registries_one_is_who_one_is_to_its_apis(google: Tokens) -> None:
-    login = GoogleLogins(None)
+    login = GoogleLogins(None, Learned().learn)
     assert login("ghcr.io") is None
     assert google.given == 0, "nothing is asked for other registries"
     assert login(GOOGLE) == Login(USER, Secret("x", "token-1"), narrow=True)
@@ -217,7 +217,8 @@ def test_at_googles_registries_one_is_who_one_is_to_its_apis(google: Tokens) -> 
 
 
 def test_a_token_that_ends_soon_is_renewed(google: Tokens) -> None:
-    login = GoogleLogins(None)
+    learned = Learned()
+    login, redactor = GoogleLogins(None, learned.learn), Redactor({}, (), learned)
     google.lasts_s = 60
     login(GOOGLE)
     google.lasts_s = 3600
@@ -225,12 +226,15 @@ def test_a_token_that_ends_soon_is_renewed(google: Tokens) -> None:
     assert found is not None
     assert found.password.reveal() == "token-2"
     assert "token-2" not in repr(found)
+    assert redactor.text("it was token-2, and token-1") == (
+        "it was [redacted:access-token], and [redacted:access-token]"
+    )
 
 
 def test_credentials_that_are_refused_are_told_with_what_to_do(google: Tokens) -> None:
     google.status = 400
     with pytest.raises(PlatformError, match="account is gone") as raised:
-        GoogleLogins(None)(GOOGLE)
+        GoogleLogins(None, Learned().learn)(GOOGLE)
     assert raised.value.hint == "gcloud auth application-default login"
 
 
@@ -238,7 +242,7 @@ def test_without_credentials_it_is_said_how_to_get_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
-    login = GoogleLogins(None)
+    login = GoogleLogins(None, Learned().learn)
     assert login("docker.io") is None
     with pytest.raises(PlatformError, match="no usable Google credentials") as raised:
         login(GOOGLE)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from loopctl.engine.login import Login
 from loopctl.platforms.cloud_run.credentials import own_credentials
 from loopctl.platforms.cloud_run.errors import translated
+from loopctl.ports.platform import PlatformError
 from loopctl.redact import Secret
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
+
+NAME: Final = "access-token"
+"""What stands in place of a token wherever one is hidden."""
 
 USER: Final = "oauth2accesstoken"
 _TIMEOUT_S: Final = 15.0
@@ -25,12 +30,14 @@ _TIMEOUT_S: Final = 15.0
 class GoogleLogins:
     """A `LoginSource` that knows Google's registries and no other. Safe to share by threads.
 
-    `impersonate` is the service account to be, None for whoever one is. Nothing is asked before a
-    registry of Google's is; then a token is kept for as long as it is good for.
+    `impersonate` is the service account to be, None for whoever one is; `learn` is told every token
+    before anybody is given it. Nothing is asked before a registry of Google's is; then a token is
+    kept for as long as it is good for.
     """
 
-    def __init__(self, impersonate: str | None) -> None:
+    def __init__(self, impersonate: str | None, learn: Callable[[Secret], None]) -> None:
         self._impersonate = impersonate
+        self._learn = learn
         self._asking = threading.Lock()
         self._credentials: Credentials | None = None
 
@@ -39,9 +46,13 @@ class GoogleLogins:
         if not is_googles(host):
             return None
         with self._asking:
-            token = self._token()
+            token = Secret(NAME, self._token())
+        try:
+            self._learn(token)
+        except ValueError as error:
+            raise PlatformError(f"the access token cannot be kept hidden: {error}") from None
         # It opens every API that its owner may use.
-        return Login(USER, Secret("Google access token", token), narrow=True)
+        return Login(USER, token, narrow=True)
 
     def _token(self) -> str:
         from google.auth.transport.requests import Request  # noqa: PLC0415
