@@ -289,14 +289,15 @@ def test_an_operation_that_is_stuck_is_not_waited_for_for_ever(
 
 
 def test_names_that_are_too_long_are_refused_before_anything_is_sent(cloud: CloudProject) -> None:
-    sent = len(cloud.writes())
+    sent = len(cloud.emulator.calls)
     long = "a-service-whose-name-leaves-no-room-for-a-tag"
     cloud.loop(name=long)
     ran = cloud.project.run("web")
-    assert ran.code == 4, str(ran)
-    assert "together are too long: Cloud Run takes 46" in ran.out, str(ran)
-    assert "strategy: direct" in ran.out, str(ran)
-    assert len(cloud.writes()) == sent
+    assert ran.code == 2, str(ran)
+    assert "web.yaml:" in ran.err
+    assert "together are too long: Cloud Run takes 46" in ran.err, str(ran)
+    assert "strategy: direct" in ran.err, str(ran)
+    assert len(cloud.emulator.calls) == sent
 
 
 @pytest.mark.slow

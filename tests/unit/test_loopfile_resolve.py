@@ -176,6 +176,30 @@ def test_healthz_is_refused_on_cloud_run_only(tmp_path: Path) -> None:
     assert place(only(problems_of(path, "c"))) == (5, 20)
 
 
+@pytest.mark.parametrize(
+    ("name", "strategy", "told"),
+    [
+        ("a" * 38, "candidate", None),
+        ("a" * 39, "candidate", "together are too long: Cloud Run takes 46"),
+        ("a" * 39, "direct", None),
+        ("a" * 49, "direct", None),
+    ],
+)
+def test_a_name_that_cloud_run_would_refuse_is_refused_here(
+    tmp_path: Path, name: str, strategy: str, told: str | None
+) -> None:
+    keys = f"{{platform: cloud-run, project: p, region: r, strategy: {strategy}}}"
+    text = f"{MINIMAL}environments:\n  l: {{platform: local}}\n  c: {keys}\n"
+    path = project(tmp_path, text.replace("  chat:", f"  {name}:"))
+    assert problems_of(path, "l") == ()
+    found = problems_of(path, "c")
+    if told is None:
+        assert found == ()
+    else:
+        assert told in only(found).message
+        assert place(only(found)) == (4, 3)
+
+
 def test_an_environment_named_prod_is_protected(tmp_path: Path) -> None:
     path = project(tmp_path, MINIMAL + "environments: {production: {platform: local}}\n")
     assert plan_of(path).environment.protected

@@ -8,6 +8,7 @@ from loopctl.loopfile.nodes import Entry, Scalar, Table
 from loopctl.loopfile.paths import folder_fault, has_files, is_inside, written_path
 from loopctl.loopfile.problems import Problems
 from loopctl.model.addresses import keeps_secrets
+from loopctl.model.cloud_run_names import LONGEST_TAGGED, OWN_TAG_LENGTH
 
 _DEPLOYED_ONLY = ("run", "build", "migrations", "provenance")
 
@@ -23,6 +24,7 @@ def check_services(chosen: Chosen, problems: Problems) -> None:
         if source and entry.value.get("url") is None:
             _check_source(source, chosen, problems)
         if entry.value.get("url") is None:
+            _check_name(entry, chosen, problems)
             _check_run(entry.value, chosen, problems)
             _check_build_secrets(entry.value, chosen, problems)
         _check_health(entry.value, chosen, problems)
@@ -44,6 +46,18 @@ def _check_origin(entry: Entry, service: Table, problems: Problems) -> None:
             if service.get(key) is not None:
                 message = f'"{key}" does nothing for a service with a "url": it is not deployed'
                 problems.add(service.entries[key].mark, message)
+
+
+def _check_name(entry: Entry, chosen: Chosen, problems: Problems) -> None:
+    """A candidate's tag and the name are one label of an address: that is known beforehand."""
+    tagged = (chosen.place.text("strategy") or "candidate") == "candidate"
+    most = LONGEST_TAGGED - OWN_TAG_LENGTH
+    if chosen.platform == "cloud-run" and tagged and len(entry.key) > most:
+        message = (
+            f"the name ({len(entry.key)} characters) and a candidate's tag ({OWN_TAG_LENGTH}) "
+            f"together are too long: Cloud Run takes {LONGEST_TAGGED}"
+        )
+        problems.add(entry.mark, message, f"a name of at most {most}, or strategy: direct")
 
 
 def _check_image(service: Table, chosen: Chosen, problems: Problems) -> None:

@@ -13,15 +13,12 @@ from typing import Final
 
 from loopctl.errors import Problem
 from loopctl.model.artifact import DeployKey
+from loopctl.model.cloud_run_names import LONGEST_TAGGED, OWN_TAG, OWN_TAG_LENGTH
 from loopctl.model.plan import CloudRunPlace
 
 LONGEST_SERVICE: Final = 49
-LONGEST_TAGGED: Final = 46
-"""Characters of a tag and the service's name together."""
 
 _SERVICE: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_OWN_TAG: Final = re.compile(r"lc-[0-9a-f]{5}")
-_TAG_LENGTH: Final = len("lc-") + 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def tag_of(revision: str) -> str:
 
 def is_own_tag(tag: str) -> bool:
     """Whether loopctl gave that tag."""
-    return _OWN_TAG.fullmatch(tag) is not None
+    return OWN_TAG.fullmatch(tag) is not None
 
 
 def name_problems(service: str, *, tagged: bool) -> Iterator[Problem]:
@@ -90,12 +87,12 @@ def name_problems(service: str, *, tagged: bool) -> Iterator[Problem]:
             where=service,
             hint="give it a shorter name",
         )
-    elif tagged and len(service) + _TAG_LENGTH > LONGEST_TAGGED:
+    elif tagged and len(service) + OWN_TAG_LENGTH > LONGEST_TAGGED:
         yield Problem(
             f"the service's name ({len(service)} characters) and a candidate's tag "
-            f"({_TAG_LENGTH}) together are too long: Cloud Run takes {LONGEST_TAGGED}",
+            f"({OWN_TAG_LENGTH}) together are too long: Cloud Run takes {LONGEST_TAGGED}",
             where=service,
-            hint=f"take a name of at most {LONGEST_TAGGED - _TAG_LENGTH}, or strategy: direct",
+            hint=f"take a name of at most {LONGEST_TAGGED - OWN_TAG_LENGTH}, or strategy: direct",
         )
 
 
