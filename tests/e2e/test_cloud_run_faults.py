@@ -251,7 +251,7 @@ def by_both(*troubles: Trouble) -> Iterator[object]:
             yield pytest.param(each, transport, id=f"{each.name}-{transport}", marks=marks)
 
 
-@pytest.mark.parametrize(("trouble", "transport"), by_both(*PASSING))
+@pytest.mark.parametrize(("trouble", "transport"), [*by_both(*PASSING)])
 def test_what_passes_is_waited_for_and_done_once(
     cloud: CloudProject, trouble: Trouble, transport: Transport
 ) -> None:
