@@ -8,6 +8,7 @@ from types import ModuleType
 
 from bench import (
     cloud_calls,
+    cloud_golden_path,
     cloud_logs,
     cloud_ready,
     command_line,
@@ -42,6 +43,7 @@ _PARTS: tuple[ModuleType, ...] = (
     cloud_logs,
     cloud_ready,
     cloud_calls,
+    cloud_golden_path,
 )
 
 

@@ -33,12 +33,16 @@ def environ(**more: str) -> dict[str, str]:
 
 
 class Project:
-    """A folder with one loop and one environment, `local` or `docker`; yours are not touched."""
+    """A folder with one loop and one environment, `local` or `docker`; yours are not touched.
+
+    `variables` are added to the environment of what is started in it.
+    """
 
     def __init__(self, folder: Path, loop: str, environment: str = "local") -> None:
         self.folder = folder
         self.loop = loop
         self.environment = environment
+        self.variables: dict[str, str] = {}
         self.runtime = folder / "runtime"
         self.runtime.mkdir()
 
@@ -64,7 +68,7 @@ class Project:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd or self.folder,
-            env=environ(LOOPCTL_RUNTIME_DIR=str(self.runtime)),
+            env=environ(LOOPCTL_RUNTIME_DIR=str(self.runtime), **self.variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,7 +1,7 @@
 """A run through `loopctl.api`, with the moment at which each event reached its callback.
 
-`python -m bench.watched_run FOLDER LOOP` prints one JSON document: `[kind, stage or null, time]` of
-every event, and last `["returned", null, time]`, when the reports were written.
+`python -m bench.watched_run FOLDER LOOP [ENVIRONMENT]` prints one JSON document: `[kind, stage or
+null, time]` of every event, and last `["returned", null, time]`, when the reports were written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loopctl.model.events import Event, StageFinished, Unrecognised
 Moment = tuple[str, str | None, float]
 
 
-def main(folder: Path, loop: str) -> None:
+def main(folder: Path, loop: str, environment: str | None = None) -> None:
     """Run it and tell."""
     moments: list[Moment] = []
 
@@ -27,10 +27,10 @@ def main(folder: Path, loop: str) -> None:
         stage = payload.stage.value if isinstance(payload, StageFinished) else None
         moments.append((kind, stage, time.time()))
 
-    api.run(api.load(loop, cwd=folder), subscribers=[seen])
+    api.run(api.load(loop, environment=environment, cwd=folder), subscribers=[seen])
     moments.append(("returned", None, time.time()))
     print(json.dumps(moments))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])
