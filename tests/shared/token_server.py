@@ -59,7 +59,8 @@ def claims_of(token: str) -> dict[str, Any]:
 class TokenServer:
     """`lives_s` is how long its next tokens are good; `given` are all that it gave, in order.
 
-    `answer` is a status and a body that go out instead. While `open` is not set, nothing does.
+    `answer` is a status and a body that go out instead; `refusing` the end of a path of IAM's
+    that is denied. While `open` is not set, nothing does.
     """
 
     url: str = ""
@@ -67,6 +68,7 @@ class TokenServer:
     given: list[str] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     answer: tuple[int, bytes] | None = None
+    refusing: str = ""
     tls: ssl.SSLContext | None = None
     open: threading.Event = field(default_factory=threading.Event)
     more: threading.Condition = field(default_factory=threading.Condition)
@@ -175,6 +177,16 @@ class _Handler(BaseHTTPRequestHandler):
             told = json.loads(body)
             self.rig.asked.append({"path": self.path, "by": self.headers["authorization"], **told})
             self._json({"token": self.rig.new(told["audience"])})
+            return
+        if self.path.endswith(":generateAccessToken"):
+            self.rig.asked.append({"path": self.path, "by": self.headers["authorization"]})
+            if self.rig.refusing and self.path.endswith(self.rig.refusing):
+                error = {"code": 403, "message": "Permission denied", "status": "PERMISSION_DENIED"}
+                self._say(403, json.dumps({"error": error}).encode(), "application/json")
+                return
+            until = datetime.now(UTC) + timedelta(hours=1)
+            expires = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._json({"accessToken": "ya29.other", "expireTime": expires})
             return
         assertion = parse_qs(body.decode()).get("assertion")
         claims = claims_of(assertion[0]) if assertion else {}

@@ -56,6 +56,10 @@ class Looked:
         """What it is called in the list."""
         return f"service {self.spec.name}"
 
+    def failed_by(self, *codes: Code) -> bool:
+        """Whether the look ended with one of these statuses."""
+        return isinstance(self.error, ApiError) and self.error.code in codes
+
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
@@ -95,12 +99,15 @@ class Checkup:
     ) -> Iterator[Found]:
         apis = OtherApis(self.clients)
         looked = self._looked(fit, stop)
-        yield from self._region(apis, looked, stop)
+        if not any(each.failed_by(Code.UNIMPLEMENTED, *TRANSIENT) for each in looked):
+            yield from self._region(apis, looked, stop)
         yield from self._services(looked, stop)
-        yield from self._accounts(apis, looked, stop)
-        yield from self._logs(stop)
         if self.place.repository is not None and any(spec.image is None for spec in specs):
             yield from repository_found(apis, self.place.repository, stop)
+        if not apis.are_googles and any(each.failed_by(*TRANSIENT) for each in looked):
+            return  # the others answer at the same door
+        yield from self._accounts(apis, looked, stop)
+        yield from self._logs(stop)
         yield from secrets_found(apis, secrets_of(self.place.project, specs), stop)
 
     def _looked(self, specs: Sequence[ServiceSpec], stop: Stop) -> list[Looked]:
@@ -110,7 +117,7 @@ class Checkup:
                 looked.append(Looked(spec, self.api.service(spec.name, stop)))
             except PlatformError as error:
                 looked.append(Looked(spec, error=error))
-                if isinstance(error, ApiError) and error.code in TRANSIENT:
+                if looked[-1].failed_by(*TRANSIENT):
                     break  # the others would be waited for as long, and in vain
         return looked
 
@@ -137,7 +144,7 @@ class Checkup:
     def _services(self, looked: Sequence[Looked], stop: Stop) -> Iterator[Found]:
         errors = [each.error for each in looked if each.error is not None]
         off = next((a for e in errors if (a := self._off(e, "run")) is not None), None)
-        away = next((e for e in errors if isinstance(e, ApiError) and e.code in TRANSIENT), None)
+        away = next((each.error for each in looked if each.failed_by(*TRANSIENT)), None)
         if off is not None:
             yield off
             return
@@ -252,6 +259,5 @@ def _of_problem(title: str, problem: Problem) -> Found:
 
 
 def _refused(each: Looked, error: PlatformError, region: str) -> Found:
-    wrong_region = isinstance(error, ApiError) and error.code is Code.UNIMPLEMENTED
-    title = f"region {region}" if wrong_region else each.title
+    title = f"region {region}" if each.failed_by(Code.UNIMPLEMENTED) else each.title
     return Found(title, ok=False, said=error.what, hint=error.hint)

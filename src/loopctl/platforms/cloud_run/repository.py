@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,10 +39,18 @@ class _Repository:
         return f"--location={self.location} --project={self.project}"
 
 
-def repository_found(apis: OtherApis, prefix: str, stop: Stop) -> Iterator[Found]:
-    """Whether the registry of `host/path` answers, and what this account may do there."""
+def repository_found(
+    apis: OtherApis,
+    prefix: str,
+    stop: Stop,
+    answers: Callable[[str, Stop], str | None] = registry_answers,
+) -> Iterator[Found]:
+    """Whether the registry of `host/path` answers, and what this account may do there.
+
+    `answers` asks it: None, or why it does not seem to.
+    """
     prefix = prefix.rstrip("/")
-    why = registry_answers(prefix, stop)
+    why = answers(prefix, stop)
     if why is not None:
         said, hint = f"{prefix} does not answer: {why}", "mend `repository` of this environment"
         yield Found(_TITLE, ok=False, said=said, hint=hint, where=prefix)
