@@ -122,7 +122,7 @@ def _rows(way: _Way, ours: _Seen, theirs: _Seen) -> Iterator[Row]:
         f"revision ready → known, median of {len(ours.delays)}, over {where}",
         f"{seconds(ours.median)}, p95 {seconds(ours.p95)}",
         f"{seconds(theirs.median)}, p95 {seconds(theirs.p95)}, `operation.result()`"
-        f" ({ours.median / theirs.median:.2f} ×)",
+        f" ({ours.median / theirs.median:.3f} ×)",
         f"≤ {seconds(_MOST_S)}",
         ours.median <= _MOST_S,
     )
