@@ -12,6 +12,7 @@ import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 
 from emulator.faults import Fault, Faults
+from emulator.quirks import Quirks
 from emulator.rpc import Call, Rpc, RpcFault, StreamRpc
 from emulator.run_state import copied
 
@@ -38,6 +39,7 @@ class Dispatcher:
     faults: Faults
     closing: threading.Event = field(default_factory=threading.Event)
     calls: list[Recorded] = field(default_factory=list)
+    quirks: Quirks = field(default_factory=Quirks)
     _current: threading.local = field(default_factory=threading.local)
 
     def of(self, kind: type[Rpc]) -> Iterable[Rpc]:
@@ -49,7 +51,7 @@ class Dispatcher:
         answer = self._handled(rpc, request, call)
         if fault.error is not None:
             raise fault.error
-        return answer
+        return self.quirks.answer(call, answer)
 
     def admit(self, call: Call, channel: str, request: Message | None = None) -> Fault:
         """Record a call, and let go wrong what is to go wrong before it has an effect."""

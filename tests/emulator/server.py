@@ -19,6 +19,7 @@ from emulator.log_faults import LogFaults
 from emulator.log_quota import ReadQuota
 from emulator.log_rpcs import log_rpcs
 from emulator.log_store import LogStore
+from emulator.quirks import Quirks
 from emulator.rest import RestServer
 from emulator.rpc import Rpc, StreamRpc
 from emulator.run_changes import Changes
@@ -143,6 +144,11 @@ class Emulator:
     def calls(self) -> list[Recorded]:
         """Every call of the API so far, in the order in which they came."""
         return list(self._dispatcher.calls)
+
+    @property
+    def quirks(self) -> Quirks:
+        """In what its answers differ from what is usual here; may be changed at any time."""
+        return self._dispatcher.quirks
 
     @property
     def secrets(self) -> dict[str, dict[str, str]]:

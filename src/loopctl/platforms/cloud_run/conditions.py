@@ -35,7 +35,7 @@ class Readiness(Enum):
 def readiness(revision: Revision) -> Readiness:
     """Whether a revision came to be ready; one that says nothing yet is waited for."""
     ready = _of_type(revision.conditions, "Ready")
-    match int(ready.state) if ready is not None else 0:
+    match _state(ready) if ready is not None else 0:
         case state if state == _SUCCEEDED:
             return Readiness.READY
         case state if state == _FAILED:
@@ -48,7 +48,7 @@ def has_failed(service: Service) -> bool:
     """Whether the service has come to rest otherwise than it was told."""
     if service.reconciling:
         return False
-    state = int(service.terminal_condition.state)
+    state = _state(service.terminal_condition)
     # Where the one that sums them up is missing, those that it is made of tell.
     return state == _FAILED if state else any(_is_error(each) for each in service.conditions)
 
@@ -101,11 +101,20 @@ def _of_type(conditions: Iterable[Condition], name: str) -> Condition | None:
 
 def _is_error(condition: Condition) -> bool:
     """Whether it failed and matters; a severity that is not told is that of an error."""
-    return int(condition.state) == _FAILED and int(condition.severity) in (0, _ERROR)
+    return _state(condition) == _FAILED and _severity(condition) in (0, _ERROR)
 
 
 def _failed(conditions: Iterable[Condition]) -> list[Condition]:
     """Those that failed, the decisive first: Ready, else what is told with severity ERROR."""
-    failed = [c for c in conditions if int(c.state) == _FAILED]
+    failed = [c for c in conditions if _state(c) == _FAILED]
     decisive = [c for c in failed if c.type_ == "Ready"]
-    return [*decisive, *(c for c in failed if c not in decisive and int(c.severity) == _ERROR)]
+    return [*decisive, *(c for c in failed if c not in decisive and _severity(c) == _ERROR)]
+
+
+# A number that is newer than the client would make it warn on whoever's terminal this is.
+def _state(condition: Condition) -> int:
+    return int(Condition.pb(condition).state)
+
+
+def _severity(condition: Condition) -> int:
+    return int(Condition.pb(condition).severity)

@@ -59,7 +59,8 @@ def is_made_of(found: Service, revision: str, key: str | None = None) -> bool:
     if short(found.latest_created_revision) == revision:
         return True
     told = found.template.annotations.get(template.KEY)
-    return found.reconciling and key is not None and told == key
+    late = found.reconciling or not found.latest_created_revision
+    return late and key is not None and told == key
 
 
 def written(service: Service, key: DeployKey, digest: str) -> Revision:

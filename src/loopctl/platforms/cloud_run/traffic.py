@@ -63,7 +63,7 @@ def _meaning(rows: Iterable[TrafficTarget]) -> tuple[dict[str, int], dict[str, s
     shares: dict[str, int] = {}
     tags: dict[str, str] = {}
     for row in rows:
-        name = "" if row.type_ == LATEST else short(row.revision)
+        name = "" if _type(row) == LATEST else short(row.revision)
         if row.percent:
             shares[name] = shares.get(name, 0) + row.percent
         if row.tag:
@@ -103,5 +103,13 @@ def kept_tags(
         if not row.tag or short(row.revision) in without:
             continue
         if ours_too or not is_own_tag(row.tag):
-            rows.append(TrafficTarget(type_=row.type_, revision=row.revision, tag=row.tag))
+            kept = TrafficTarget()
+            TrafficTarget.pb(kept).CopyFrom(TrafficTarget.pb(row))
+            kept.percent = 0
+            rows.append(kept)
     return rows
+
+
+def _type(row: TrafficTarget) -> int:
+    """As a number: one that is newer than the client would make it warn."""
+    return int(TrafficTarget.pb(row).type_)
