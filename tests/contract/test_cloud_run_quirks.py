@@ -41,9 +41,8 @@ QUIRKS: Mapping[str, Mapping[str, Any]] = {
 
 
 #: Those that may come together.
-ANOTHER = {
-    name: True
-    for name in (
+ANOTHER = dict.fromkeys(
+    (
         "full_names_in_traffic",
         "bare_while_reconciling",
         "no_severities",
@@ -55,8 +54,9 @@ ANOTHER = {
         "rows_of_nothing",
         "bare_operations",
         "cannot_wait",
-    )
-}
+    ),
+    True,
+)
 
 
 @pytest.fixture(params=["grpc", pytest.param("rest", marks=pytest.mark.slow)])
