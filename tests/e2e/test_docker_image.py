@@ -117,6 +117,7 @@ def test_an_image_alone_goes_green_and_what_was_not_shown_is_said(abroad: Abroad
     assert "its label names the commit beef, HEAD is " in other.out
 
 
+@pytest.mark.slow
 def test_where_nothing_is_asked_for_the_registry_is_asked_by_the_engine_alone(
     abroad: Abroad,
 ) -> None:
@@ -129,6 +130,7 @@ def test_where_nothing_is_asked_for_the_registry_is_asked_by_the_engine_alone(
     assert "nothing of it was looked at" in worklog(ran)
 
 
+@pytest.mark.slow
 def test_a_registry_that_lies_ends_unproven_and_one_without_the_image_in_preflight(
     docker: DockerProject,
 ) -> None:

@@ -61,6 +61,7 @@ def test_what_was_kept_comes_first_and_then_what_is_said_until_ctrl_c(
     assert "following web-" in ended.err
 
 
+@pytest.mark.slow
 def test_with_json_each_line_is_a_document(past: tuple[Project, Ran]) -> None:
     project, green = past
     going = project.start("logs", "--follow", "--json")
@@ -88,6 +89,7 @@ def test_a_line_is_told_once_although_it_was_kept(past: tuple[Project, Ran]) -> 
     assert sum("listening" in line for line in rest) == 1
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it(past: tuple[Project, Ran]) -> None:
     project, green = past
     going = project.start("logs", "--follow")
@@ -109,6 +111,7 @@ def test_what_cannot_be_followed_is_said(past: tuple[Project, Ran]) -> None:
     assert "leave out one of" in both.err
 
 
+@pytest.mark.slow
 def test_what_is_gone_cannot_be_followed(tmp_path: Path) -> None:
     with opened(tmp_path) as project:
         tiny_loop(project)

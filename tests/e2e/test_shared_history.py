@@ -60,6 +60,7 @@ def test_a_run_on_another_machine_knows_what_was_borne_out_on_the_first(
     assert [each["runs"] for each in told["cases"]] == [2]
 
 
+@pytest.mark.slow
 def test_a_bucket_that_cannot_be_had_changes_no_verdict_and_is_told(
     project: Project, server: StorageServer
 ) -> None:

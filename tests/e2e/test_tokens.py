@@ -322,6 +322,7 @@ def test_a_token_that_a_test_tells_in_many_ways_is_told_in_none(
     assert_nowhere(project, google.given, ran, project.loopctl("logs"), report)
 
 
+@pytest.mark.slow
 def test_a_token_is_not_sent_along_a_redirect(
     project: Project, google: TokenServer, tmp_path: Path
 ) -> None:
