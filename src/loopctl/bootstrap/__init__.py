@@ -1,0 +1,35 @@
+"""The composition root: the only room that names concrete adapters."""
+
+from loopctl.bootstrap.composition import Composition, bundle_writer, crash_writer
+from loopctl.bootstrap.lookups import (
+    catalogue_of,
+    checkup_of,
+    gated_urls,
+    missing_variables,
+    verified_of,
+)
+from loopctl.bootstrap.world import (
+    World,
+    callers_of,
+    history_of,
+    redactor_of,
+    suite_of,
+    world_of,
+)
+
+__all__ = [
+    "Composition",
+    "World",
+    "bundle_writer",
+    "callers_of",
+    "catalogue_of",
+    "checkup_of",
+    "crash_writer",
+    "gated_urls",
+    "history_of",
+    "missing_variables",
+    "redactor_of",
+    "suite_of",
+    "verified_of",
+    "world_of",
+]
