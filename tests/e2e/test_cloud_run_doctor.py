@@ -53,7 +53,7 @@ def test_each_thing_that_is_broken_has_a_line_with_what_mends_it(cloud: CloudPro
         },
         services={
             "web": {**spec, "run": {"secrets": secrets}},
-            LONG: spec,
+            "odd": {**spec, "run": {"cloud_run": {"nonsense": 1}}},
             "own": {"source": "../own"},
         },
         suites=[suite(cloud.project, "def test_it():\n    ask()\n", target="web")],
@@ -67,14 +67,14 @@ def test_each_thing_that_is_broken_has_a_line_with_what_mends_it(cloud: CloudPro
     found = {name.partition(":")[0]: hint for name, hint in lines(told).items()}
     assert list(found) == [
         "Docker engine",
-        f"service {LONG}",
+        "service odd",
         "permissions on web",
         "registry",
         "Cloud Logging API",
         "secret no-such-key",
     ], str(told)
     assert "make engines" in found["Docker engine"]
-    assert "strategy: direct" in found[f"service {LONG}"]
+    assert "fields as in the Admin API v2" in found["service odd"]
     assert found["permissions on web"] == (
         "gcloud projects add-iam-policy-binding p --member=user:YOU --role=roles/run.developer"
     )
@@ -102,6 +102,17 @@ def test_what_is_well_is_told_and_ends_well(cloud: CloudProject, transport: Tran
     checks = cloud.project.loopctl("doctor", "--env", "staging", "--json").document()["checks"]
     [account] = [each for each in checks if each["check"] == "account of web"]
     assert (account["ok"], account["known"]) == (True, False)
+
+
+def test_a_name_that_cannot_be_is_told_with_its_place_before_anybody_is_asked(
+    cloud: CloudProject,
+) -> None:
+    cloud.loop(name=LONG)
+    told = cloud.project.loopctl("doctor", "--env", "staging")
+    assert told.code == 2, str(told)
+    assert "loops/web.yaml:" in told.err
+    assert "strategy: direct" in told.err
+    assert cloud.emulator.calls == []
 
 
 def test_a_run_that_surely_lacks_something_names_it_all_before_anything_is_changed(
