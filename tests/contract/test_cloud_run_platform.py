@@ -387,6 +387,21 @@ def test_nothing_on_the_port_is_told_with_the_port(rig: ProcessCloudRunRig) -> N
     assert any("PORT=8080" in quote.quote for quote in fault.quotes)
 
 
+def test_a_container_that_ate_its_memory_is_told_so(rig: ProcessCloudRunRig) -> None:
+    greedy = "kept = [b'x' * 2**20 for _ in range(200)]\nimport time\ntime.sleep(60)\n"
+    fault = rig.dead(rig.deploy(greedy, rig.hold(), memory=64 * 2**20)).fault
+    assert fault.kind is FaultKind.OUT_OF_MEMORY
+    assert "Memory limit of 64 MiB exceeded with " in fault.summary
+
+
+def test_a_traceback_is_told_by_what_was_raised(rig: ProcessCloudRunRig) -> None:
+    fault = rig.dead(rig.deploy("raise ValueError('no JWT_KEY')\n", rig.hold())).fault
+    assert (fault.kind, fault.value) == (FaultKind.EXIT_CODE, "1")
+    assert rig.last_words(fault) == ["ValueError: no JWT_KEY"]
+    assert fault.hint is not None
+    assert fault.hint.endswith(" --region=us-central1 --project=p")
+
+
 def test_traffic_is_not_sent_to_a_revision_that_failed(rig: ProcessCloudRunRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
