@@ -29,6 +29,8 @@ def main() -> int:
         grpc_port=asked.grpc_port,
         rest_port=asked.rest_port,
     ) as emulator:
+        for name, _, value in (given.partition("=") for given in asked.secret):
+            emulator.secrets[name] = {"latest": value, "1": value}
         print(f"gRPC {emulator.grpc_endpoint}")
         print(f"REST {emulator.rest_endpoint}", flush=True)
         over.wait()
@@ -42,6 +44,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runtime", choices=("docker", "process"), default="docker")
     parser.add_argument(
         "--programs", type=Path, help='for processes: a JSON file, {"IMAGE": "COMMAND LINE"}'
+    )
+    parser.add_argument(
+        "--secret", action="append", default=[], metavar="NAME=VALUE", help="may be given often"
     )
     parser.add_argument("--time-scale", type=float, default=1.0, help="of probes and timeouts")
     parser.add_argument("--grpc-port", type=int, default=0)
