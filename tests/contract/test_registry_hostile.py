@@ -86,7 +86,7 @@ OTHER = image_of({"app/main.py": "print('old')\n"})
     [
         ("manifests/", OTHER.manifests[OTHER.digest], "the manifest of tests/made is not sha256:"),
         (CONFIG, b'{"rootfs": {"diff_ids": []}}', "the configuration is not sha256:"),
-        (LAYER, gzip.compress(b"other"), "the layer is not sha256:"),
+        (LAYER, gzip.compress(b"other", mtime=0), "the layer is not sha256:"),
         (LAYER, IMAGE.blobs[LAYER][:-1] + b"x", "the layer is not sha256:|cannot be unpacked"),
         (LAYER, IMAGE.blobs[LAYER] + b"more", "does not end after"),
         (LAYER, b"", "bytes are missing"),

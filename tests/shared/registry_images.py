@@ -65,7 +65,7 @@ def image_of(
 ) -> Made:
     """An image of layers, each a tar or the files of one."""
     tars = [each if isinstance(each, bytes) else tar_of(each) for each in layers]
-    packed = [gzip.compress(each) if compress else each for each in tars]
+    packed = [gzip.compress(each, mtime=0) if compress else each for each in tars]
     config = json.dumps(
         {
             "os": "linux",
