@@ -50,11 +50,13 @@ _PARTS: tuple[ModuleType, ...] = (
 def main() -> None:
     """Print each row as soon as it is there; `--write FILE` makes a page of them."""
     options = argparse.ArgumentParser(prog="python -m bench")
-    options.add_argument("--write", type=Path, help="write the page with the table there")
+    options.add_argument(
+        "--write",
+        type=Path,
+        help="write the page there; --only keeps its other rows",
+    )
     options.add_argument("--only", help="letters of the rows to measure, as in `--only be`")
     given = options.parse_args()
-    if given.write and given.only:
-        options.error("the page holds the whole table: leave out --only")
     print(HEADER, flush=True)
     rows: list[Row] = []
     for part in _PARTS:
@@ -63,7 +65,8 @@ def main() -> None:
                 print(row, flush=True)
                 rows.append(row)
     if given.write:
-        given.write.write_text(page(rows, _PARTS), encoding="utf-8")
+        before = given.write.read_text("utf-8") if given.only and given.write.exists() else ""
+        given.write.write_text(page(rows, _PARTS, before), encoding="utf-8")
 
 
 if __name__ == "__main__":

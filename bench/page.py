@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,33 @@ turn, and their medians stand in the table. All load goes to 127.0.0.1.
 """
 
 
-def page(rows: Sequence[Row], parts: Sequence[ModuleType]) -> str:
-    """The whole page."""
-    table = "\n".join([HEADER, *map(str, rows)])
+def page(rows: Sequence[Row], parts: Sequence[ModuleType], before: str = "") -> str:
+    """The whole page. Rows of `before`, an older page, stay where no new ones of their letter are;
+    when they were measured is said.
+    """
+    lines = list(map(str, rows))
+    letters = {_letter(line) for line in lines}
+    kept = [line for line in before.splitlines() if _is_row(line) and _letter(line) not in letters]
+    table = "\n".join([HEADER, *sorted([*kept, *lines], key=_letter)])
     how = "\n".join(_how(part) for part in parts)
-    return f"{_INTRO}\n{_machine()}\n\n{table}\n\n## How it is measured\n\n{how}"
+    when = _machine()
+    if kept:
+        these = ", ".join(sorted(letters))
+        when = f"{_measured(before)}\n\nRows {these} at another time: {when}"
+    return f"{_INTRO}\n{when}\n\n{table}\n\n## How it is measured\n\n{how}"
+
+
+def _is_row(line: str) -> bool:
+    return re.match(r"\| [a-z] \| ", line) is not None
+
+
+def _letter(line: str) -> str:
+    return line[2]
+
+
+def _measured(page: str) -> str:
+    """What an older page says of when and where."""
+    return next(line for line in page.splitlines() if line.startswith("Measured on "))
 
 
 def _machine() -> str:
