@@ -14,7 +14,7 @@ from emulator_rig import Asker, asking, entries, pinned, short
 from google.cloud import run_v2
 from platform_rig import SERVE, get
 
-from emulator.faults import Fault, aborted, deadline_exceeded, unavailable
+from emulator.faults import Fault, aborted, deadline_exceeded, overtaken, unavailable
 from loopctl.model.artifact import Revision, ServiceState
 from loopctl.model.finding import FaultKind
 from loopctl.model.plan import SecretSpec
@@ -268,6 +268,23 @@ def test_a_conflict_is_read_again_and_applied_again(rig: ProcessCloudRunRig) -> 
     assert len(revisions(rig)) == 2
     rig.emulator.faults.on("UpdateService", aborted("chat"), times=2)
     assert rig.platform.route("chat", {new.name: 100}, held, rig.stop).traffic == {new.name: 100}
+
+
+def test_a_conflict_that_only_the_operation_tells_is_applied_again(
+    rig: ProcessCloudRunRig,
+) -> None:
+    held = rig.hold()
+    old = rig.deploy(SERVE, held, share="all")
+    rig.ready(old)
+    rig.emulator.faults.on("UpdateService", overtaken("chat"), times=2)
+    new = rig.deploy(SERVE, held)
+    assert get(rig.ready(new).url) == (200, new.name)
+    rig.emulator.faults.on("UpdateService", overtaken("chat"), times=2)
+    assert rig.platform.route("chat", {new.name: 100}, held, rig.stop).traffic == {new.name: 100}
+    rig.emulator.faults.on("UpdateService", overtaken("chat"), times=2)
+    rig.verified.record(new, "run-1", held, rig.stop)
+    assert rig.verified.recall("chat", rig.stop) == [new.name]
+    assert revisions(rig) == [old.name, new.name]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

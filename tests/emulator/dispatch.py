@@ -48,6 +48,8 @@ class Dispatcher:
     def answer(self, rpc: Rpc, request: Message, call: Call, channel: str) -> Message:
         """The answer. Raises `RpcFault`, and `Drop` where the connection is to be cut."""
         fault = self._current.fault = self.admit(call, channel, request)
+        if fault.answer is not None:
+            return fault.answer
         answer = self._handled(rpc, request, call)
         if fault.error is not None:
             raise fault.error

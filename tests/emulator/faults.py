@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
 import grpc  # type: ignore[import-untyped]
+from google.longrunning import operations_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2
+from google.rpc import code_pb2, error_details_pb2
 
 from emulator.rpc import RpcFault
 
@@ -23,13 +24,15 @@ class Fault:
     """What happens to a call of a method.
 
     `after`: the effect is done first, so that the caller cannot know of it. `delay_s` goes before
-    everything. `stuck`: the operation that the call starts never ends.
+    everything. `stuck`: the operation that the call starts never ends. `answer` is given instead,
+    and nothing is done.
     """
 
     error: RpcFault | Drop | None = None
     after: bool = False
     delay_s: float = 0.0
     stuck: bool = False
+    answer: Message | None = None
 
 
 class DeployTrouble(StrEnum):
@@ -128,6 +131,14 @@ def aborted(service_id: str, given: str = "1", current: str = "2") -> RpcFault:
         f"version is '{current}'."
     )
     return RpcFault(grpc.StatusCode.ABORTED, text)
+
+
+def overtaken(service_id: str) -> Fault:
+    """The change is accepted, and its operation finds that another write came between."""
+    operation = operations_pb2.Operation(name="projects/p/locations/r/operations/late", done=True)
+    operation.error.code = code_pb2.ABORTED
+    operation.error.message = aborted(service_id).message
+    return Fault(answer=operation)
 
 
 def quota_exceeded(

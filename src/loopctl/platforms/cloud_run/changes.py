@@ -98,6 +98,9 @@ class Changes:
             if started is not None and not ended:
                 started = self._api.operations.ended(started, _WAIT_S, stop)
                 ended = started.done
+            if started is not None and started.error and started.error.code is Code.ABORTED:
+                # What is there may look right all the same, and this change is not in it.
+                raise ConflictError(f"cannot {doing}: {started.error.text}", where=service)
             if ended or time.monotonic() - looked >= _LOOK_EVERY_S:
                 looked = time.monotonic()
                 found = self._api.service(service, stop)
@@ -118,8 +121,6 @@ class Changes:
         text, condition = why_failed(None, found) if has_failed(found) else ("", "")
         if not text and started is not None and started.error is not None:
             text = started.error.text
-        if started is not None and started.error and started.error.code is Code.ABORTED:
-            return ConflictError(f"cannot {doing}: {started.error.text}", where=service)
         text = text or "the service has come to rest otherwise, and says nothing of it"
         fault = fault_of(text, condition, service, service, self._api.names)
         return PlatformError(

@@ -217,7 +217,11 @@ class CloudRunPlatform(Platform):
 
         def is_over(found: Service) -> bool:
             # Whether the restored template's own revision comes up is nobody's traffic.
-            return not found.reconciling and name not in traffic.serving(found)
+            serving = traffic.serving(found)
+            if found.reconciling or name in serving:
+                return False
+            left = is_made_of(found, name, candidate.key) or bool(traffic.tags_of(found, name))
+            return not (serving and left)
 
         with stop.child(_DISCARD_S) as limited:
             self._changes.bring(service, put_back, is_over, doing, held, limited)

@@ -72,7 +72,8 @@ class AnnotatedVerified:
         want = {revision.name: 100}
 
         def is_there(found: Service) -> bool:
-            return not found.reconciling and traffic.serving(found) == want
+            noted = entries_of(found)[:1] == [_Entry(revision.name, run_id)]
+            return noted and not found.reconciling and traffic.serving(found) == want
 
         done = self._changes.bring(revision.service, note, is_there, doing, held, stop)
         self._tidy(done, frozenset(each.revision for each in entries_of(done)), stop)
