@@ -298,6 +298,22 @@ def test_where_a_whole_tail_was_kept_the_last_words_are_quoted() -> None:
     assert brief(worklog).of(Role.QUOTE) == ('"GET /a 200" at logs/1/chat.jsonl#19',)
 
 
+def test_of_the_last_words_beside_an_exit_the_last_is_the_log_line() -> None:
+    script = worklogs.red()
+    exited = Quote("log", "varlog/system of chat-2", "Container called exit(3).")
+    words = tuple(
+        Quote("log", "stderr of chat-2", text) for text in ("INFO: waiting", "ERROR: no redis")
+    )
+    said = Quote("log", "logs/1/chat.jsonl#7", "something else")
+    worklog = script.worklog()
+    cycle = worklog.cycles[-1]
+    seen = Why("Why is it not serving?", "it exited with 3", "observed", 0)
+    finding = replace(cycle.findings[0], evidence=(exited, *words, said), whys=(seen,))
+    worklog = replace(worklog, cycles=(replace(cycle, findings=(finding,)),))
+
+    assert brief(worklog).of(Role.LOG) == ('"ERROR: no redis" at stderr of chat-2',)
+
+
 def test_a_green_that_stands_on_a_tolerance_says_so_on_the_first_screen() -> None:
     worklog = worklogs.green().worklog()
     cycle = worklog.cycles[-1]

@@ -6,7 +6,9 @@ signature is the likely cause. Without one the brief says that no cause is known
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from loopctl.inert import one_line
 from loopctl.journal.wording import count, short
@@ -51,8 +53,8 @@ def cause_lines(worklog: Worklog) -> CauseLines:
         told = ended.verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED)
         return CauseLines("" if told else "no known cause", _seen(cycle), _novel(novel))
     quote = _telling(finding)
-    others = (q for q in finding.evidence[1:] if q.kind == "log" and q != quote)
-    second = next(others, None)
+    others = [q for q in finding.evidence[1:] if q.kind == "log" and q != quote]
+    second = _last_of_its_place(others)
     log = _quoted(second) if second else _novel(novel)
     return CauseLines(_cause(finding), _quoted(quote) if quote else "", log)
 
@@ -71,6 +73,14 @@ def _telling(finding: Finding) -> Quote | None:
             break
         last = quote
     return last
+
+
+def _last_of_its_place(quotes: Sequence[Quote]) -> Quote | None:
+    """Of last words, which are quoted oldest first and have no numbers, the last: it tells most."""
+    if not quotes or "#" in quotes[0].source:
+        return next(iter(quotes), None)
+    place = quotes[0].source
+    return list(takewhile(lambda quote: quote.source == place, quotes))[-1]
 
 
 def _follows(quote: Quote, before: Quote) -> bool:

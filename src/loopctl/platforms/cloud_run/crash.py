@@ -10,7 +10,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from loopctl.errors import PortError, Stopped
 from loopctl.inert import one_line
@@ -79,13 +79,15 @@ class LogAutopsy:
         """The last lines that it wrote itself, rather to stderr than to stdout: of plain lines no
         severity tells which matters. One page is read, however much it wrote.
         """
+        page: Sequence[Any] = ()
         try:
             with stop.child(_LAST_WORDS_S) as limited:
                 query = self._query(revision, STDERR, STDOUT)
-                page = next(self.reader.pages(query, limited, newest_first=True), ())
+                # They may be ingested after the line that tells the end, whose entry came first.
+                while not (page := self._newest(query, limited)):
+                    limited.wait(_LOOK_EVERY_S)
         except Stopped:
             stop.remaining(0)
-            return ()
         except PortError:
             return ()
         said = [line for line in map(logged, page) if line.text.strip()]
@@ -99,6 +101,10 @@ class LogAutopsy:
             )
             for line in shown[:_LAST_WORDS][::-1]
         ]
+
+    def _newest(self, query: str, stop: Stop) -> Sequence[Any]:
+        """The first page that holds anything: one may be empty and yet not be the last."""
+        return next(filter(None, self.reader.pages(query, stop, newest_first=True)), ())
 
     def _query(self, revision: Revision, *logs: str) -> str:
         view = View(self.clients.place, revision.service, revision.name, logs)
