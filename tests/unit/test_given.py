@@ -48,6 +48,15 @@ def test_a_name_that_is_given_twice_differs_when_either_value_does(tmp_path: Pat
     assert _changed(plan("1"), plan("2")) == ("VERSION of chat",)
 
 
+def test_an_image_that_was_built_elsewhere_is_told_as_changed(tmp_path: Path) -> None:
+    def plan(digit: str) -> Plan:
+        image = f"registry.test/chat@sha256:{digit * 64}"
+        return a_plan([replace(a_service(), source=None, image=image)], [], tmp_path)
+
+    assert _changed(plan("1"), plan("1")) == ()
+    assert _changed(plan("1"), plan("2")) == ("image of chat",)
+
+
 def test_neither_a_value_nor_a_hash_that_can_be_guessed_is_written_down(tmp_path: Path) -> None:
     written = repr(given_hashes(_plan(tmp_path, fault="exit-3"), KEY))
     assert "hunter22" not in written

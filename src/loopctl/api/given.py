@@ -11,9 +11,10 @@ _DIGITS = 16
 
 
 def given_hashes(plan: Plan, key: bytes) -> Mapping[str, str]:
-    """Every variable, secret and build argument, `NAME of SERVICE`, with a keyed hash of its value.
+    """Every variable, secret, build argument and image from elsewhere, each with a keyed hash.
 
-    The loop's files may be the same and a value another: `${NAME}` is filled in from outside.
+    Named `NAME of SERVICE`. The loop's files may be the same and a value another: `${NAME}` is
+    filled in from outside.
     """
     given: dict[str, list[str]] = {}
     for name, value in _given(plan):
@@ -23,6 +24,8 @@ def given_hashes(plan: Plan, key: bytes) -> Mapping[str, str]:
 
 def _given(plan: Plan) -> Iterator[tuple[str, str]]:
     for spec in plan.deployed:
+        if spec.image is not None:
+            yield f"image of {spec.name}", spec.image
         for values in (spec.build.args, spec.run.env):
             for name, value in (values or {}).items():
                 yield f"{name} of {spec.name}", repr(value)
