@@ -125,3 +125,12 @@ def test_a_project_has_one_budget_in_this_process() -> None:
     one, other = CloudRunPlace("p-one", "r"), CloudRunPlace("p-two", "r")
     assert quota_of(one) is quota_of(CloudRunPlace("p-one", "elsewhere", transport="rest"))
     assert quota_of(one) is not quota_of(other)
+
+
+def test_a_quota_is_shut_once_nothing_but_refusals_came() -> None:
+    quota = ReadQuota(60, Clock())
+    for shut in (False, False, True):
+        quota.refused(refusal())
+        assert quota.is_shut is shut
+    quota.granted()
+    assert not quota.is_shut

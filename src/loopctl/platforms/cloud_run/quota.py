@@ -22,6 +22,7 @@ READS: Final = 60
 _WINDOW_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 60.0
+_SHUT: Final = 3
 _OURS: Final = 0.9
 _POLLS: Final = 0.25
 
@@ -43,6 +44,7 @@ class ReadQuota:
         self._polls: deque[float] = deque()
         self._closed_until = 0.0
         self._pause_s = _FIRST_PAUSE_S
+        self._refusals = 0
         self._lock = threading.Lock()
 
     def take(self, stop: Stop, spare: int = 0) -> None:
@@ -67,6 +69,7 @@ class ReadQuota:
         with self._lock:
             if value.isascii() and value.isdecimal() and int(value) > 0:
                 self.limit = int(value)
+            self._refusals += 1
             self._closed_until = self._now() + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
@@ -74,6 +77,13 @@ class ReadQuota:
         """A read was answered."""
         with self._lock:
             self._pause_s = _FIRST_PAUSE_S
+            self._refusals = 0
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether refusals came one after another, and no answer since: others use all there is."""
+        with self._lock:
+            return self._refusals >= _SHUT
 
     def is_short(self, spare: int = 0) -> bool:
         """Whether a read that leaves `spare` would have to wait now."""
