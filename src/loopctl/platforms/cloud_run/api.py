@@ -210,7 +210,9 @@ class Api:
             # A revision's name that was read back is refused as one that exists already, whatever
             # the mask says (facts/cloud-run.md section 1.5).
             service.template.revision = ""
-        request = UpdateServiceRequest(service=service, update_mask=FieldMask(paths=list(paths)))
+        request = UpdateServiceRequest(
+            service=service, update_mask=FieldMask(paths=[*dict.fromkeys(paths)])
+        )
         name = service.name.rpartition("/")[2]
         with explained(self.names, name), translated(doing, name):
             return begun(
