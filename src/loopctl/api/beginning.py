@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from loopctl.bootstrap import Composition
 
 
-def confirmation_problems(plan: Plan, confirm: str | None) -> list[Problem]:
+def confirmation_problems(
+    plan: Plan, confirm: str | None, why: str = "is protected"
+) -> list[Problem]:
     """A protected environment wants to be named, and a name must be that of the environment."""
     name = plan.environment.name
     if plan.environment.protected and confirm is None:
         hint = f"--confirm {name}, if that is meant"
-        return [Problem(f"{name} is protected", where="--confirm", hint=hint)]
+        return [Problem(f"{name} {why}", where="--confirm", hint=hint)]
     if confirm is not None and confirm != name:
         what = f"--confirm names {confirm!r}, the environment is {name!r}"
         return [Problem(what, where="--confirm")]

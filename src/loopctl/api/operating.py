@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LIMIT_S = 120.0
 """Seconds that `down` and `rollback` may take."""
 
+_DELETES = "is on Cloud Run, where `down` deletes the services that loopctl created"
+
 UNLOCK_LIMIT_S = 30.0
 
 
@@ -47,8 +49,9 @@ def down(
     from loopctl.machine.lease import holding
 
     if confirm is not None or plan.environment.platform is PlatformKind.CLOUD_RUN:
+        why = "is protected" if plan.environment.protected else _DELETES
         plan = replace(plan, environment=replace(plan.environment, protected=True))
-        _confirmed(plan, confirm)
+        _confirmed(plan, confirm, why)
     place = runs_dir_of(plan, runs_dir)
     world = world_of(plan, place)
     platform, names = world.platform, [spec.name for spec in reversed(plan.deployed)]
@@ -168,7 +171,7 @@ def _robs(held: Held, plan: Plan) -> Problem:
     )
 
 
-def _confirmed(plan: Plan, confirm: str | None) -> None:
-    problems = confirmation_problems(plan, confirm)
+def _confirmed(plan: Plan, confirm: str | None, why: str = "is protected") -> None:
+    problems = confirmation_problems(plan, confirm, why)
     if problems:
         raise UsageError("nothing was changed", problems)
