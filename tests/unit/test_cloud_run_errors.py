@@ -119,3 +119,10 @@ def test_a_result_of_another_type_is_a_result() -> None:
     assert begun(stumble) == Started("", done=True)
     with pytest.raises(TypeError):
         begun(wrong)
+
+
+def test_a_connection_that_was_cut_is_told_in_words() -> None:
+    cut = ConnectionResetError("Remote end closed connection without response")
+    error = raised(requests.exceptions.ConnectionError("Connection aborted.", cut))
+    assert error.what == "cannot deploy chat: the connection was cut before the answer came"
+    assert error.outcome_unknown

@@ -21,6 +21,7 @@ from loopctl.platforms.cloud_run.credentials import LOG_IN
 from loopctl.ports.platform import PlatformError
 
 _LONGEST: Final = 500
+_CUT: Final = "the connection was cut before the answer came"
 _ASKED: Final = re.compile(r"^(?:GET|POST|PATCH|DELETE) \S+: ")
 """What the clients put before a server's text when it came over REST."""
 
@@ -106,7 +107,13 @@ def translated(doing: str, where: str | None = None) -> Iterator[None]:
         # What REST is carried by raises its own; a connection that was cut is one of them.
         late = isinstance(error, requests.exceptions.Timeout | TimeoutError)
         code = Code.DEADLINE_EXCEEDED if late else Code.UNAVAILABLE
-        raise ApiError(code, _text(error), doing=doing, where=where) from None
+        raise ApiError(code, _carried(error), doing=doing, where=where) from None
+
+
+def _carried(error: BaseException) -> str:
+    """What went wrong on the way, in words: of a cut connection `requests` tells Python's own."""
+    text = _text(error)
+    return _CUT if "Connection aborted" in text else text
 
 
 def _of_call(error: api.GoogleAPICallError, doing: str, where: str | None) -> ApiError:

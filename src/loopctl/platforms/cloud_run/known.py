@@ -144,8 +144,8 @@ _KNOWN: Final = (
         "https://console.cloud.google.com/iam-admin/quotas?project={project}",
     ),
     _Known(
-        r"failed to connect to all addresses|Connection refused|Name or service not known|"
-        r"Max retries exceeded|DNS resolution failed",
+        r"connection was cut before the answer|failed to connect to all addresses|"
+        r"Connection refused|Name or service not known|Max retries exceeded|DNS resolution failed",
         "the API cannot be reached",
         "see that the network and its proxies lead to Google, or mend the environment's `endpoint`",
     ),
