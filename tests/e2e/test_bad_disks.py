@@ -210,15 +210,17 @@ def test_reports_that_cannot_be_written_change_no_verdict_and_are_named(site: Si
     assert ran.result["verdict"] == "green"
 
 
-def test_logs_that_cannot_be_kept_are_said_to_be_missing(site: Site) -> None:
-    kept = "os.environ['LOOPCTL_RUN_ID'] + '/logs/'"
+@pytest.mark.parametrize("file", ["web.jsonl", "web.requests.jsonl"])
+def test_logs_that_cannot_be_kept_are_said_to_be_missing(site: Site, file: str) -> None:
+    # One file at a time: both are written at once, and the first that breaks is told.
+    kept = f"os.environ['LOOPCTL_RUN_ID'] + '/logs/1/{file}'"
     site.loop(f"{ASKS}def test_breaks():\n    ask()\n{breaking(site.shim, kept)}")
     ran = site.run()
     assert ran.code == 0, str(ran)
     worklog = (ran.run / "worklog.md").read_text()
     assert "the logs of web could not be kept" in worklog
     assert "Input/output error" in worklog
-    assert "web.jsonl" in worklog
+    assert f"/logs/1/{file}" in worklog
 
 
 def test_a_service_log_that_breaks_costs_no_run_and_is_never_called_complete(
