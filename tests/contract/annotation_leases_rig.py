@@ -17,7 +17,7 @@ from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.lease_mark import LEASE
 from loopctl.platforms.cloud_run.leases import AnnotationLeases
 from loopctl.platforms.cloud_run.names import Names
-from loopctl.platforms.cloud_run.server_clock import ServerClock
+from loopctl.platforms.cloud_run.server_clock import AskedClock
 from loopctl.process import Stop
 
 SERVICES: Final = ("auth", "chat", "web")
@@ -30,16 +30,16 @@ from loopctl.platforms.cloud_run.api import Api
 from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.leases import AnnotationLeases
 from loopctl.platforms.cloud_run.names import Names
-from loopctl.platforms.cloud_run.server_clock import ServerClock
+from loopctl.platforms.cloud_run.server_clock import AskedClock
 from loopctl.process import Stop
 clients = Clients(CloudRunPlace("p", "us-central1", endpoint=sys.argv[1]))
-leases = AnnotationLeases(Api(clients, Names("p", "us-central1")), ServerClock(clients))
+leases = AnnotationLeases(Api(clients, Names("p", "us-central1")), AskedClock(clients))
 leases.acquire([Target("cloud-run", "p/us-central1", "chat")], "run-dead", 600, Stop(20))
 os._exit(9)
 """
 
 
-class _AheadClock(ServerClock):
+class _AheadClock(AskedClock):
     """The server's clock, which a test may put ahead."""
 
     ahead = timedelta()

@@ -34,7 +34,7 @@ from loopctl.platforms.cloud_run.leases import AnnotationLeases
 from loopctl.platforms.cloud_run.names import Names
 from loopctl.platforms.cloud_run.other_apis import OtherApis
 from loopctl.platforms.cloud_run.secret_versions import absent_secrets
-from loopctl.platforms.cloud_run.server_clock import ServerClock
+from loopctl.platforms.cloud_run.server_clock import AskedClock
 from loopctl.platforms.cloud_run.site import checkup
 from loopctl.platforms.cloud_run.who_asks import who_asks
 from loopctl.process import Stop
@@ -227,7 +227,7 @@ def test_who_holds_a_service_is_named(emulator: Emulator) -> None:
     with asking(emulator, "rest") as api:
         api.created("chat")
     clients = Clients(place(emulator))
-    leases = AnnotationLeases(Api(clients, Names("p", "us-central1")), ServerClock(clients))
+    leases = AnnotationLeases(Api(clients, Names("p", "us-central1")), AskedClock(clients))
     held = leases.acquire([Target("cloud-run", "p/us-central1", "chat")], "run-7", 900, Stop(20))
     try:
         said = looked(place(emulator))["lease of chat"]

@@ -26,7 +26,8 @@ class HeldByOther(LockedError):
             f"{target.service} is held by run {held.run_id} ({held.holder}), since "
             f"{held.since:%Y-%m-%d %H:%M:%S} UTC until {held.until:%H:%M:%S} UTC",
             where=str(target),
-            hint="wait for that run or stop it; its lease ends by itself when its process does",
+            hint="wait for that run or stop it; its lease ends by itself with its process, "
+            "and where that cannot be seen when its time is up",
         )
 
 

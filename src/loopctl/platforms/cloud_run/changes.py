@@ -69,14 +69,15 @@ class Changes:
 
         What it is then. Raises `LeaseLost`, `PlatformError`.
         """
-        for _ in range(_CONFLICTS):
+        conflicts = 0
+        while True:
             started = self.begin(service, change, doing, held, stop)
             try:
                 return self.settle(service, started, is_there, doing, stop)
             except ConflictError:
-                continue
-        started = self.begin(service, change, doing, held, stop)
-        return self.settle(service, started, is_there, doing, stop)
+                conflicts += 1
+                if conflicts > _CONFLICTS:
+                    raise
 
     def settle(
         self,

@@ -93,18 +93,8 @@ def require_held(service: Service, held: Held, name: str) -> LeaseMark:
     mark = mark_of(service)
     if mark is not None and mark.fence == held.fence:
         return mark
-    if mark is None:
-        raise LeaseLost(
-            f"the lease on {name} is gone: somebody has released it",
-            where=name,
-            hint="this run changes nothing more; see who used `loopctl unlock`",
-        )
-    raise LeaseLost(
-        f"the lease on {name} was taken by run {mark.run_id} ({mark.holder}) at "
-        f"{mark.since:%Y-%m-%d %H:%M:%S} UTC",
-        where=name,
-        hint="this run changes nothing more; see what that run did, then run again",
-    )
+    target = next(each for each in held.targets if each.service == name)
+    raise LeaseLost.to(None if mark is None else mark.held((target,)), target)
 
 
 def prolonged(mark: LeaseMark, now: datetime, ttl_s: float) -> LeaseMark:

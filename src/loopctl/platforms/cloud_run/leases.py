@@ -28,7 +28,7 @@ from loopctl.platforms.cloud_run.lease_mark import (
     require_held,
 )
 from loopctl.platforms.cloud_run.operations import Started
-from loopctl.platforms.cloud_run.server_clock import ServerClock
+from loopctl.platforms.cloud_run.server_clock import AskedClock
 from loopctl.ports.leases import Held, HeldByOther, LeaseError, LeaseLost
 from loopctl.ports.platform import PlatformError
 from loopctl.process import Stop
@@ -45,7 +45,7 @@ _MISSING: Final = (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNIMPLEMEN
 class AnnotationLeases:
     """The leases of one place. Expiry is judged by the server's clock."""
 
-    def __init__(self, api: Api, clock: ServerClock) -> None:
+    def __init__(self, api: Api, clock: AskedClock) -> None:
         self._api = api
         self._clock = clock
         self._problems: list[Problem] = []
@@ -138,7 +138,7 @@ class AnnotationLeases:
                 return None
             strangers = other is not None and other.run_id != mark.run_id
             if other is not None and strangers and other.is_live(self._clock.now(stop)):
-                raise _held_by(other, target)
+                raise HeldByOther.of(other.held((target,)), target)
             put(found, mark)
             return ["annotations"]
 
@@ -186,13 +186,3 @@ def _is_missing(error: PlatformError) -> bool:
 
 def _lease_error(error: PlatformError) -> LeaseError:
     return LeaseError(error.what, where=error.where, hint=error.hint)
-
-
-def _held_by(holder: LeaseMark, target: Target) -> HeldByOther:
-    return HeldByOther(
-        f"{target.service} is held by run {holder.run_id} ({holder.holder}), since "
-        f"{holder.since:%Y-%m-%d %H:%M:%S} UTC until {holder.until:%H:%M:%S} UTC",
-        where=str(target),
-        hint="wait for that run or stop it; its lease ends by itself when its time is up, "
-        "or by `loopctl unlock`",
-    )

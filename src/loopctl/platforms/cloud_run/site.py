@@ -28,7 +28,7 @@ from loopctl.platforms.cloud_run.pruning import prune
 from loopctl.platforms.cloud_run.quota import quota_of
 from loopctl.platforms.cloud_run.receipts import CloudRunReceipts
 from loopctl.platforms.cloud_run.secret_versions import absent_secrets
-from loopctl.platforms.cloud_run.server_clock import ServerClock
+from loopctl.platforms.cloud_run.server_clock import AskedClock
 from loopctl.platforms.cloud_run.verified import AnnotatedVerified
 from loopctl.ports.leases import Leases
 from loopctl.process import Stop
@@ -94,7 +94,7 @@ def site_of(
 
 def _leases(api: Api, clients: Clients, shared: BucketPlace | None) -> tuple[Leases, Fence]:
     if shared is None:
-        own = AnnotationLeases(api, ServerClock(clients))
+        own = AnnotationLeases(api, AskedClock(clients))
         return own, own
     from loopctl.platforms.cloud_run.bucket_client import BucketClient  # noqa: PLC0415
     from loopctl.platforms.cloud_run.bucket_lease import BucketLeases  # noqa: PLC0415
