@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -123,6 +124,8 @@ class AppendFile:
             except BaseException:
                 os.close(self._fd)
                 raise
+        # Who forgets it keeps neither the descriptor nor the claim on the file.
+        self._let_go: Final = weakref.finalize(self, os.close, self._fd)
 
     def append(self, record: bytes) -> None:
         """Adds a record and a line feed; raises `StorageError` if not all of it was written.
@@ -154,9 +157,8 @@ class AppendFile:
     def close(self) -> None:
         """Closes the file; a second time does nothing."""
         with self._lock:
-            descriptor, self._fd = self._fd, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+            self._fd = -1
+            self._let_go()
 
     def _drop_torn_record(self) -> None:
         # If this fails too, the next append tries again before it writes.

@@ -1,5 +1,6 @@
 """What files.py promises about whole, private, appended and removed files."""
 
+import gc
 import os
 import resource
 import stat
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loopctl.errors import StorageError
+from loopctl.errors import LockedError, StorageError
 from loopctl.files import AppendFile, ensure_private_dir, remove_tree, write_atomic
 
 NOBODY = 65534
@@ -199,6 +200,15 @@ def test_a_closed_file_takes_nothing_more(tmp_path: Path) -> None:
     journal.close()
     with pytest.raises(StorageError):
         journal.append(b"late")
+
+
+def test_a_file_that_nobody_holds_any_more_may_be_opened_by_others(tmp_path: Path) -> None:
+    held = AppendFile(tmp_path / "journal")
+    with pytest.raises(LockedError):
+        AppendFile(tmp_path / "journal")
+    del held
+    gc.collect()
+    AppendFile(tmp_path / "journal").close()
 
 
 def test_removing_never_follows_a_link(tmp_path: Path) -> None:
