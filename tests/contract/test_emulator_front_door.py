@@ -76,6 +76,11 @@ def test_bodies_go_both_ways_over_one_connection(url: str) -> None:
         assert http.head(f"{url}/x").status_code == 501
 
 
+def test_an_instance_may_answer_before_it_has_heard_all(url: str) -> None:
+    unread = iter([b"x" * 65_536] * 40)  # by a container that looks at Content-Length alone
+    assert httpx.post(f"{url}/", content=unread, trust_env=False).status_code == 200
+
+
 def test_a_request_is_told_whom_it_comes_from_and_of_its_trace(url: str) -> None:
     seen = fetch(f"{url}/headers", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
     told = {name.lower(): value for name, value in seen.json().items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -102,11 +102,17 @@ class Relay:
         ]
         headers += self._added()
         sent = h11.Request(method=request.method, target=request.target, headers=headers)
-        upstream.sendall(self._http.send(sent) or b"")
+        self._tell(upstream, sent)
         for chunk in self.exchange.peer.body():
             self.exchange.received += len(chunk)
-            upstream.sendall(self._http.send(h11.Data(data=chunk)) or b"")
-        upstream.sendall(self._http.send(h11.EndOfMessage()) or b"")
+            self._tell(upstream, h11.Data(data=chunk))
+        self._tell(upstream, h11.EndOfMessage())
+
+    def _tell(self, upstream: socket.socket, event: h11.Event) -> None:
+        """Send on. An instance may answer, and hear no more, before it has read all."""
+        data = self._http.send(event) or b""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            upstream.sendall(data)
 
     def _added(self) -> list[tuple[bytes, bytes]]:
         """What Google's front end adds to a request."""

@@ -43,8 +43,9 @@ _DEAD_WITHIN_S = 5.0
 _NEXT_LOOK_MS = 10
 _UNTOLD = int(signal.SIGKILL)
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# The last three, because Python ignores them or whoever started loopctl may have.
-_DEFAULT = (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+# What Python ignores, or whoever started loopctl may have: a shell lets no job that it starts in
+# the background hear SIGQUIT.
+_DEFAULT = (*_IGNORED, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
 
 class Launch:
