@@ -54,6 +54,7 @@ constraints: ## resolve every dependency afresh and write constraints.txt
 clean: ## remove what these commands made; runs in .loopctl/ stay
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
+# All is compiled once: where PYTHONDONTWRITEBYTECODE is set, each process would do it for itself.
 # python is asked for by its file, so that a link that leads nowhere any more is made again.
 $(BIN)/python:
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && sh tools/make-venv "$$PYTHON" $(VENV)
@@ -62,9 +63,11 @@ $(VENV)/.for-run: $(INPUTS) | $(BIN)/python
 	@echo "installing loopctl into $(VENV): about a minute, once"
 	@$(PIP) install --constraint constraints.txt hatchling
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[example]'
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.for-development: $(INPUTS) $(VENV)/.for-run
 	@echo "installing the developer's tools into $(VENV)"
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(BIN)/python -m compileall -q tests examples tools
 	@touch $@

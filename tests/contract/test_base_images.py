@@ -94,6 +94,7 @@ def test_a_base_of_this_engine_only_is_used_and_told(engine: Engine) -> None:
     assert told.startswith(f"the base image {name} exists in this engine only ({image[:19]}, made ")
 
 
+@pytest.mark.slow
 def test_a_base_whose_registry_is_down_is_used_as_it_is_and_told(
     engine: Engine, registry: Registry
 ) -> None:
@@ -174,6 +175,7 @@ def test_an_image_with_a_name_that_somebody_else_gave_it_is_kept_with_all_of_its
     assert held.id == released
 
 
+@pytest.mark.slow
 def test_a_pushed_image_that_a_container_uses_can_still_be_started_by_its_digest(
     engine: Engine, registry: Registry
 ) -> None:

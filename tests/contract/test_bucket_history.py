@@ -182,6 +182,7 @@ def test_a_bucket_that_does_not_exist_is_told_with_the_command_that_makes_it(
         assert refused.value.hint.startswith("gcloud storage buckets create gs://theirs")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_told_in_one_line(stop: Stop) -> None:
     with environment(STORAGE_EMULATOR_HOST="127.0.0.1:9"):
         client = BucketClient(PLACE)

@@ -114,6 +114,7 @@ def test_entries_that_come_late_are_waited_for_and_told_in_order(rig: Rig) -> No
     assert coverage.complete
 
 
+@pytest.mark.slow
 def test_while_entries_still_come_it_goes_on_and_says_when_it_gave_up(rig: Rig) -> None:
     stop = threading.Event()
     began = utc_now()
@@ -224,6 +225,7 @@ def test_a_quota_that_costs_entries_is_told(rig: Rig) -> None:
     )
 
 
+@pytest.mark.slow
 def test_where_time_or_quota_is_short_the_end_is_read_all_the_same(rig: Rig) -> None:
     now = utc_now()
     rig.store.write(

@@ -66,6 +66,7 @@ def test_a_stop_ends_the_wait_at_once(emulator: Emulator, api: Api) -> None:
     timer.join()
 
 
+@pytest.mark.slow
 def test_where_the_api_cannot_wait_it_is_asked_once_a_second(emulator: Emulator, api: Api) -> None:
     unknown = RpcFault(grpc.StatusCode.UNIMPLEMENTED, "Operation is not implemented.")
     emulator.faults.on("WaitOperation", unknown, times=None)

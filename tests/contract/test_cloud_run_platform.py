@@ -333,6 +333,7 @@ def test_a_stuck_operation_hides_no_readiness(rig: ProcessCloudRunRig) -> None:
         thread.join()
 
 
+@pytest.mark.slow
 def test_without_waiting_an_operation_is_asked_for_once_a_second_at_most(
     rig: ProcessCloudRunRig,
 ) -> None:

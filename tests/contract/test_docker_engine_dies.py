@@ -57,6 +57,7 @@ def test_a_service_that_runs_on_without_its_engine_keeps_its_users(
     assert rig.dead(revision).fault.value == "9"
 
 
+@pytest.mark.slow
 def test_what_ends_without_its_engine_is_lost_and_the_host_goes_on(
     rig: DockerRig, engine: DyingEngine
 ) -> None:

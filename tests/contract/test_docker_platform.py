@@ -246,6 +246,7 @@ def resident(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.mark.slow
 def test_five_revisions_are_kept_and_the_containers_of_the_others_go(rig: DockerRig) -> None:
     held = rig.hold()
     names = []
@@ -278,6 +279,7 @@ def test_down_alone_removes_what_a_killed_host_and_guardian_have_left(rig: Docke
     assert rig.containers() == ()
 
 
+@pytest.mark.slow
 def test_a_host_of_another_project_keeps_its_containers(rig: DockerRig) -> None:
     rig.ready(rig.deploy(SERVE, rig.hold(), share="all"))
     with docker_rig() as other:
@@ -370,6 +372,7 @@ def test_a_container_that_somebody_restarts_is_dead_is_told_and_does_not_run_on(
     assert any("it is killed" in entry.text for entry in rig.log(revision)[0])
 
 
+@pytest.mark.slow
 def test_a_dead_container_that_somebody_starts_later_does_not_run_on_either(rig: DockerRig) -> None:
     revision = rig.deploy("import time\ntime.sleep(0.5)\n", rig.hold())
     assert rig.dead(revision).fault.value == "0"
@@ -402,6 +405,7 @@ def test_what_a_host_before_the_last_boot_has_left_is_removed_and_no_strangers(
             rig.docker("rm", each.id)
 
 
+@pytest.mark.slow
 def test_from_another_namespace_of_pids_nobody_takes_a_live_hosts_container(rig: DockerRig) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may make a name space of pids")

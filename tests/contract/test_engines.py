@@ -98,6 +98,7 @@ def test_one_beside_another_takes_nothing_of_it_not_even_when_it_is_killed(
     assert machine.docker("ps", "-q", "--no-trunc", host=other) == theirs
 
 
+@pytest.mark.slow
 def test_another_that_has_taken_the_socket_of_a_killed_one_keeps_it(machine: Machine) -> None:
     assert machine.engines("up").code == 0
     machine.did("kill", "-KILL", (machine.engines_dir / "engine/pid").read_text())

@@ -34,6 +34,7 @@ def give_an_interface(machine: Machine) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True])
 def test_an_interface_of_somebody_elses_stays_and_all_bridges_of_the_engine_go(
     machine: Machine, *, killed: bool
@@ -51,6 +52,7 @@ def test_an_interface_of_somebody_elses_stays_and_all_bridges_of_the_engine_go(
     assert machine.network() == (sorted([*before, THEIRS]), rules)
 
 
+@pytest.mark.slow
 def test_after_a_reboot_nothing_of_the_network_is_touched(machine: Machine) -> None:
     assert machine.engines("up").code == 0
     told = json.loads(made(machine).read_text())

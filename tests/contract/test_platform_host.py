@@ -204,6 +204,7 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_services_whose_folder_somebody_deleted_can_still_be_stopped(either: HostedRig) -> None:
     held = either.hold()
     either.ready(either.deploy(SERVE, held, share="all"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from engine_rig import BASE, real_engine
 from image_rig import MARK, Images, source_of, write
+from slow import but_slow
 
 from loopctl.builders.context import context_of
 from loopctl.engine.changes import paths_of
@@ -126,10 +127,7 @@ QUICK = frozenset(
 )
 
 
-@pytest.mark.parametrize(
-    "script",
-    [pytest.param(each, marks=() if each in QUICK else pytest.mark.slow) for each in BROKEN],
-)
+@pytest.mark.parametrize("script", but_slow(BROKEN, QUICK))
 def test_a_container_that_runs_other_files_is_told(images: Images, image: str, script: str) -> None:
     assert told(images, image, script) == BROKEN[script]
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -316,11 +316,3 @@ def finds_what_it_has_deployed(project: Project) -> Ran:
     assert numbers(project)["web"] == before["web"] + 1
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
     return ran
-
-
-SLOW = pytest.mark.slow
-
-
-def but_slow(events: Iterable[str], quick: Collection[str]) -> list[object]:
-    """Every event as a parameter; all but those that are most worth their time are slow."""
-    return [pytest.param(at, id=at, marks=() if at in quick else SLOW) for at in events]

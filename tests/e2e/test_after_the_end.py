@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rig import Project
 from services import ASKS, suite, tiny_loop, tiny_service
 
@@ -28,6 +29,7 @@ print(json.dumps({"code": result.exit_code, "problems": result.problems}))
 """
 
 
+@pytest.mark.slow
 def test_a_platform_that_is_silent_at_the_end_does_not_hide_a_green_run(project: Project) -> None:
     tiny_loop(project)
     command = [sys.executable, "-c", SCRIPT]

@@ -115,6 +115,7 @@ def test_a_journal_that_breaks_while_cases_are_written_ends_the_run_soon(site: S
     site.next_run_is_green()
 
 
+@pytest.mark.slow
 def test_a_journal_on_a_disk_that_has_room_again_tells_the_end_of_its_run(site: Site) -> None:
     """The suite that filled the disk is gone with its files before the run ends."""
     filled = breaking(site.shim, JOURNAL, errno.ENOSPC) + "        time.sleep(25)\n"
@@ -172,6 +173,7 @@ def test_a_journal_that_breaks_while_traffic_is_put_back_hides_nothing(site: Sit
     site.is_told(ran)
 
 
+@pytest.mark.slow
 def test_a_journal_that_breaks_after_the_promotion_is_no_green(site: Site) -> None:
     breaks = f"{ASKS}def test_breaks():\n    ask()\n{breaking(site.shim, JOURNAL)}"
     after = suite(site.project, breaks, "after", phase="confirm")
@@ -210,7 +212,9 @@ def test_reports_that_cannot_be_written_change_no_verdict_and_are_named(site: Si
     assert ran.result["verdict"] == "green"
 
 
-@pytest.mark.parametrize("file", ["web.jsonl", "web.requests.jsonl"])
+@pytest.mark.parametrize(
+    "file", ["web.jsonl", pytest.param("web.requests.jsonl", marks=pytest.mark.slow)]
+)
 def test_logs_that_cannot_be_kept_are_said_to_be_missing(site: Site, file: str) -> None:
     # One file at a time: both are written at once, and the first that breaks is told.
     kept = f"os.environ['LOOPCTL_RUN_ID'] + '/logs/1/{file}'"
@@ -223,6 +227,7 @@ def test_logs_that_cannot_be_kept_are_said_to_be_missing(site: Site, file: str) 
     assert f"/logs/1/{file}" in worklog
 
 
+@pytest.mark.slow
 def test_a_service_log_that_breaks_costs_no_run_and_is_never_called_complete(
     project: Project, shim: Shim
 ) -> None:

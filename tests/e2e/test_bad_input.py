@@ -254,7 +254,11 @@ def walk(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, id="SIGINT", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+    ],
 )
 def test_a_signal_ends_the_run_and_puts_back_what_was(
     project: Project, number: signal.Signals, code: int

@@ -19,6 +19,7 @@ import pytest
 from kill_rig import labels, numbers
 from rig import Project, Ran, met_by_users, opened
 from services import tiny_loop
+from slow import but_slow
 
 from loopctl import api
 from loopctl.errors import LoopctlError
@@ -199,7 +200,7 @@ def untrusted(site: Site, how: str) -> bytes:
     }[how]
 
 
-@pytest.mark.parametrize("how", UNTRUSTED)
+@pytest.mark.parametrize("how", but_slow(UNTRUSTED, ("dup", "garbage", "bytes", "order")))
 def test_a_journal_that_is_not_to_be_trusted_is_named_with_what_to_do(site: Site, how: str) -> None:
     site.journal(untrusted(site, how))
     words = ["show"] if how in ("dup", "deep") else []
@@ -273,6 +274,7 @@ def test_the_journal_of_another_run_is_not_gone_on_with(site: Site) -> None:
     site.users_are_served()
 
 
+@pytest.mark.slow
 def test_no_journal_and_no_content_are_told(site: Site) -> None:
     for content in (b"", b"\0" * 4096, b"\n"):
         site.journal(content)
@@ -329,6 +331,7 @@ def sampled(site: Site) -> Iterable[int]:
     yield len(site.whole) - 1
 
 
+@pytest.mark.slow
 def test_a_torn_journal_is_gone_on_with_to_the_right_end(site: Site) -> None:
     for length in sampled(site):
         ends_as_it_should(site, site.whole[:length])

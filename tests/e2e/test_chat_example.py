@@ -156,6 +156,7 @@ def test_health_names_the_revision_it_was_told(start: Start) -> None:
     assert chat.get("/health").json() == {"status": "healthy", "revision": "chat-00007-abc"}
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_the_answer_in_flight_and_exits_0(start: Start) -> None:
     chat = start("slow")
     chat.wait_until_listening()
@@ -328,6 +329,7 @@ def test_message_wrapper_hides_every_type_in_a_system_message(start: Start) -> N
     assert data["event"] == "connection_established"
 
 
+@pytest.mark.slow
 def test_slow_answers_health_after_four_seconds(start: Start) -> None:
     chat = start("slow")
     chat.wait_until_listening()

@@ -76,7 +76,10 @@ def requests(ran: Ran) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("seconds", [-HOUR, HOUR], ids=["back", "ahead"])
+@pytest.mark.parametrize(
+    "seconds",
+    [pytest.param(-HOUR, id="back"), pytest.param(HOUR, id="ahead", marks=pytest.mark.slow)],
+)
 def test_a_clock_that_is_set_in_mid_suite_changes_nothing(
     project: Project, shim: Shim, seconds: int
 ) -> None:
@@ -88,6 +91,7 @@ def test_a_clock_that_is_set_in_mid_suite_changes_nothing(
     assert abs((last - first).total_seconds() - seconds) < 60, "the host's clock was set too"
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_while_it_builds_changes_nothing(
     project: Project, shim: Shim
 ) -> None:

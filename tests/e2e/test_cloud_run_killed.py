@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 from cloud_run_project import CloudProject, Serving, cloud_opened, template_of
 from kill_rig import (
-    SLOW,
     Site,
-    but_slow,
     deployed,
     killed_at,
     labels,
@@ -23,6 +21,7 @@ from kill_rig import (
     resumed,
 )
 from rig import Ran, met_by_users, until
+from slow import SLOW, but_slow
 
 from emulator.faults import Drop, Fault
 from loopctl.platforms.cloud_run.names import is_own_tag
@@ -171,7 +170,7 @@ taken_back = site_of(failing_in_traffic)
 unhealthy = site_of(dying)
 
 
-@pytest.mark.parametrize("at", but_slow(GREEN, ("intent deploy web", "intent verified web")))
+@pytest.mark.parametrize("at", but_slow(GREEN, ("intent deploy web",)))
 def test_a_green_run_ends_as_if_it_had_never_been_killed(green: CloudSite, at: str) -> None:
     ran = green.goes_on_as_if_nothing_had_been(green.killed(at), {})
     new = ran.service("web")["revision"]

@@ -117,6 +117,7 @@ def labels(service: ServicePb) -> None:
     service.labels["team"] = "them"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [template, *(pytest.param(each, marks=pytest.mark.slow) for each in (traffic, labels))],

@@ -19,7 +19,6 @@ import pytest
 from kill_rig import (
     AT_ONCE,
     PATIENT,
-    SLOW,
     End,
     is_running,
     let_go,
@@ -29,6 +28,7 @@ from kill_rig import (
 )
 from rig import Project, Ran, met_by_users, until
 from services import CLIENT, suite, tiny_service
+from slow import SLOW
 
 COUNTED = """
 @pytest.fixture(autouse=True)
@@ -218,6 +218,7 @@ def test_nothing_is_run_twice_in_a_protected_environment(project: Project) -> No
     assert "prod is protected: no test is run twice there" in unchecked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [signal.SIGKILL, pytest.param(signal.SIGINT, marks=SLOW)],

@@ -15,7 +15,7 @@ def test_it_passes_the_second_time():
 """
 
 
-@pytest.mark.parametrize("tolerated", [0, 1])
+@pytest.mark.parametrize("tolerated", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_a_retry_turns_into_a_pass_is_flaky(project: Project, tolerated: int) -> None:
     project.write(".gitignore", ".loopctl/\n__pycache__/\nseen\n")
     keys = {"tolerance": {"flaky": tolerated}}

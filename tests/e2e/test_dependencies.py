@@ -98,6 +98,7 @@ def test_a_target_that_no_test_reached_is_unproven_and_nothing_is_tried(
     still_served(ran, before)
 
 
+@pytest.mark.slow
 def test_a_test_that_hangs_after_it_met_the_target_is_red(served: tuple[Project, Ran]) -> None:
     """It could not tell whom it met: that is no sign of a target that cannot be reached."""
     project, before = served

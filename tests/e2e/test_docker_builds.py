@@ -169,6 +169,7 @@ def slow(mark: str) -> str:
     return f"{DOCKERFILE}RUN echo started; : {mark}; sleep 600; : {mark}\n"
 
 
+@pytest.mark.slow
 def test_a_build_that_takes_longer_than_it_may_is_ended_in_the_engine_too(
     serving: DockerProject, standing: Standing
 ) -> None:
@@ -198,7 +199,13 @@ def test_an_interrupt_in_mid_build_ends_the_build_in_the_engine(
     standing.told(ran)
 
 
-@pytest.mark.parametrize("mounts", ["", "--mount=type=secret,id=TOKEN "], ids=["api", "command"])
+@pytest.mark.parametrize(
+    "mounts",
+    [
+        pytest.param("", id="api"),
+        pytest.param("--mount=type=secret,id=TOKEN ", id="command", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_ends_its_build_in_the_engine(
     serving: DockerProject, standing: Standing, mounts: str
 ) -> None:
@@ -217,12 +224,12 @@ def test_a_killed_run_ends_its_build_in_the_engine(
     standing.holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mib",
     [
         pytest.param((400, 200, 100), id="700 MiB"),
-        # Reading two gigabytes to know their content takes most of ten seconds.
-        pytest.param((1200, 600, 300), id="2 GB", marks=pytest.mark.slow),
+        pytest.param((1200, 600, 300), id="2 GB"),
     ],
 )
 def test_a_large_context_is_told_with_its_largest_folders_before_it_is_sent(

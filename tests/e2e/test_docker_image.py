@@ -95,6 +95,7 @@ def test_an_image_of_the_source_goes_green_without_a_build_and_a_stale_one_does_
     assert said_by(ran.stable_url) == "good", "what was verified serves on"
 
 
+@pytest.mark.slow
 def test_an_image_alone_goes_green_and_what_was_not_shown_is_said(abroad: Abroad) -> None:
     docker, name = abroad.docker, abroad.build("--label", f"{REVISION}=beef")
     docker.loop(service={"image": name, "source": None})

@@ -32,7 +32,6 @@ from kill_rig import (
     PATIENT,
     WAITS,
     Site,
-    but_slow,
     deployed,
     drive,
     finds_what_it_has_deployed,
@@ -48,6 +47,7 @@ from kill_rig import (
 )
 from registry_rig import Registry, own_registry
 from rig import Going, Project, Ran, met_by_users, until
+from slow import but_slow
 
 from loopctl.process_table import descendants
 
@@ -78,7 +78,7 @@ GREEN = (
     "entered confirm",
     "finished confirm",
 )
-QUICK = ("intent publish web", "result deploy web")
+QUICK = ("result deploy web",)
 
 
 class ContainerSite(Site):
@@ -123,6 +123,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield project
 
 
+@pytest.mark.slow
 def test_these_are_all_the_events_of_a_green_run(site: ContainerSite) -> None:
     assert site.undisturbed.code == 0, site.told
     assert site.labels == list(GREEN)
@@ -139,7 +140,7 @@ HOST_TOO = ("intent deploy web", "result deploy web", "cases smoke", "result pro
 NOT_DEPLOYED = ("intent deploy web",)
 
 
-@pytest.mark.parametrize("at", but_slow(HOST_TOO, ("result deploy web",)))
+@pytest.mark.parametrize("at", but_slow(HOST_TOO, ()))
 def test_a_run_killed_with_its_host_leaves_no_container_and_ends_green(
     site: ContainerSite, at: str
 ) -> None:
@@ -289,7 +290,7 @@ def in_confirm(project: Project) -> Going:
 STAGES = {"health": in_health, "verify": in_verify, "confirm": in_confirm}
 
 
-@pytest.mark.parametrize("stage", but_slow(STAGES, ("confirm",)))
+@pytest.mark.parametrize("stage", but_slow(STAGES, ()))
 def test_ctrl_c_puts_everything_back_within_five_seconds(project: Project, stage: str) -> None:
     before = served_before(project)
     going = STAGES[stage](project)

@@ -39,6 +39,7 @@ def test_without_an_engine_nothing_is_begun_and_what_to_do_is_said(
     assert "make engines" in doctor.out
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies_in_mid_build_is_named_and_the_run_ends_in_time(
     serving: DockerProject, standing: Standing
 ) -> None:
@@ -60,6 +61,7 @@ def test_an_engine_that_dies_in_mid_build_is_named_and_the_run_ends_in_time(
     standing.holds()
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies_while_it_is_sent_the_context_is_named(
     serving: DockerProject, standing: Standing
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_registry_that_dies_after_preflight_leaves_all_as_it_was(
     refused(serving, standing, ran, prefix)
 
 
+@pytest.mark.slow
 def test_a_registry_that_may_not_be_written_leaves_all_as_it_was(
     serving: DockerProject, standing: Standing
 ) -> None:

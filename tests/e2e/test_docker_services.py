@@ -30,6 +30,7 @@ from docker_services import (
 from kill_rig import host_pid, of_kind
 from rig import Project, Ran, met_by_users, until
 from services import ASKS
+from slow import but_slow
 from test_faults import FAULTS, Expected, assert_explained, stands_where_it_says
 
 GRACE_S = 2.0
@@ -122,7 +123,10 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+QUICK = ("exits 0", "is starved", "has a wrong port", "is not there")
+
+
+@pytest.mark.parametrize("bad", but_slow(BAD, QUICK, lambda bad: bad.name))
 def test_a_bad_container_is_explained_by_its_proof_and_users_keep_what_they_had(
     up: tuple[Project, Ran], bad: Bad
 ) -> None:
@@ -280,18 +284,8 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Ra
         yield project, green(project, "golden-path")
 
 
-QUICK_FAULTS = ("ws-1000",)
-
-
-@pytest.mark.parametrize(
-    "expected",
-    [
-        pytest.param(
-            each, id=each.fault, marks=() if each.fault in QUICK_FAULTS else pytest.mark.slow
-        )
-        for each in FAULTS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("expected", FAULTS, ids=lambda e: e.fault)
 def test_a_fault_of_the_example_has_the_same_signature_as_on_local(
     chat: tuple[Project, Ran], expected: Expected
 ) -> None:

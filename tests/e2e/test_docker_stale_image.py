@@ -126,6 +126,7 @@ def test_an_image_made_from_the_old_one_is_named_rebuilt_and_green_in_one_run(
     ), "the stale image keeps no name"
 
 
+@pytest.mark.slow
 def test_where_remedies_are_proposed_the_stale_image_ends_as_unproven_and_serves_nobody(
     serving: DockerProject, standing: Standing
 ) -> None:
@@ -221,6 +222,7 @@ def test_a_file_that_somebody_changes_in_the_container_during_the_tests_breaks_t
     standing.told(ran, images=1)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_somebody_removes_during_the_tests_is_never_green(
     serving: DockerProject, standing: Standing
 ) -> None:
@@ -231,6 +233,7 @@ def test_a_candidate_that_somebody_removes_during_the_tests_is_never_green(
     standing.told(ran, images=1)
 
 
+@pytest.mark.slow
 def test_a_container_put_in_place_of_the_candidate_is_not_taken_for_it(
     serving: DockerProject, standing: Standing
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rig import Project, Ran, met_by_users
 from services import chat_loop
+from slow import but_slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,11 @@ FAULTS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("expected", FAULTS, ids=lambda e: e.fault)
+# One that dies at start, one that listens elsewhere, and two that only tests find.
+QUICK = ("exit-3", "wrong-port", "ws-1011", "message-wrapper")
+
+
+@pytest.mark.parametrize("expected", but_slow(FAULTS, QUICK, lambda e: e.fault))
 def test_a_fault_is_explained_by_the_line_that_proves_it_and_users_keep_what_they_had(
     project: Project, expected: Expected
 ) -> None:

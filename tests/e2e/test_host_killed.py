@@ -7,7 +7,6 @@ from kill_rig import (
     AT_ONCE,
     End,
     Site,
-    but_slow,
     drive,
     host_pid,
     is_running,
@@ -21,6 +20,7 @@ from kill_rig import (
 )
 from rig import Project, met_by_users, until
 from services import tiny_loop
+from slow import but_slow
 
 NOT_DEPLOYED = ("entered preflight", "entered build", "entered deploy", "intent deploy web")
 DEPLOYED = (
@@ -38,13 +38,7 @@ DEPLOYED = (
 site = site_of(serving_already)
 
 
-QUICK = (
-    "entered build",
-    "intent deploy web",
-    "result deploy web",
-    "cases smoke",
-    "finished confirm",
-)
+QUICK = ("result deploy web", "cases smoke")
 
 
 @pytest.mark.parametrize("at", but_slow((*NOT_DEPLOYED, *DEPLOYED), QUICK))
@@ -71,7 +65,7 @@ UNDER = {
 }
 
 
-@pytest.mark.parametrize("at", but_slow(UNDER, ("entered verify", "entered confirm")))
+@pytest.mark.parametrize("at", but_slow(UNDER, ("entered confirm",)))
 def test_a_host_that_is_killed_under_a_run_is_told_and_the_next_run_works(
     site: Site, at: str
 ) -> None:
@@ -87,11 +81,13 @@ def test_a_host_that_is_killed_under_a_run_is_told_and_the_next_run_works(
     assert again.code == 0, str(again)
 
 
+@pytest.mark.slow
 def test_a_host_that_is_killed_before_the_deployment_is_followed_by_another(site: Site) -> None:
     ran = drive(site.project, loop="web", at="entered deploy", spare=True)
     assert End.of(ran) == site.undisturbed, str(ran)
 
 
+@pytest.mark.slow
 def test_what_a_dead_host_had_cannot_be_put_back_and_that_is_told(project: Project) -> None:
     serving_already(project)
     tiny_loop(project, "def test_it():\n    assert ask() == ''\n", service=AT_ONCE)

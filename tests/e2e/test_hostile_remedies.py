@@ -75,11 +75,12 @@ def is_gone(pid_file: Path) -> bool:
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kept",
     [
         pytest.param("", id="pipes"),
-        pytest.param(" >/dev/null 2>&1 </dev/null", id="quiet", marks=pytest.mark.slow),
+        pytest.param(" >/dev/null 2>&1 </dev/null", id="quiet"),
     ],
 )
 def test_a_daemon_of_a_remedy_does_not_outlive_it(
@@ -157,6 +158,7 @@ def test_a_remedy_that_changes_what_git_goes_by_is_refused(project: Project, cha
     told(ran)
 
 
+@pytest.mark.slow
 def test_what_git_goes_by_may_be_changed_where_the_loop_file_says_so(project: Project) -> None:
     script(project, f"{REPAIRS}git config pull.rebase true\n")
     word_loop(project, run_rule(), may_edit=["../.git/config"])
@@ -165,6 +167,7 @@ def test_what_git_goes_by_may_be_changed_where_the_loop_file_says_so(project: Pr
     assert ".git/config" in ran.line("TRIED")
 
 
+@pytest.mark.slow
 def test_a_remedy_may_commit_what_it_repairs_on_a_branch_of_its_own(project: Project) -> None:
     who = "-c user.name=r -c user.email=r@example.test"
     commits = f"git switch -q -c mended\ngit add web/word.txt\ngit {who} commit -q -m 'mend it'\n"
@@ -200,6 +203,7 @@ def test_a_remedy_that_poisons_what_python_compiled_of_the_tests_turns_nothing_g
     still_served(ran, before)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_leads_the_source_elsewhere_brings_nothing_in(
     served: tuple[Project, Ran], tmp_path: Path
 ) -> None:
@@ -216,6 +220,7 @@ def test_a_remedy_that_leads_the_source_elsewhere_brings_nothing_in(
     told(ran)
 
 
+@pytest.mark.slow
 def test_a_flood_is_kept_bounded_and_shown_as_one_line(served: tuple[Project, Ran]) -> None:
     project, before = served
     flood = r"head -c 8000000 /dev/zero | tr '\0' x"

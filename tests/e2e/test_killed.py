@@ -9,11 +9,9 @@ from kill_driver import label
 from kill_rig import (
     AT_ONCE,
     PATIENT,
-    SLOW,
     WAITS,
     End,
     Site,
-    but_slow,
     drive,
     finds_what_it_has_deployed,
     journal,
@@ -30,6 +28,7 @@ from kill_rig import (
 )
 from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
+from slow import SLOW, but_slow
 
 FAILS = ASKS + "def test_it_is_something_else():\n    assert ask() == 'something else'\n"
 
@@ -64,12 +63,8 @@ GREEN = (
     "entered confirm",
     "finished confirm",
 )
-# Both sides of every effect; between two stages nothing happens that these do not tell of.
-QUICK_GREEN = (
-    "finished preflight",
-    *(at for at in GREEN if at.startswith(("intent", "cases", "result"))),
-    "entered confirm",
-)
+# One side of each effect.
+QUICK_GREEN = ("intent build web", "result deploy web", "result suite smoke", "intent promote web")
 PUT_BACK = (
     "entered collect",
     "finished collect",
@@ -190,7 +185,7 @@ TWICE = (
 )
 
 
-QUICK_TWICE = TWICE[2:5]
+QUICK_TWICE = TWICE[2:3]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +206,7 @@ def test_a_run_may_be_killed_again_and_again(green: Site, first: str, second: st
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "at", but_slow(("intent deploy web", "cases smoke", "result promote web"), ("cases smoke",))
 )
@@ -246,6 +242,7 @@ def test_no_test_of_a_run_outlives_it(project: Project) -> None:
     assert processes_of(folder.name) == []
 
 
+@pytest.mark.slow
 def test_a_build_that_was_killed_leaves_no_half_made_image(project: Project) -> None:
     root = project.root
     step = f"touch {root}/waiting; until [ -e {root}/let-go ]; do sleep 0.02; done"
@@ -286,7 +283,7 @@ def test_these_are_all_the_events_of_a_red_run(red: Site) -> None:
     assert red.labels == list(RED)
 
 
-QUICK_RED = ("entered settle", "intent discard web", "result discard web", "entered remediate")
+QUICK_RED = ("intent discard web",)
 
 
 @pytest.mark.parametrize("at", but_slow(RED, QUICK_RED))
@@ -335,12 +332,13 @@ def test_the_first_run_ever_may_be_killed_too(project: Project, at: str) -> None
     assert ran.result["left"][0]["verified"] is True
 
 
+@pytest.mark.slow
 def test_these_are_all_the_events_of_an_unhealthy_run(unhealthy: Site) -> None:
     assert unhealthy.undisturbed.code == 5, unhealthy.told
     assert unhealthy.labels == list(UNHEALTHY)
 
 
-@pytest.mark.parametrize("at", but_slow(UNHEALTHY, ("entered health", "entered settle")))
+@pytest.mark.parametrize("at", but_slow(UNHEALTHY, ("entered settle",)))
 def test_an_unhealthy_run_ends_as_if_it_had_never_been_killed(unhealthy: Site, at: str) -> None:
     before = numbers(unhealthy.project)
     serving = unhealthy.project.serving("web")
@@ -353,7 +351,7 @@ def test_these_are_all_the_events_of_a_run_in_two_waves(waves: Site) -> None:
     assert sorted(waves.labels) == sorted(WAVES), "two builds go side by side"
 
 
-QUICK_WAVES = ("finished health", "intent deploy web 1", "result promote store")
+QUICK_WAVES = ("result promote store",)
 
 
 @pytest.mark.parametrize("at", but_slow(WAVES, QUICK_WAVES))

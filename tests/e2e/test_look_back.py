@@ -194,6 +194,7 @@ def test_validate_and_schema_speak_to_editors(past: Past) -> None:
     assert "\x1b" not in schema.out
 
 
+@pytest.mark.slow
 def test_doctor_looks_and_changes_nothing(past: Past) -> None:
     told = past.ask("doctor", "web")
     assert told.code == 0, str(told)
@@ -226,6 +227,7 @@ def test_events_are_one_json_object_a_line_as_they_happen(project: Project) -> N
     assert "verify" in told.err
 
 
+@pytest.mark.slow
 def test_a_run_by_options_of_the_environment_is_the_same_run(project: Project) -> None:
     tiny_loop(project)
     env = {"LOOPCTL_QUIET": "1", "LOOPCTL_JSON": "1", "LOOPCTL_ENV": "local"}

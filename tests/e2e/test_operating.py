@@ -32,6 +32,7 @@ def test_a_protected_environment_wants_its_name_for_run_and_rollback(
     assert met_by_users(before.stable_url) == good
 
 
+@pytest.mark.slow
 def test_a_run_on_a_protected_environment_wants_its_name_again_to_be_resumed(
     project: Project,
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_signal_ends_a_down_between_two_services(project: Project) -> None:
     until(lambda: not services_of(project))
 
 
+@pytest.mark.slow
 def test_a_down_whose_last_service_is_in_hand_is_done_all_the_same(project: Project) -> None:
     both_up(project)
     going = signalled(project, ["down", "both"], hold(project, "store", "ending"), [signal.SIGTERM])
@@ -123,6 +124,7 @@ def test_a_down_whose_last_service_is_in_hand_is_done_all_the_same(project: Proj
     assert "when SIGTERM came nothing else was left to do" in ended.err
 
 
+@pytest.mark.slow
 def test_a_hang_up_ends_no_down(project: Project) -> None:
     both_up(project)
     going = signalled(project, ["down", "both"], hold(project, "web", "ending"), [signal.SIGHUP])
@@ -197,6 +199,7 @@ def waits_at(going: Going, guard: Path) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_signal_ends_an_unlock_between_two_leases(project: Project) -> None:
     tiny = {name: tiny_service(project, name) for name in ("store", "web")}
     project.loop("both", services=tiny, suites=[suite(project, WAITS, timeout=PATIENT)])
@@ -237,6 +240,7 @@ def test_a_signal_before_a_run_is_gone_on_with_has_its_own_code(project: Project
     assert resumed(project, folder).code == 0
 
 
+@pytest.mark.slow
 def test_a_run_whose_time_was_over_before_it_is_gone_on_with_is_unproven(project: Project) -> None:
     patient = suite(project, WAITS, timeout=PATIENT)
     limits = {"deadline": "4s"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from rig import Project, Ran, met_by_users
+from slow import but_slow
 from word_loop import (
     CASE,
     REPAIRS,
@@ -79,7 +80,6 @@ WEAKENED = {
     "fix.sh": "echo '# I do more now' >> fix.sh",
 }
 
-SELDOM = ("web/tests/conftest.py", "sitecustomize.py", "fix.sh")
 
 OURS = """
 - schema: 1
@@ -96,10 +96,7 @@ OURS = """
 """
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [pytest.param(n, marks=pytest.mark.slow) if n in SELDOM else n for n in WEAKENED],
-)
+@pytest.mark.parametrize("changed", but_slow(WEAKENED, ("tests/test_smoke.py", "loops/web.yaml")))
 def test_a_remedy_that_weakens_what_judges_it_is_refused(
     served: tuple[Project, Ran], changed: str
 ) -> None:
@@ -122,6 +119,7 @@ def test_a_remedy_that_weakens_what_judges_it_is_refused(
     still_served(ran, before)
 
 
+@pytest.mark.slow
 def test_a_file_that_may_be_edited_may_be_edited(project: Project) -> None:
     script(project, "sed -i s/good/bad/ tests/test_smoke.py\n")
     word_loop(project, run_rule(), may_edit=["../tests/*.py"])
@@ -172,6 +170,7 @@ def test_a_remedy_that_gives_up_leaves_it_to_a_person(
     still_served(ran, before)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_cannot_be_started_says_why(project: Project) -> None:
     word_loop(project, run_rule())
     ran = project.run("web")

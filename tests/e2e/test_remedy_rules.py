@@ -140,6 +140,7 @@ def test_a_rollback_goes_back_to_the_last_verified_revision(
     assert worklog(ran).count("rollback") > 0
 
 
+@pytest.mark.slow
 def test_a_first_run_has_nothing_to_roll_back_to_and_says_so(project: Project) -> None:
     word_loop(project, rule("rollback"))
     ran = project.run("web")
@@ -223,6 +224,7 @@ def test_events_come():
 """
 
 
+@pytest.mark.slow
 def test_a_known_cause_is_retried_once_and_then_left_to_a_person(project: Project) -> None:
     word_loop(project, tests=LISTENS, prelude=CLOSES, limits={"no_progress": 9})
     ran = project.run("web")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rig import Project, Ran, met_by_users
 from services import suite, tiny_service
+from slow import but_slow
 from word_loop import (
     WANTS_GOOD,
     ended,
@@ -27,7 +28,7 @@ ENDS: dict[str, tuple[int, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", but_slow(ENDS, ("build fails", "confirm fails")))
 def test_users_are_met_by_what_served_before(served: tuple[Project, Ran], end: str) -> None:
     project, before = served
     code, stage, loop = ENDS[end]

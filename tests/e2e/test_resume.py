@@ -84,6 +84,7 @@ def test_what_was_promoted_after_an_interruption_is_not_promoted_over(project: P
     assert met_by_users(stranger.stable_url) == stranger.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_a_run_is_gone_on_with_by_a_later_version(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     folder = killed_at(project, "web", "entered verify")
@@ -114,6 +115,7 @@ def test_a_loop_file_that_was_changed_is_named_and_nothing_is_done(project: Proj
     assert (folder / "journal.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_variable_that_was_changed_is_told_without_its_value(project: Project) -> None:
     service = {**tiny_service(project), **AT_ONCE}
     service["run"]["env"] = {"GREETING": "${GREETING:-hello}"}
@@ -195,6 +197,7 @@ def test_an_environment_that_another_run_holds_now_is_waited_for_by_the_user(
     assert holder.end().code == 0
 
 
+@pytest.mark.slow
 def test_a_partial_run_stays_partial(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     first = project.run("web")
@@ -214,8 +217,12 @@ def test_a_partial_run_stays_partial(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("edited", "tested"),
-    [("", 1), ("tests/.pytest.ini", 2), ("conf/strict.ini", 2), ("tests/test_smoke.py", 2)],
-    ids=lambda value: str(value) or "nothing",
+    [
+        pytest.param("", 1, id="nothing", marks=pytest.mark.slow),
+        pytest.param("tests/.pytest.ini", 2, id="hidden settings", marks=pytest.mark.slow),
+        pytest.param("conf/strict.ini", 2, id="named settings", marks=pytest.mark.slow),
+        pytest.param("tests/test_smoke.py", 2, id="tests"),
+    ],
 )
 def test_old_passes_do_not_stand_beside_new_tests_or_settings(
     project: Project, edited: str, tested: int

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kill_rig import AT_ONCE, PATIENT, SLOW, is_running, processes_of
+from kill_rig import AT_ONCE, PATIENT, is_running, processes_of
 from rig import Project, Ran, opened, until
 from services import tiny_loop
+from slow import SLOW
 
 SEEN = """
 import pathlib
@@ -135,6 +136,7 @@ def test_auto_starts_no_process_for_less_than_it_costs(shared: Project) -> None:
     assert times(shared) == once_each(6, sessions=2), "more than two seconds of work"
 
 
+@pytest.mark.slow
 def test_a_segfault_costs_one_test_which_is_flaky_where_it_may_be_repeated(
     shared: Project,
 ) -> None:

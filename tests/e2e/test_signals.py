@@ -99,11 +99,13 @@ STAGES = {
 
 
 def at_every_stage() -> Iterator[object]:
-    """Both signals; the second is slow where it could hardly tell anything new."""
+    """Both signals; slow where they could hardly tell anything new."""
+    quick = ("verify SIGINT", "confirm SIGTERM")
     for stage in STAGES:
-        yield pytest.param(stage, signal.SIGINT, id=f"{stage} SIGINT")
-        slow = () if stage == "confirm" else pytest.mark.slow
-        yield pytest.param(stage, signal.SIGTERM, id=f"{stage} SIGTERM", marks=slow)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            name = f"{stage} {number.name}"
+            marks = () if name in quick else pytest.mark.slow
+            yield pytest.param(stage, number, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("stage", "number"), tuple(at_every_stage()))
@@ -242,6 +244,7 @@ def test_a_run_whose_terminal_is_lost_goes_on_to_its_end(project: Project) -> No
     assert all((folder / name).is_file() for name in REPORTS)
 
 
+@pytest.mark.slow
 def test_a_hang_up_alone_is_no_reason_to_stop(project: Project) -> None:
     serving_already(project)
     going = in_verify(project)

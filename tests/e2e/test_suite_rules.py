@@ -59,7 +59,7 @@ def test_asks_nobody():
         pytest.param(SKIPPED, 3, "skipped", "test.nothing-collected", id="all skipped"),
         pytest.param(BROKEN, 3, "broken", "test.broken", id="NameError"),
         pytest.param(LOST, 3, "lost", "test.process-died", id="os._exit(0)"),
-        pytest.param(HANGS, 1, "timeout", "test.timeout", id="hangs"),
+        pytest.param(HANGS, 1, "timeout", "test.timeout", id="hangs", marks=pytest.mark.slow),
     ],
 )
 def test_a_suite_that_did_not_run_its_tests_is_not_green(
@@ -174,6 +174,7 @@ def test_a_failed_p0_stops_those_after_it_and_says_so(project: Project) -> None:
     assert "first" in " ".join(ran.suite("second")["reasons"])
 
 
+@pytest.mark.slow
 def test_a_plugin_of_the_users_own_and_his_settings_still_work(project: Project) -> None:
     """The suite's folder, its conftest and its environment are the user's own."""
     project.write(

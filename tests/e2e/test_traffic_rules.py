@@ -56,6 +56,7 @@ def test_a_candidate_that_fails_never_meets_a_user(project: Project) -> None:
     assert met_by_users(url) == old
 
 
+@pytest.mark.slow
 def test_a_first_run_that_fails_says_unverified_and_deletes_nothing(project: Project) -> None:
     tiny_loop(project, "def test_it():\n    assert ask() == 'something else'\n")
     ran = project.run("web")
@@ -88,6 +89,7 @@ def test_several_services_go_in_waves_and_one_that_fails_holds_back_all(project:
     assert second.service("store")["serving_percent"] == 0
 
 
+@pytest.mark.slow
 def test_candidates_are_tested_with_the_candidates_beside_them(project: Project) -> None:
     services = {name: tiny_service(project, name) for name in ("store", "web")}
     services["web"]["needs"] = ["store"]
@@ -173,6 +175,7 @@ def test_traffic_that_a_stranger_moved_is_told_and_left_to_him(project: Project)
     assert met_by_users(green.stable_url) == ran.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_a_service_that_dies_is_told_while_the_one_before_serves_on(project: Project) -> None:
     tiny_loop(project)
     green = project.run("web")

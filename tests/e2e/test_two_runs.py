@@ -107,6 +107,7 @@ def run_out(record: Path) -> None:
     record.write_text(json.dumps({**written, "until_clock": 0.0}))
 
 
+@pytest.mark.slow
 def test_nobody_holds_what_a_dead_run_held(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     killed_at(project, "web", "entered verify")

@@ -25,7 +25,10 @@ def state_of(project: Project, run: str) -> str:
     return str(next(each for each in runs if each["run_id"] == run)["state"])
 
 
-@pytest.mark.parametrize(("tests", "code"), [(WAITS, 0), (WAITS + "    assert False\n", 1)])
+@pytest.mark.parametrize(
+    ("tests", "code"),
+    [(WAITS, 0), pytest.param(WAITS + "    assert False\n", 1, marks=pytest.mark.slow)],
+)
 def test_who_watches_is_told_everything_and_ends_as_the_run_does(
     project: Project, tests: str, code: int
 ) -> None:
@@ -41,7 +44,9 @@ def test_who_watches_is_told_everything_and_ends_as_the_run_does(
     assert seen.out == ended.out, "both end with the same first screen"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_leaving_leaves_the_run_alone(project: Project, number: signal.Signals) -> None:
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
     going = waiting(project)
@@ -64,6 +69,7 @@ def test_a_run_whose_process_is_gone_says_how_to_go_on(project: Project) -> None
     assert f"loopctl resume {folder.name}" in seen.err
 
 
+@pytest.mark.slow
 def test_a_run_is_running_interrupted_running_again_and_ended(project: Project) -> None:
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)
     going = waiting(project)
