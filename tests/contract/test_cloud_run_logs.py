@@ -45,7 +45,7 @@ NEW = Revision(SERVICE, REVISION, "sha256:new", utc_now())
 DENIED = permission_denied("logging.logEntries.list", f"projects/{PROJECT}")
 
 
-@pytest.fixture(params=["grpc", "rest"])
+@pytest.fixture(params=["grpc", pytest.param("rest", marks=pytest.mark.slow)])
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     transport: Transport = request.param
     with a_rig(transport) as made:

@@ -398,6 +398,7 @@ def test_an_image_that_is_not_there_is_a_death_that_names_it(rig: ProcessCloudRu
     assert state_of(rig).traffic == {old.name: 100}
 
 
+@pytest.mark.slow
 def test_nothing_on_the_port_is_told_with_the_port(rig: ProcessCloudRunRig) -> None:
     fault = rig.dead(rig.deploy("import time\ntime.sleep(60)\n", rig.hold())).fault
     assert fault.kind is FaultKind.NEVER_READY

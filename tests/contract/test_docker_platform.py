@@ -202,6 +202,7 @@ def test_source_that_is_replaced_from_above_or_run_no_more_is_told(rig: DockerRi
 FLOOD_S = 3.0
 
 
+@pytest.mark.slow
 def test_a_flood_costs_bounded_memory_and_disk_and_holds_up_nobody(rig: DockerRig) -> None:
     held = rig.hold()
     calm = rig.deploy(SERVE, held, share="all")

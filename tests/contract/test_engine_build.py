@@ -132,7 +132,7 @@ def test_a_step_from_the_cache_is_told_although_the_cache_was_switched_off(
     assert not rig.build(builder, dockerfile).cached
 
 
-@pytest.mark.parametrize("why", ["SIGTERM", "deadline"])
+@pytest.mark.parametrize("why", ["SIGTERM", pytest.param("deadline", marks=pytest.mark.slow)])
 def test_a_stop_ends_a_silent_step_within_a_second_and_leaves_nothing_running(
     rig: Rig, builder: str, why: str
 ) -> None:

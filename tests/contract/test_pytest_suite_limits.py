@@ -193,7 +193,10 @@ BESIDE_A_HANG = """
 """
 
 
-@pytest.mark.parametrize(("repeatable", "beside"), [(True, "passed"), (False, "lost")])
+@pytest.mark.parametrize(
+    ("repeatable", "beside"),
+    [(True, "passed"), pytest.param(False, "lost", marks=pytest.mark.slow)],
+)
 def test_what_ran_beside_a_hang_is_run_again_only_when_that_harms_nothing(
     project: Project, *, repeatable: bool, beside: str
 ) -> None:

@@ -203,6 +203,7 @@ def test_one_that_never_ends_is_ended_when_its_time_is_up(shop: Workshop) -> Non
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_one_that_ignores_sigterm_is_killed(shop: Workshop) -> None:
     program = """
 import os, pathlib, signal, time

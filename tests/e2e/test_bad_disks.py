@@ -193,6 +193,7 @@ def test_a_journal_that_breaks_after_the_promotion_is_no_green(site: Site) -> No
     site.is_told(resumed)
 
 
+@pytest.mark.slow
 def test_reports_that_cannot_be_written_change_no_verdict_and_are_named(site: Site) -> None:
     reports = "os.environ['LOOPCTL_RUN_ID'] + '/.loopctl-'"
     site.loop(f"{ASKS}def test_breaks():\n    ask()\n{breaking(site.shim, reports)}")

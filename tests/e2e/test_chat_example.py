@@ -127,6 +127,7 @@ def receive(connection: ClientConnection) -> dict[str, object]:
     return dict(json.loads(connection.recv(timeout=8)))
 
 
+@pytest.mark.slow
 def test_without_a_fault_its_own_suites_pass(start: Start) -> None:
     chat = start()
     chat.wait_until_listening()

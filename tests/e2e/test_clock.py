@@ -118,6 +118,7 @@ def test_runs_stand_in_their_order_although_the_clock_was_set_back(
     assert began[0] < began[2], "when they began is what the clock said"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_before_the_clock_was_set_back_is_gone_on_with(
     project: Project, shim: Shim
 ) -> None:

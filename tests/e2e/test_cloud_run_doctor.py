@@ -115,6 +115,7 @@ def test_a_name_that_cannot_be_is_told_with_its_place_before_anybody_is_asked(
     assert cloud.emulator.calls == []
 
 
+@pytest.mark.slow
 def test_a_run_that_surely_lacks_something_names_it_all_before_anything_is_changed(
     cloud: CloudProject,
 ) -> None:

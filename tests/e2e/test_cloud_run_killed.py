@@ -179,7 +179,7 @@ def test_a_green_run_ends_as_if_it_had_never_been_killed(green: CloudSite, at: s
     assert [each["run"] for each in green.cloud.verified()].count(ran.run.name) == 1
 
 
-@pytest.mark.parametrize("at", but_slow(RED, ("intent discard web",)))
+@pytest.mark.parametrize("at", but_slow(RED, ()))
 def test_a_red_run_ends_as_if_it_had_never_been_killed(red: CloudSite, at: str) -> None:
     serves, template = red.cloud.serves(), template_of(red.cloud)
     ran = red.goes_on_as_if_nothing_had_been(red.killed(at), {})

@@ -56,6 +56,7 @@ def test_three():
 """
 
 
+@pytest.mark.slow
 def test_each_cycle_is_compared_with_the_one_before_it(project: Project) -> None:
     script(project, "echo good > web/word.txt\n")
     word_loop(project, run_rule(), tests=THREE, word="bad left")

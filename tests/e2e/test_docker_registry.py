@@ -96,6 +96,7 @@ def test_a_registry_that_is_down_is_named_before_anything_is_done(
     standing.told(ran)
 
 
+@pytest.mark.slow
 def test_a_registry_that_dies_after_preflight_leaves_all_as_it_was(
     serving: DockerProject, standing: Standing
 ) -> None:

@@ -193,6 +193,7 @@ threading.Thread(target=flood, daemon=True).start()
 """
 
 
+@pytest.mark.slow
 def test_the_last_words_of_a_flood_are_known(up: tuple[Project, Ran]) -> None:
     project, before = up
     dies = "time.sleep(1)\nprint('the last words', file=sys.stderr, flush=True)\nos._exit(3)\n"

@@ -146,6 +146,7 @@ def test_where_remedies_are_proposed_the_stale_image_ends_as_unproven_and_serves
     standing.told(ran, images=1)
 
 
+@pytest.mark.slow
 def test_a_stale_image_that_stays_stale_is_rebuilt_once_and_then_left_to_a_person(
     serving: DockerProject, standing: Standing
 ) -> None:

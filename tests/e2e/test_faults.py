@@ -60,8 +60,8 @@ FAULTS = (
 )  # fmt: skip
 
 
-# One that dies at start, one that listens elsewhere, and two that only tests find.
-QUICK = ("exit-3", "wrong-port", "ws-1011", "message-wrapper")
+# One that dies at start, and one that only tests find.
+QUICK = ("exit-3", "message-wrapper")
 
 
 @pytest.mark.parametrize("expected", but_slow(FAULTS, QUICK, lambda e: e.fault))

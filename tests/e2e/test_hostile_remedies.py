@@ -34,11 +34,12 @@ def told(ran: Ran) -> None:
     assert CONTROL.search(ran.out + worklog(ran)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("sleep 600\n", id="sleeps", marks=pytest.mark.slow),
-        pytest.param("kill -STOP $$\n", id="stops itself", marks=pytest.mark.slow),
+        pytest.param("sleep 600\n", id="sleeps"),
+        pytest.param("kill -STOP $$\n", id="stops itself"),
         pytest.param("trap '' TERM INT HUP\nwhile :; do sleep 1; done\n", id="ignores signals"),
     ],
 )

@@ -306,7 +306,7 @@ IN_TRAFFIC = (
     "traffic.routed web",
     "result discard web",
 )
-PUT_BACK_FROM = ("result promote web", "entered settle", "result restore web")
+PUT_BACK_FROM = ("result promote web",)
 
 
 @pytest.mark.parametrize("at", but_slow(IN_TRAFFIC, PUT_BACK_FROM))
@@ -346,15 +346,13 @@ def test_an_unhealthy_run_ends_as_if_it_had_never_been_killed(unhealthy: Site, a
     assert unhealthy.project.serving("web") == serving, "users keep what they had"
 
 
+@pytest.mark.slow
 def test_these_are_all_the_events_of_a_run_in_two_waves(waves: Site) -> None:
     assert waves.undisturbed.code == 0, waves.told
     assert sorted(waves.labels) == sorted(WAVES), "two builds go side by side"
 
 
-QUICK_WAVES = ("result promote store",)
-
-
-@pytest.mark.parametrize("at", but_slow(WAVES, QUICK_WAVES))
+@pytest.mark.parametrize("at", but_slow(WAVES, ()))
 def test_a_run_in_two_waves_ends_as_if_it_had_never_been_killed(waves: Site, at: str) -> None:
     before = numbers(waves.project)
     ran = waves.goes_on_as_if_nothing_had_been(waves.killed(at), before)

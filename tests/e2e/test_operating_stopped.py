@@ -133,6 +133,7 @@ def test_a_hang_up_ends_no_down(project: Project) -> None:
     assert (ended.code, ended.out) == (0, "stopped web, store\n"), str(ended)
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_down_at_once_and_it_can_be_gone_on_with(project: Project) -> None:
     both_up(project)
     going = signalled(project, ["down", "both"], hold(project, "web", "ending"), [signal.SIGTERM])
@@ -169,6 +170,7 @@ def test_a_down_that_is_too_slow_is_not_done(project: Project) -> None:
     let_go(project)
 
 
+@pytest.mark.slow
 def test_a_down_that_is_robbed_of_its_lease_says_what_it_had_done(project: Project) -> None:
     both_up(project)
     going = signalled(project, ["down", "both"], hold(project, "web", "ending"), [])

@@ -43,6 +43,7 @@ def test_a_remedy_that_repairs_the_source_turns_the_next_cycle_green(project: Pr
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_a_remedy_that_changes_nothing_ends_without_progress(
     served: tuple[Project, Ran],
 ) -> None:

@@ -141,6 +141,7 @@ def test_the_journal_of_another_run_is_refused(project: Project) -> None:
     assert len(journal(mine)) == len(journal(other))
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_is_refused_with_what_to_do_instead(project: Project) -> None:
     tiny_loop(project, "def test_it():\n    assert ask() == ''\n", service=AT_ONCE)
     red = project.run("web")
@@ -179,6 +180,7 @@ def test_an_interrupted_run_begins_a_new_cycle(project: Project) -> None:
     assert [line["data"]["after"] for line in of_kind(ran.run, "run.resumed")] == ["interrupted"]
 
 
+@pytest.mark.slow
 def test_an_environment_that_another_run_holds_now_is_waited_for_by_the_user(
     project: Project,
 ) -> None:

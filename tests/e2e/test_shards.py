@@ -167,6 +167,7 @@ def test_a_segfault_costs_one_test_which_is_flaky_where_it_may_be_repeated(
     assert alone == ["session", "5", "end"], "it is run again by itself"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [signal.SIGKILL, pytest.param(signal.SIGINT, marks=SLOW)],

@@ -136,9 +136,8 @@ def test_a_first_signal_puts_everything_back_and_writes_the_reports(
         assert (datetime.fromisoformat(back["at"]) - asked).total_seconds() < 5
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_suite_that_hears_no_signal_does_not_keep_traffic_from_being_put_back_in_time(
     project: Project, number: signal.Signals
 ) -> None:
@@ -225,6 +224,7 @@ def on_a_terminal(
         process.wait(20)
 
 
+@pytest.mark.slow
 def test_a_run_whose_terminal_is_lost_goes_on_to_its_end(project: Project) -> None:
     serving_already(project)
     tiny_loop(project, WAITS, service=AT_ONCE, timeout=PATIENT)

@@ -115,6 +115,7 @@ Handler.answer = lambda self: behind()
         assert json.load(answer)["revision"] == second.service("store")["revision"]
 
 
+@pytest.mark.slow
 def test_a_gated_service_is_asked_before_anything_is_done(project: Project) -> None:
     with_gate = {"auth": {"url": "${AUTH_URL}", "health": {"path": "/health"}}}
     services = {**with_gate, "web": tiny_service(project)}
