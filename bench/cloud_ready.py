@@ -5,8 +5,8 @@ on the emulator, as candidates with a tag. It stamps the moment at which a servi
 SUCCEEDED with its routes there; the other is that at which the platform's `status`, asked in the
 rhythm of the health stage, is `Ready`. Beside it Google's own client, which waits by
 `operation.result()`, with the same times. Calls are all that ask how far it is, from the write
-until it is known, over the seconds between. In ours are those at the end that read the revision,
-and the service where the operation's end did not tell it; not in it is the one by which `deploy`
+until it is known, over the seconds between. In ours are those at the end that read the revision
+or the service, where the operation's end did not tell; not in it is the one by which `deploy`
 reads back what it made. Google's client believes the operation. The lower rows are those of a
 server that does not know WaitOperation. Each way has an emulator in its own process, and all of
 them run at once: they mostly wait.

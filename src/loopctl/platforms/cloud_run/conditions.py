@@ -95,6 +95,13 @@ def is_newest_ready(service: Service, revision: str) -> bool:
     return settled and short(service.latest_ready_revision) == revision
 
 
+def has_come_to_rest(service: Service, revision: str) -> bool:
+    """Whether it says of itself that it is ready, with that revision as its newest."""
+    newest = short(service.latest_created_revision) == revision
+    succeeded = _state(service.terminal_condition) == _SUCCEEDED
+    return newest and succeeded and is_newest_ready(service, revision)
+
+
 def _of_type(conditions: Iterable[Condition], name: str) -> Condition | None:
     return next((each for each in conditions if each.type_ == name), None)
 

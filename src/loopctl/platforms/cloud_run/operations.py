@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc  # type: ignore[import-untyped]
@@ -28,10 +28,10 @@ from loopctl.process import Stop
 if TYPE_CHECKING:
     from loopctl.platforms.cloud_run.clients import Clients
 
-_ONE_CALL_S: Final = 1.0
-"""Seconds from one call to the next: not more than one a second."""
+_FIRST_POLL_S: Final = 1.5
+_GAP_S: Final = 0.9
+"""Seconds from one call to the next: half of them is how late its news comes."""
 
-_FIRST_POLL_S: Final = 0.5
 _LOOK_S: Final = 0.1
 _LONG_CALL_S: Final = 10.0
 
@@ -72,13 +72,32 @@ def begun(ask: Callable[[], Any]) -> Started:
         return Started("", done=True)
 
 
+@dataclass(slots=True)
+class _Pace:
+    """How often one operation was asked about: never more often than seconds have passed."""
+
+    since: float = field(default_factory=time.monotonic)
+    last: float = float("-inf")
+    calls: int = 0
+
+    def due(self, first_s: float) -> float:
+        """When it may be asked about again, `first_s` after it was begun at the soonest."""
+        in_budget = self.since + self.calls + min(first_s, 1.0)
+        return max(self.since + first_s, self.last + _GAP_S, in_budget)
+
+    def asked(self) -> None:
+        """It is asked about now."""
+        self.last = time.monotonic()
+        self.calls += 1
+
+
 class Operations:
     """Asks how far an operation is. Where the API can, it is asked to answer only at its end."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._waits = True
-        self._due: dict[str, float] = {}
+        self._paces: dict[str, _Pace] = {}
         self._under_way: dict[str, Any] = {}
 
     def ended(self, started: Started, at_most: float, stop: Stop) -> Started:
@@ -97,7 +116,7 @@ class Operations:
             # One that is gone has nothing more to tell: what it stood for does.
             found = replace(started, done=error.code in _NOTHING_TO_ASK)
         if found.done:
-            self._due.pop(name, None)
+            self._paces.pop(name, None)
         return found
 
     def _asked(self, name: str, at_most: float, stop: Stop) -> Any:
@@ -146,9 +165,9 @@ class Operations:
 
     def _pause(self, name: str, first_s: float, stop: Stop) -> None:
         """Not all servers wait: the last call may have been answered at once."""
-        due = self._due.get(name, time.monotonic() + first_s)
-        stop.wait(max(0.0, due - time.monotonic()))
-        self._due[name] = time.monotonic() + _ONE_CALL_S
+        pace = self._paces.setdefault(name, _Pace())
+        stop.wait(max(0.0, pace.due(first_s) - time.monotonic()))
+        pace.asked()
 
 
 def _to_wait(name: str, at_most: float) -> Any:

@@ -140,6 +140,7 @@ class CloudRunPlatform(Platform):
         self._watch.begun(made.name, started, lambda late: self._made(made, held, late))
         found = self._api.revision(spec.name, made.name, stop)
         if found is not None:
+            self._watch.seen(made.name)
             return revision_of(spec.name, found)
         accepted = self._api.service(spec.name, stop)
         if accepted is None:

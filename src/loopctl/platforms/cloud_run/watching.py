@@ -43,12 +43,14 @@ _TRIES: Final = 4
 class _Watched:
     """What is known of a revision that was asked about. Times are monotonic.
 
-    `told` is the service as the operation's end, learnt of this moment, told it.
+    `told` is the service as the operation's end, learnt of this moment, told it; `seen`: whoever
+    asks for the revision is told of it.
     """
 
     started: Started | None = None
     again: Callable[[Stop], Started | None] | None = None
     tries: int = 0
+    seen: bool = False
     told: Service | None = None
     looked: float = float("-inf")
     since: float = field(default_factory=time.monotonic)
@@ -87,6 +89,10 @@ class RevisionWatch:
         if started is not None and not started.done:
             watched.looked = time.monotonic()
 
+    def seen(self, revision: str) -> None:
+        """It was there when it was asked for: what its operation tells of it can be built upon."""
+        self._watched[revision].seen = True
+
     def doubt(self) -> None:
         """Somebody looks at the service anew: what was ready is looked at anew, too."""
         for watched in self._watched.values():
@@ -119,6 +125,9 @@ class RevisionWatch:
         return True
 
     def _looked(self, revision: Revision, watched: _Watched, stop: Stop) -> Starting | Ready | Dead:
+        told = watched.told
+        if watched.seen and told and conditions.has_come_to_rest(told, revision.name):
+            return self._reached(revision, watched, stop)
         found = self._api.revision(revision.service, revision.name, stop)
         if found is None:
             return self._not_there(revision, watched, stop)
