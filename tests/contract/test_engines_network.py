@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bare_machine import Machine, a_machine
 
+BASE = "loopctl-base:local"
 THEIRS = "theirs0"
 
 
@@ -26,12 +27,27 @@ def made(machine: Machine) -> Path:
     return machine.engines_dir / "engine/made.json"
 
 
+def address_of_the_bridge(machine: Machine) -> str:
+    (bridge,) = json.loads(machine.run("ip", "-json", "link", "show", "type", "bridge").out)
+    return str(bridge["address"])
+
+
 def give_an_interface(machine: Machine) -> None:
     """Somebody else's bridge, with an address among those that the engine took for itself."""
     machine.did("ip", "link", "add", THEIRS, "type", "bridge")
     machine.did(
         "ip", "address", "add", block(machine).replace(".0.0/16", ".200.1/24"), "dev", THEIRS
     )
+
+
+def test_the_bridge_is_the_same_to_all_containers_however_many_come_and_go(
+    machine: Machine,
+) -> None:
+    assert machine.engines("up").code == 0
+    before = address_of_the_bridge(machine)
+    for _ in range(3):
+        machine.docker("run", "-d", BASE, "sleep", "60")
+        assert address_of_the_bridge(machine) == before
 
 
 @pytest.mark.slow

@@ -35,6 +35,11 @@ class Network:
         return self.block.replace(".0.0/16", ".0.1")
 
     @property
+    def hardware(self) -> str:
+        """The bridge's own hardware address, made of its gateway's as the engine makes those."""
+        return ":".join(["02:42", *(f"{int(each):02x}" for each in self.gateway.split("."))])
+
+    @property
     def flags(self) -> list[str]:
         """What `dockerd` is told of it, however often it is started."""
         return [f"--bridge={self.bridge}", "--iptables=false", "--ip6tables=false"]
@@ -51,7 +56,9 @@ class Network:
     def make(self) -> None:
         """Bridge and rules; harmless where they are there already."""
         self.remove()
-        _run("ip", "link", "add", self.bridge, "type", "bridge")
+        # A bridge without an address of its own takes the lowest of those that are plugged in: it
+        # changes with every container, and those that run talk into the void for seconds.
+        _run("ip", "link", "add", self.bridge, "address", self.hardware, "type", "bridge")
         _run("ip", "address", "add", f"{self.gateway}/24", "dev", self.bridge)
         _run("ip", "link", "set", self.bridge, "up")
         for table, chain, *rule in self._rules():
