@@ -21,7 +21,7 @@ help: ## list these commands
 run: $(VENV)/.for-run ## install, then take examples/chat to proven green (FAULT=exit-3 make run breaks it)
 	@$(BIN)/loopctl run golden-path
 
-test: $(VENV)/.for-development ## every test but the slow ones: a run killed at every event of every path
+test: $(VENV)/.for-development ## one witness of each promise; what `make test-all` adds is kills at every event, and the rest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-all: check ## `make check`, and every test
@@ -54,11 +54,11 @@ constraints: ## resolve every dependency afresh and write constraints.txt
 clean: ## remove what these commands made; runs in .loopctl/ stay
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# All is compiled once: where PYTHONDONTWRITEBYTECODE is set, each process would do it for itself.
 # python is asked for by its file, so that a link that leads nowhere any more is made again.
 $(BIN)/python:
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && sh tools/make-venv "$$PYTHON" $(VENV)
 
+# All is compiled once: where PYTHONDONTWRITEBYTECODE is set, each process would do it for itself.
 $(VENV)/.for-run: $(INPUTS) | $(BIN)/python
 	@echo "installing loopctl into $(VENV): about a minute, once"
 	@$(PIP) install --constraint constraints.txt hatchling

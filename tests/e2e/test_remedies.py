@@ -81,7 +81,6 @@ WEAKENED = {
     "fix.sh": "echo '# I do more now' >> fix.sh",
 }
 
-
 OURS = """
 - schema: 1
   id: ours.bad-word
