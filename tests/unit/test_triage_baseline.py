@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from triage_fixtures import entries
 
+from loopctl.model.baseline import Baseline
 from loopctl.triage.assemble import assemble
-from loopctl.triage.baseline import Baseline, Novelty, Window, learn
+from loopctl.triage.baseline import Novelty, Window, learn
 
 GREEN = ["INFO request 1", "INFO request 2", "WARNING retrying 3", "INFO stopped"]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from triage_fixtures import START, entries, symptoms_of
 
+from loopctl.model.baseline import Baseline
 from loopctl.model.evidence import CaseStatus, GradedCase, Sample
 from loopctl.model.finding import Fault, FaultKind, Finding, Quote
 from loopctl.model.state import State
 from loopctl.triage.assemble import assemble
-from loopctl.triage.baseline import Baseline, learn
+from loopctl.triage.baseline import learn
 from loopctl.triage.diagnose import Diagnosis, diagnose
 from loopctl.triage.loading import load_catalogue
 from loopctl.triage.symptoms import ServiceLog, SuiteResult, Symptoms

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loopctl.model.artifact import ContentProof
+from loopctl.model.baseline import Baseline
 from loopctl.model.evidence import (
     CaseStatus,
     Control,
@@ -20,7 +21,6 @@ from loopctl.model.evidence import (
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.state import State
-from loopctl.triage.baseline import Baseline
 from loopctl.triage.symptoms import (
     Measure,
     RequestLog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -86,8 +87,39 @@ class ProposedRemedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is not as it was in the last green run: evidence that a why may rest on.
+
+    `what` names it (a commit's short id, `env LOG_LEVEL`, `memory`), `text` says it in one line,
+    never with a value that may be a secret. `service` is None where it concerns all of them.
+    """
+
+    kind: Literal["commit", "configuration", "image", "resources", "traffic", "latency", "shape"]
+    what: str
+    text: str
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """How often earlier runs on this environment have found the same fingerprint.
+
+    `runs` counts them without this one, `first_run` is the oldest that is still known, begun at
+    `since`.
+    """
+
+    runs: int
+    first_run: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A failure with its evidence. `signature` is None when no known cause matched."""
+    """A failure with its evidence. `signature` is None when no known cause matched.
+
+    `links` lead to the issue tracker. `under` is the fingerprint of the finding that this one is a
+    symptom of, None where it stands for itself.
+    """
 
     signature: str | None
     title: str
@@ -101,3 +133,5 @@ class Finding:
     not_evidence: bool = False
     cases: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    seen: Sightings | None = None
+    under: str | None = None

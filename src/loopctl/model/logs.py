@@ -9,7 +9,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One captured line, redacted. `number` is its 1-based line in the capture it was read from."""
+    """One captured line, redacted. `number` is its 1-based line in the capture it was read from.
+
+    `instance` tells apart who wrote into one stream of a revision; empty where the platform has one
+    instance, or does not say.
+    """
 
     at: datetime
     service: str
@@ -18,6 +22,7 @@ class LogEntry:
     text: str
     number: int = 0
     severity: str | None = None
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from loopctl.errors import PortError
+from loopctl.model.baseline import Baseline
 from loopctl.model.evidence import CaseStatus, Grade
 from loopctl.process import Stop
 
@@ -30,13 +31,42 @@ class CaseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RemedyRecord:
+    """A remedy that a run carried out. `cause` is the rule or signature that asked for it.
+
+    `result` is `done` or `failed`; `mended`: what it claims to mend was seen whole afterwards, None
+    where the run ended before anyone looked.
+    """
+
+    cause: str
+    action: str
+    result: str
+    at: datetime
+    service: str | None = None
+    mended: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    """A cause that a run has found, by its fingerprint."""
+
+    fingerprint: str
+    signature: str | None
+    title: str
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run's last cycle, as later runs need it.
 
     `images` are what each service was made from, by its name: the hash of the source tree, else the
     image's digest. `suites` are the cases by suite and id, of suites that were run; `outcomes` and
     `seconds` what each of those came to, and how long it took. `verdict` is None for a run that has
-    not ended.
+    not ended. `verified` are the revisions that it verified, by service; `durations` seconds by
+    stage. `green` is what a failing run is held against, of green runs alone. `configuration` is
+    what services and suites were given, names with keyed hashes, `files` the loop's files with
+    theirs. `findings` and `remedies` are of all its cycles.
     """
 
     run_id: str
@@ -50,6 +80,13 @@ class RunRecord:
     suites: Mapping[str, Mapping[str, CaseRecord]] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    verified: Mapping[str, str] = field(default_factory=dict)
+    durations: Mapping[str, float] = field(default_factory=dict)
+    green: Baseline | None = None
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[FindingRecord, ...] = ()
+    remedies: tuple[RemedyRecord, ...] = ()
 
 
 class History(Protocol):

@@ -10,6 +10,7 @@ from loopctl.evidence.criteria import measured, place_of
 from loopctl.journal.quarantine import not_counted
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
+from loopctl.model.baseline import Baseline
 from loopctl.model.events import CommitChanged, FindingMade, NotChecked, NovelLine
 from loopctl.model.evidence import GradedCase
 from loopctl.model.finding import Fault
@@ -20,7 +21,7 @@ from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
 from loopctl.triage.assemble import assemble
-from loopctl.triage.baseline import Baseline, learn
+from loopctl.triage.baseline import learn
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.symptoms import (

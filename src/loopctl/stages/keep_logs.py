@@ -124,6 +124,8 @@ def log_document(entry: LogEntry) -> dict[str, object]:
     }
     if entry.severity is not None:
         document["severity"] = entry.severity
+    if entry.instance:
+        document["instance"] = entry.instance
     return document
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from loopctl.model.baseline import Baseline, Seen
 from loopctl.triage.assemble import LogEvent
 from loopctl.triage.fingerprint import stack_fingerprint
 from loopctl.triage.severity import Severity, severity_of
@@ -19,34 +20,6 @@ from loopctl.triage.templates import Masker
 _MOST_TEMPLATES: Final = 20_000
 _OVERFLOW: Final = "<more templates than are kept>"
 _RATE_CHANGED: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How often a template was seen, and at which revision first."""
-
-    count: int
-    first_seen: str
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """The templates of green logs: service → template → how often. `lines` is by service."""
-
-    templates: Mapping[str, Mapping[str, Seen]]
-    lines: Mapping[str, int]
-
-    def merged(self, other: Baseline) -> Baseline:
-        """Both together, `self` the older: several green windows are better than one."""
-        templates = {service: dict(seen) for service, seen in self.templates.items()}
-        lines = dict(self.lines)
-        for service, theirs in other.templates.items():
-            ours = templates.setdefault(service, {})
-            for template, seen in theirs.items():
-                before = ours.get(template, Seen(0, seen.first_seen))
-                ours[template] = Seen(before.count + seen.count, before.first_seen)
-            lines[service] = lines.get(service, 0) + other.lines.get(service, 0)
-        return Baseline(templates, lines)
 
 
 class Novelty(IntEnum):

@@ -65,7 +65,7 @@ def records_of(symptoms: Symptoms) -> Iterator[Record]:
     """Every record but those of logs, which are streamed."""
     failing = _failing_by_trace(symptoms)
     for fault in symptoms.faults:
-        yield _fault(fault, symptoms.stage.value)
+        yield _fault(fault, symptoms)
     for facts in symptoms.facts:
         yield from _facts(facts)
     for suite in symptoms.suites:
@@ -86,8 +86,8 @@ def _failing_by_trace(symptoms: Symptoms) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _fault(fault: Fault, stage: str) -> Record:
-    said = Quote("condition", f"stage/{stage}", fault.summary)
+def _fault(fault: Fault, symptoms: Symptoms) -> Record:
+    said = Quote("condition", symptoms.place, fault.summary)
     return Record(
         "condition",
         fault.service,
@@ -96,7 +96,7 @@ def _fault(fault: Fault, stage: str) -> Record:
             "fault": fault.kind.value,
             "value": fault.value,
             "summary": fault.summary,
-            "stage": stage,
+            "stage": symptoms.stage.value if symptoms.stage else None,
         },
         proof=fault.quotes or (said,),
         fault=fault,

@@ -6,15 +6,15 @@ Every `source` is the path of a capture relative to the run's folder; quotes are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from loopctl.model.artifact import ContentProof
+from loopctl.model.baseline import Baseline
 from loopctl.model.evidence import GradedCase, SuiteJudgement
-from loopctl.model.finding import Fault
+from loopctl.model.finding import Change, Fault
 from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.state import State
-from loopctl.triage.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,13 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Symptoms:
-    """A failed cycle. `stage` is the one that failed; `baseline` the green logs, None without."""
+    """What there is to go by. `stage` is the one that failed, None: nothing was run.
 
-    stage: State
+    `baseline` are the green logs, None without. `needs` says what each service needs: the order in
+    which failures spread. `changes` are what is not as in the last green run.
+    """
+
+    stage: State | None
     faults: tuple[Fault, ...] = ()
     logs: tuple[ServiceLog, ...] = ()
     requests: tuple[RequestLog, ...] = ()
@@ -84,3 +88,10 @@ class Symptoms:
     facts: tuple[ServiceFacts, ...] = ()
     measures: tuple[Measure, ...] = ()
     baseline: Baseline | None = None
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where a fault that quotes nothing was seen: `stage/health`, or `look`."""
+        return "look" if self.stage is None else f"stage/{self.stage.value}"

@@ -57,7 +57,7 @@ def unexplained(
         by_requests = _is_of_errors(fault) and any(map(_is_an_error, failing))
         if fault not in explained.faults and not (by_tests or by_requests):
             key = message_fingerprint(f"{fault.kind.value}: {fault.summary}")
-            said = Quote("condition", f"stage/{symptoms.stage.value}", fault.summary)
+            said = Quote("condition", symptoms.place, fault.summary)
             groups.setdefault(key, _Group(fault.service, [*(fault.quotes or (said,))], []))
     ordered = sorted(groups.items(), key=lambda item: -len(item[1].cases))
     return [_finding(key, group, novel) for key, group in _bounded(ordered)]

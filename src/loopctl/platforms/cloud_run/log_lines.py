@@ -60,6 +60,7 @@ class Transcript:
             stream=entry.stream,
             text="",
             severity=entry.severity,
+            instance=entry.source,
         )
 
     def _numbered(self, lines: Iterator[LogEntry]) -> Iterator[LogEntry]:
