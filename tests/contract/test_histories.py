@@ -16,10 +16,18 @@ from bucket_rig import BucketRig, a_bucket
 
 from loopctl.errors import Stopped
 from loopctl.journal.history_files import FileHistory
+from loopctl.model.baseline import Baseline, Seen
 from loopctl.model.evidence import CaseStatus, Grade
 from loopctl.platforms.cloud_run.bucket_history import BucketHistory
-from loopctl.ports.history import CaseRecord, History, HistoryError, RunRecord
-from loopctl.process import Stop
+from loopctl.ports.history import (
+    CaseRecord,
+    FindingRecord,
+    History,
+    HistoryError,
+    RemedyRecord,
+    RunRecord,
+)
+from loopctl.process import Stop, in_parallel
 
 P, F = CaseStatus.PASSED, CaseStatus.FAILED
 BEGAN = datetime(2025, 9, 10, 20, 30, tzinfo=UTC)
@@ -126,6 +134,63 @@ def test_a_record_is_read_as_it_was_kept(rig: HistoryRig, stop: Stop) -> None:
     assert rig.names() == [f"{LOOP}/{ENV}/{kept.run_id}.json"]
 
 
+def a_green(number: int) -> RunRecord:
+    """A record in which every field says something."""
+    seen = {"started on port <n>": Seen(2, "chat-00001-k7q"), "ü \ud800 <n>": Seen(1, "chat-2")}
+    return replace(
+        a_run(number, a=P),
+        verified={"chat": "chat-00002-abc"},
+        duration_s=12.5,
+        durations={"build": 1.25},
+        green=Baseline(
+            {"chat": seen, "quiet": {}},
+            {"chat": 3, "quiet": 0},
+            {"chat": 8.5, "quiet": 0.0},
+            {"chat": (12.5,)},
+            {"chat": {"chat-00002-abc": 100}},
+            {SUITE: '{"kinds":{}}'},
+        ),
+        greens=(a_run(number).run_id, a_run(0).run_id),
+        configuration={"LOG_LEVEL of chat": "c0ffee"},
+        hashed_by="abad1dea",
+        files={"loops/web.yaml": "sha256:aa"},
+        findings=(FindingRecord("v1|x", None, "TypeError", "chat"),),
+        remedies=(
+            RemedyRecord("deploy.stale-image", "rebuild", "done", BEGAN, "chat", mended=True),
+        ),
+    )
+
+
+def test_all_that_a_green_run_leaves_is_read_as_it_was_kept(rig: HistoryRig, stop: Stop) -> None:
+    many = {f"line {n} of <q>": Seen(n + 1, f"chat-{n % 7}") for n in range(3_000)}
+    large = replace(a_green(2), green=Baseline({"chat": many}, {"chat": 9}, {"chat": 1.0}))
+    for kept in (a_green(1), large):
+        rig.history.put(kept, stop)
+
+    assert rig.elsewhere.recent(LOOP, ENV, 10, stop) == [large, a_green(1)]
+
+
+def test_runs_are_found_by_name_however_many_came_after_them(rig: HistoryRig, stop: Stop) -> None:
+    for number in range(4):
+        rig.history.put(a_run(number, a=P), stop)
+    names = [a_run(number).run_id for number in (2, 9, 0)]
+
+    assert rig.elsewhere.named(LOOP, ENV, names, stop) == [a_run(2, a=P), a_run(0, a=P)]
+    assert rig.elsewhere.named(LOOP, ENV, ["../../key", "key", ""], stop) == []
+    assert rig.elsewhere.named("..", ENV, names, stop) == []
+
+
+def test_all_who_share_a_history_have_one_key(rig: HistoryRig, stop: Stop) -> None:
+    asked = {name: h.key for name, h in {"here": rig.history, "there": rig.elsewhere}.items()}
+    first = in_parallel(stop, 2, asked)
+    rig.history.put(a_run(1, a=P), stop)
+
+    assert len(set(first.values())) == 1
+    assert rig.elsewhere.key(stop) == first["here"]
+    assert len(first["here"]) == 32
+    assert len(rig.history.recent(LOOP, ENV, 9, stop)) == 1
+
+
 def test_the_newest_come_first_and_no_more_than_asked_for(rig: HistoryRig, stop: Stop) -> None:
     for number in (2, 3, 1):
         rig.history.put(a_run(number, a=P), stop)
@@ -161,7 +226,8 @@ def test_environments_and_loops_whose_names_begin_alike_are_told_apart(
     "content",
     [
         *("", "{", "[]", "7", "null", "\x00" * 99, "[" * 100_000),
-        json.dumps({"schema": 2}),
+        json.dumps({"schema": 3}),
+        json.dumps({"schema": 2, "run_id": a_run(9).run_id, "loop": LOOP, "environment": ENV}),
         json.dumps({"schema": 1, "run_id": a_run(9).run_id, "loop": "another"}),
     ],
 )
@@ -206,6 +272,6 @@ def test_a_record_too_large_to_be_read_again_is_not_kept(rig: HistoryRig, stop: 
 
 
 def test_one_that_is_just_small_enough_is_kept_and_read(rig: HistoryRig, stop: Stop) -> None:
-    large = of_cases(1, {"x" * ((8 << 20) - 600): CaseRecord(P, 1.0)})
+    large = of_cases(1, {"x" * ((8 << 20) - 1200): CaseRecord(P, 1.0)})
     rig.history.put(large, stop)
     assert rig.history.recent(LOOP, ENV, 1, stop) == [large]

@@ -468,6 +468,17 @@ class FakeHistory(Scripted, History):
         mine = [r for r in self.records if (r.loop, r.environment) == (loop, environment)]
         return mine[::-1][:limit]
 
+    def named(
+        self, loop: str, environment: str, run_ids: Sequence[str], stop: Stop
+    ) -> Sequence[RunRecord]:
+        self.called(f"named {loop} {environment}")
+        mine = {r.run_id: r for r in self.records if (r.loop, r.environment) == (loop, environment)}
+        return [mine[run_id] for run_id in run_ids if run_id in mine]
+
+    def key(self, stop: Stop) -> bytes:
+        self.called("key")
+        return b"k" * 32
+
     def put(self, record: RunRecord, stop: Stop) -> None:
         self.called(f"put {record.run_id}")
         self.records.append(record)

@@ -100,7 +100,7 @@ def with_case(**facts: object) -> str:
     "content",
     [
         *("", "{", "[]", "7", "null", "\x00" * 99, "[" * 100_000),
-        as_json(schema=2),
+        as_json(schema=3),
         as_json(suites=7),
         as_json(suites={"p1": 7}),
         as_json(started_at="2025-09-10T20:30:00"),

@@ -1,21 +1,32 @@
-"""The history of cases in plain files: `<root>/<loop>/<environment>/<run_id>.json`.
+"""The history of runs in plain files: `<root>/<loop>/<environment>/<run_id>.json`.
 
-Written whole or not at all, private to the user. The newest 50 of each environment are kept.
+Written whole or not at all, private to the user. The newest 50 of each environment are kept, and
+the green ones that the newest of them names.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from loopctl.errors import Stopped, StorageError
 from loopctl.files import ensure_private_dir, storage, write_atomic
 from loopctl.journal.case_history import record_of
-from loopctl.journal.history_codec import LARGEST, decoded, encoded, is_place, is_record, name_of
+from loopctl.journal.history_codec import (
+    KEY,
+    KEY_BYTES,
+    LARGEST,
+    decoded,
+    encoded,
+    is_place,
+    is_record,
+    name_of,
+)
 from loopctl.journal.worklog import Worklog
 from loopctl.ports.history import History, HistoryError, RunRecord
 from loopctl.process import Stop
@@ -44,19 +55,49 @@ class FileHistory(History):
                 found.append(record)
         return found
 
+    def named(
+        self, loop: str, environment: str, run_ids: Sequence[str], stop: Stop
+    ) -> Sequence[RunRecord]:
+        """See `History`."""
+        if not is_place(loop, environment):
+            return []
+        found = []
+        for name in (f"{run_id}.json" for run_id in run_ids):
+            stop.remaining(0)
+            path = self._root / loop / environment / name
+            record = _read(path, self._root) if is_record(name) else None
+            if record is not None:
+                found.append(record)
+        return found
+
     def put(self, record: RunRecord, stop: Stop) -> None:
-        """See `History`. Records beyond the newest 50 are removed."""
+        """See `History`. Records beyond the newest 50 are removed, but for the green ones."""
         path = self._root / name_of(record)
         data = encoded(record, str(path))
         stop.remaining(0)
-        try:
+        greens = {f"{run_id}.json" for run_id in record.greens}
+        with _told():
             ensure_private_dir(path.parent)
             write_atomic(path, data)
             for old in self._paths(path.parent)[KEPT:]:
-                with storage("remove the old record", old):
-                    old.unlink(missing_ok=True)
-        except StorageError as error:
-            raise HistoryError(error.what, where=error.where, hint=error.hint) from error
+                if old.name not in greens:
+                    with storage("remove the old record", old):
+                        old.unlink(missing_ok=True)
+
+    def key(self, stop: Stop) -> bytes:
+        """See `History`."""
+        stop.remaining(0)
+        path = self._root / KEY
+        with _told():
+            if (known := _key(path)) is not None:
+                return known
+            ensure_private_dir(self._root)
+            _make_key(path)
+            made = _key(path)
+        if made is None:
+            what = f"the key of the history has less than {KEY_BYTES} bytes"
+            raise HistoryError(what, where=str(path), hint="remove it: another one is made")
+        return made
 
     @staticmethod
     def _paths(folder: Path) -> Sequence[Path]:
@@ -66,7 +107,7 @@ class FileHistory(History):
         except FileNotFoundError:
             return []
         except OSError as error:
-            what = f"cannot read the history of cases: {error.strerror}"
+            what = f"cannot read the history: {error.strerror}"
             raise HistoryError(what, where=str(folder), hint="ls -ld shows who may") from error
         return [folder / name for name in sorted(names, reverse=True)]
 
@@ -90,6 +131,36 @@ def keep_record(history: History, worklog: Worklog, stop: Stop) -> tuple[str, ..
 
 
 _NOT_KEPT: Final = "what this run tells of its cases was not kept for later runs"
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise HistoryError(error.what, where=error.where, hint=error.hint) from error
+
+
+def _key(path: Path) -> bytes | None:
+    with storage("read the key of the history", path):
+        try:
+            found = path.read_bytes()
+        except FileNotFoundError:
+            return None
+    return found if len(found) >= KEY_BYTES else None
+
+
+def _make_key(path: Path) -> None:
+    """Make it whole, unless somebody else has."""
+    scratch = path.with_name(f".loopctl-{secrets.token_hex(8)}.tmp")
+    write_atomic(scratch, secrets.token_bytes(KEY_BYTES))
+    with storage("make the key of the history", path):
+        try:
+            path.hardlink_to(scratch)
+        except FileExistsError:
+            pass
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 def _read(path: Path, root: Path) -> RunRecord | None:

@@ -64,9 +64,11 @@ class RunRecord:
     image's digest. `suites` are the cases by suite and id, of suites that were run; `outcomes` and
     `seconds` what each of those came to, and how long it took. `verdict` is None for a run that has
     not ended. `verified` are the revisions that it verified, by service; `durations` seconds by
-    stage. `green` is what a failing run is held against, of green runs alone. `configuration` is
-    what services and suites were given, names with keyed hashes, `files` the loop's files with
-    theirs. `findings` and `remedies` are of all its cycles.
+    stage, `duration_s` of the whole run. `green` is what a failing run is held against, of green
+    runs alone; `greens` are the newest green runs that this one knew of, itself among them, the
+    newest first: by them a green run is found behind many that are not. `configuration` is what
+    services and suites were given, names with hashes under the key whose id is `hashed_by`,
+    `files` the loop's files with theirs. `findings` and `remedies` are of all its cycles.
     """
 
     run_id: str
@@ -81,12 +83,20 @@ class RunRecord:
     outcomes: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     verified: Mapping[str, str] = field(default_factory=dict)
+    duration_s: float | None = None
     durations: Mapping[str, float] = field(default_factory=dict)
     green: Baseline | None = None
+    greens: tuple[str, ...] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
+    hashed_by: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[FindingRecord, ...] = ()
     remedies: tuple[RemedyRecord, ...] = ()
+
+    @property
+    def is_whole_green(self) -> bool:
+        """Whether later runs may compare themselves with it."""
+        return self.verdict == "green" and not self.partial
 
 
 class History(Protocol):
@@ -99,6 +109,23 @@ class History(Protocol):
         """
         ...
 
+    def named(
+        self, loop: str, environment: str, run_ids: Sequence[str], stop: Stop
+    ) -> Sequence[RunRecord]:
+        """The records of these runs, in their order; raises `HistoryError`.
+
+        One that is not there, or cannot be understood, is left out.
+        """
+        ...
+
     def put(self, record: RunRecord, stop: Stop) -> None:
         """Keep a record; one of the same run is replaced whole. Raises `HistoryError`."""
+        ...
+
+    def key(self, stop: Stop) -> bytes:
+        """The key of hashes of configuration, the same for all who share the history.
+
+        Made when it is first asked for, and kept beside the records, in none of them. Raises
+        `HistoryError`.
+        """
         ...

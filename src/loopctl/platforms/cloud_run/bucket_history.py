@@ -1,4 +1,4 @@
-"""The history of cases in a bucket: `<prefix>/<loop>/<environment>/<run_id>.json`.
+"""The history of runs in a bucket: `<prefix>/<loop>/<environment>/<run_id>.json`.
 
 One object a run, so that many machines may write at once. Nothing is removed: a bucket has rules
 for that (`gcloud storage buckets update --lifecycle-file`).
@@ -7,11 +7,21 @@ for that (`gcloud storage buckets update --lifecycle-file`).
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from loopctl.journal.history_codec import LARGEST, decoded, encoded, is_place, is_record, name_of
+from loopctl.journal.history_codec import (
+    KEY,
+    KEY_BYTES,
+    LARGEST,
+    decoded,
+    encoded,
+    is_place,
+    is_record,
+    name_of,
+)
 from loopctl.platforms.cloud_run.bucket_client import BucketClient
 from loopctl.platforms.cloud_run.bucket_objects import ABSENT, BucketError, Listed
 from loopctl.ports.history import History, HistoryError, RunRecord
@@ -42,6 +52,21 @@ class BucketHistory(History):
                     break
         return found
 
+    def named(
+        self, loop: str, environment: str, run_ids: Sequence[str], stop: Stop
+    ) -> Sequence[RunRecord]:
+        """See `History`."""
+        if not is_place(loop, environment):
+            return []
+        with _told():
+            names = [f"{run_id}.json" for run_id in run_ids]
+            read = [
+                self._record(f"{loop}/{environment}/{name}", stop)
+                for name in names
+                if is_record(name)
+            ]
+        return [record for record in read if record is not None]
+
     def put(self, record: RunRecord, stop: Stop) -> None:
         """See `History`."""
         name = name_of(record)
@@ -57,6 +82,20 @@ class BucketHistory(History):
                 generation = ABSENT if stands is None else stands.stored.generation
         what = "others write the record of this run at the same time"
         raise HistoryError(what, where=self._client.where(name), hint="see who goes on with it")
+
+    def key(self, stop: Stop) -> bytes:
+        """See `History`."""
+        with _told():
+            known = self._client.content(KEY, stop)
+            if known is None:
+                self._client.write(KEY, secrets.token_bytes(KEY_BYTES), ABSENT, stop)
+                # Whoever was first: another machine may have made it, or a try before this one.
+                known = self._client.content(KEY, stop)
+        if known is None or len(known) < KEY_BYTES:
+            what = f"the key of the history has less than {KEY_BYTES} bytes"
+            hint = "remove it: another one is made"
+            raise HistoryError(what, where=self._client.where(KEY), hint=hint)
+        return known
 
     def _newest(self, folder: str, limit: int, stop: Stop) -> list[Listed]:
         """The newest records' objects, the newest first."""
