@@ -71,8 +71,9 @@ def _novel_lines(symptoms: Symptoms, matcher: Matcher) -> tuple[NovelLine, ...]:
         window = Window(log.service, symptoms.baseline)
         for event in assemble(log.entries):
             template = window.add(event)
-            if matcher.wants(event):
-                matcher.see(log_record(log, event, window.is_novel(template)))
+            novel = window.is_novel(template)
+            if matcher.wants(event, novel):
+                matcher.see(log_record(log, event, novel))
         found.extend((ranked, log) for ranked in window.ranked() if _tells(ranked))
     found.sort(key=lambda pair: rank_key(pair[0]))
     return tuple(_novel_line(ranked, log) for ranked, log in found[:_MOST_NOVEL])

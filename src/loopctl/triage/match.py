@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from loopctl.model.finding import Quote
 from loopctl.triage.assemble import LogEvent
+from loopctl.triage.comparing import asks_for_news, holds
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.records import TRACE_FIELDS, Record, Value
-from loopctl.triage.regexes import compiled, required_literals
-from loopctl.triage.signatures import Clause, Comparison, On, Scalar, Signature
+from loopctl.triage.regexes import Regex, RegexSet, compiled
+from loopctl.triage.signatures import Clause, Comparison, On, Signature
 
 _LONGEST: Final = 4096
 _MOST_HITS: Final = 500
 _MOST_GROUPS: Final = 10
-_ORDER: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record that a clause asked for, what its regex captured, and the quotes that show it."""
+    """A record that a clause asked for, what its regex captured, and the quotes that show it.
+
+    `sure` is the confidence that the clause has of its own, None: the signature's.
+    """
 
     record: Record
     captured: Mapping[str, str]
     quotes: tuple[Quote, ...]
+    sure: float | None = None
 
     def value(self, name: str) -> Value:
         """What the hit knows under that name: a capture before a field."""
@@ -50,116 +47,189 @@ class Seen:
 
     @property
     def confidence(self) -> float:
-        """The signature's base, raised by each clause that corroborates; at most .99."""
-        needed = len(self.signature.match.all) or 1
-        corroborating = sum(bool(hits) for hits in self.hits) - needed
-        return self.signature.confidence.raised(corroborating)
+        """The base, raised by each clause that corroborates; at most .99.
+
+        Of `all` the least sure clause gives the base, of `any` the surest that was seen.
+        """
+        needed = len(self.signature.match.all)
+        corroborating = sum(bool(hits) for hits in self.hits) - (needed or 1)
+        own = self.signature.confidence
+        sure = [
+            max(own.base if hit.sure is None else hit.sure for hit in hits)
+            for hits in (self.hits[:needed] if needed else self.hits)
+            if hits
+        ]
+        return own.raised(corroborating, min(sure) if needed else max(sure))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Watch:
-    """A clause made ready, and what it has hit so far."""
+    """A clause made ready, and what it has hit so far.
+
+    `ends`: it is no evidence itself, what it sees is the end of what these have hit before.
+    """
 
     clause: Clause
+    ends: Sequence[_Watch] = ()
     comparisons: tuple[Comparison, ...] = ()
-    regex: re.Pattern[str] | None = None
-    literals: tuple[str, ...] = ()
+    regex: Regex | None = None
+    news: bool = False
     hits: list[Hit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.comparisons = self.clause.comparisons
+        self.news = any(map(asks_for_news, self.comparisons))
         if self.clause.regex is not None:
             self.regex = compiled(self.clause.regex)
-            self.literals = required_literals(self.clause.regex)
 
     @property
     def needs_trace(self) -> bool:
         """Whether only a traceback can be hit."""
         return any(comparison.field in TRACE_FIELDS for comparison in self.comparisons)
 
-    def may_hit(self, event: LogEvent) -> bool:
-        """A cheap look before a record is made of the event."""
-        if self.clause.source is not None and self.clause.source != event.stream:
+    def may_hit(self, stream: str, novel: bool | None) -> bool:
+        """A cheap look before a record is made of an event that its regex has found."""
+        if self.clause.source is not None and self.clause.source != stream:
             return False
-        if len(self.hits) >= _MOST_HITS:
-            return False
-        return self.regex is None or any(self._search(line.text) for line in event.lines)
+        if self.ends:
+            return any(watch.hits for watch in self.ends)
+        return len(self.hits) < _MOST_HITS and not (self.news and novel is False)
 
     def see(self, record: Record) -> None:
         """Remember the record if it is what the clause asks for."""
-        if len(self.hits) < _MOST_HITS and (hit := self._hit(record)):
+        if self.ends:
+            if any(watch.hits for watch in self.ends) and (hit := self._hit(record)):
+                for watch in self.ends:
+                    watch.forget(hit, self.clause.same)
+        elif len(self.hits) < _MOST_HITS and (hit := self._hit(record)):
             self.hits.append(hit)
+
+    def forget(self, end: Hit, same: Sequence[str]) -> None:
+        """Drop what was hit before, of the same service and with the same values."""
+        self.hits = [
+            hit
+            for hit in self.hits
+            if hit.record.service != end.record.service
+            or any(hit.value(name) != end.value(name) for name in same)
+        ]
 
     def _hit(self, record: Record) -> Hit | None:
         if self.clause.source is not None and self.clause.source != record.channel:
             return None
-        if not all(_holds(each, record.fields) for each in self.comparisons):
+        if not all(holds(each, record.fields) for each in self.comparisons):
             return None
+        sure = self.clause.confidence
         if self.regex is None:
-            return Hit(record, {}, record.proof or record.lines[:1])
+            return Hit(record, {}, record.proof or record.lines[:1], sure)
         for line in record.lines:
-            if match := self._search(line.quote):
-                captured = {
-                    name: text.strip(" '\"") for name, text in match.groupdict().items() if text
-                }
-                return Hit(record, captured, tuple(dict.fromkeys((line, *record.proof))))
+            groups = self.regex.search(line.quote[:_LONGEST])
+            if groups is not None:
+                captured = {name: text.strip(" '\"") for name, text in groups.items() if text}
+                return Hit(record, captured, tuple(dict.fromkeys((line, *record.proof))), sure)
         return None
 
-    def _search(self, text: str) -> re.Match[str] | None:
-        """The regex, behind a look for the text it cannot do without: most lines end there."""
-        assert self.regex is not None
-        if self.literals and not any(literal in text for literal in self.literals):
-            return None
-        return self.regex.search(text[:_LONGEST])
+
+class _Kind:
+    """The clauses on one kind of record; those with a regex are looked for all at once."""
+
+    def __init__(self, watches: Sequence[_Watch]) -> None:
+        self._found = [watch for watch in watches if watch.clause.regex is not None]
+        self._bare = [watch for watch in watches if watch.clause.regex is None]
+        self._set = RegexSet([watch.clause.regex or "" for watch in self._found])
+
+    def wants(self, event: LogEvent, novel: bool | None) -> bool:
+        """Whether a log event may be hit; run for every line of every log."""
+        for line in event.lines:
+            found = self._set.among(line.text[:_LONGEST])
+            if found and any(self._found[at].may_hit(event.stream, novel) for at in found):
+                return True
+        # A clause without a regex asks for a traceback: the linter lets no other pass.
+        return event.trace is not None and any(
+            watch.may_hit(event.stream, novel) for watch in self._bare
+        )
+
+    def see(self, record: Record) -> None:
+        """Hold the record against the clauses that may hit it, in the catalogue's order."""
+        found = {at for line in record.lines for at in self._set.among(line.quote[:_LONGEST])}
+        for at in sorted(found):
+            self._found[at].see(record)
+        for watch in self._bare:
+            watch.see(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A signature with its clauses made ready; a slot is a clause with what its `or` holds."""
+
+    signature: Signature
+    slots: tuple[tuple[_Watch, ...], ...]
+    vetoes: tuple[_Watch, ...]
+    ends: tuple[_Watch, ...]
+
+    @classmethod
+    def of(cls, signature: Signature) -> _Watched:
+        """The signature, with nothing hit so far."""
+        match = signature.match
+        slots = tuple(
+            tuple(_Watch(look) for look in clause.looks) for clause in (*match.all, *match.any)
+        )
+        watches = [watch for slot in slots for watch in slot]
+        ends = tuple(
+            _Watch(look, [watch for watch in watches if watch.clause.on == look.on])
+            for clause in match.recovered
+            for look in clause.looks
+        )
+        vetoes = tuple(_Watch(look) for clause in match.none for look in clause.looks)
+        return cls(signature, slots, vetoes, ends)
+
+    def watches(self) -> Iterator[_Watch]:
+        """Every clause of it."""
+        for slot in self.slots:
+            yield from slot
+        yield from self.vetoes
+        yield from self.ends
+
+    def seen(self) -> Iterator[Seen]:
+        """One for each service and group in which it is satisfied."""
+        slots = [[hit for watch in slot for hit in watch.hits] for slot in self.slots]
+        for service in _services(slots):
+            if not any(_of(service, veto.hits) for veto in self.vetoes):
+                yield from _groups(self.signature, service, [_of(service, s) for s in slots])
 
 
 class Matcher:
     """Takes records one after the other, and then says what was seen."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._watches = [
-            (
-                signature,
-                [_Watch(clause) for clause in (*signature.match.all, *signature.match.any)],
-                [_Watch(clause) for clause in signature.match.none],
-            )
-            for signature in catalogue.signatures
-        ]
-        self._by_on: dict[On, list[_Watch]] = {}
-        for _, watches, vetoes in self._watches:
-            for watch in (*watches, *vetoes):
-                self._by_on.setdefault(watch.clause.on, []).append(watch)
-        self._plain = [watch for watch in self._by_on.get("log", ()) if not watch.needs_trace]
-        self._eager = [watch for watch in self._plain if not watch.literals]
-        self._literals = tuple({text: None for watch in self._plain for text in watch.literals})
+        self._watched = [_Watched.of(signature) for signature in catalogue.signatures]
+        by_on: dict[On, list[_Watch]] = {"log": []}
+        for watched in self._watched:
+            for watch in watched.watches():
+                by_on.setdefault(watch.clause.on, []).append(watch)
+        self._kinds = {on: _Kind(watches) for on, watches in by_on.items()}
+        self._logs = self._kinds["log"]
 
-    def wants(self, event: LogEvent) -> bool:
-        """Whether any signature could be interested in the event."""
-        if event.trace is not None:
-            return any(watch.may_hit(event) for watch in self._by_on.get("log", ()))
-        text = event.lines[0].text
-        # A plain loop: this line is run for every line of every log.
-        for literal in self._literals:
-            if literal in text:
-                return any(watch.may_hit(event) for watch in self._plain)
-        return any(watch.may_hit(event) for watch in self._eager)
+    def wants(self, event: LogEvent, novel: bool | None = None) -> bool:
+        """Whether any signature could be interested in the event.
+
+        `novel` is None where there is no green log to compare with.
+        """
+        return self._logs.wants(event, novel)
 
     def see(self, record: Record) -> None:
         """Hold a record against every clause of its kind."""
-        for watch in self._by_on.get(record.on, ()):
-            watch.see(record)
+        kind = self._kinds.get(record.on)
+        if kind is not None:
+            kind.see(record)
 
     def seen(self) -> Iterator[Seen]:
         """Every cause whose signature is satisfied, one for each service and group."""
-        for signature, watches, vetoes in self._watches:
-            for service in _services(watches):
-                if any(_of(service, veto.hits) for veto in vetoes):
-                    continue
-                yield from _groups(signature, service, [_of(service, w.hits) for w in watches])
+        for watched in self._watched:
+            yield from watched.seen()
 
 
-def _services(watches: Sequence[_Watch]) -> list[str | None]:
-    named = {hit.record.service: None for watch in watches for hit in watch.hits}
+def _services(slots: Sequence[Sequence[Hit]]) -> list[str | None]:
+    named = {hit.record.service: None for hits in slots for hit in hits}
     services = [service for service in named if service is not None]
     return [*services] or [None]
 
@@ -190,36 +260,3 @@ def _key(hit: Hit, names: Sequence[str]) -> str:
 def _satisfied(signature: Signature, hits: Sequence[tuple[Hit, ...]]) -> bool:
     needed = len(signature.match.all)
     return all(hits[:needed]) if needed else any(hits)
-
-
-def _holds(comparison: Comparison, fields: Mapping[str, Value]) -> bool:
-    if comparison.field not in fields:
-        return False
-    left = fields[comparison.field]
-    if isinstance(comparison.value, tuple):
-        return any(_equal(left, each) for each in comparison.value)
-    right = fields.get(comparison.ref) if comparison.ref is not None else comparison.value
-    if comparison.op == "eq":
-        return _equal(left, right)
-    if comparison.op == "ne":
-        return not _equal(left, right)
-    one, other = _number(left), _number(right)
-    return one is not None and other is not None and _ORDER[comparison.op](one, other)
-
-
-def _equal(left: Value, right: Scalar) -> bool:
-    if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return str(left) == str(right) or (
-        _number(left) is not None and _number(left) == _number(right)
-    )
-
-
-def _number(value: Value) -> float | None:
-    """Stages give the telling number as text."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None

@@ -1,120 +1,145 @@
-"""Regular expressions that a catalogue may hold: those that cannot run away.
+"""Regular expressions that a catalogue may hold: what re2 matches in linear time and little memory.
 
-Python's engine backtracks, so what makes that explode is refused: a repeat within a repeat, a
-choice within a repeat, back-references, look-around, neighbouring open repeats that can match the
-same text. Lines are cut at 4 kB besides.
+re2 never backtracks, so no pattern and no text can make it run away; what it cannot promise that
+for, look-around and back-references, it does not know. Its classes (`\\w`, `\\d`, `\\b`) are ASCII.
 """
 
 from __future__ import annotations
 
-import importlib
-import itertools
-import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
-# The standard library's own parser: guessing at the syntax would let something through. It has no
-# public name since 3.11.
-_sre: Any = importlib.import_module("re._parser")
-_OPEN_ENDED: Final = 64
-_MOST_OPEN: Final = 4
-_LONGEST: Final = 500
-_REPEATS: Final = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
-_REFUSED: Final = {
-    "GROUPREF": "a back-reference",
-    "GROUPREF_EXISTS": "a conditional group",
-    "ASSERT": "look-around",
-    "ASSERT_NOT": "look-around",
-}
+import re2
+
+_LONGEST: Final = 1000
+_MEMORY: Final = 1 << 19
+"""Bytes that one pattern may take, its program and what it remembers of states together."""
+_SET_MEMORY: Final = 1 << 26
+_LARGEST: Final = 10_000
+"""Instructions of a program: bounded repeats are written out, `.{0,300}` takes 2400."""
+_PROBE: Final = "\x00loopctl\x00"
+_REASONS: Final = (
+    ("invalid perl operator: (?=", "look-around cannot be matched in linear time"),
+    ("invalid perl operator: (?!", "look-around cannot be matched in linear time"),
+    ("invalid perl operator: (?<=", "look-around cannot be matched in linear time"),
+    ("invalid perl operator: (?<!", "look-around cannot be matched in linear time"),
+    ("invalid perl operator: (?P", "a back-reference cannot be matched in linear time"),
+    ("invalid perl operator: (?(", "a conditional group cannot be matched in linear time"),
+    ("invalid perl operator: (?>", "an atomic group is needless here: nothing backtracks"),
+    ("bad repetition operator: ", "a possessive or doubled repeat is not a repeat of re2"),
+    ("invalid repetition size", "a repeat of more than 1000: write `*` or `+`, they cost less"),
+    ("pattern too large", "needs too much memory: write `*` or `+` for bounded repeats"),
+)
+
+
+class Regex:
+    """A pattern made ready. Any text may be searched; lone surrogates count as `?`."""
+
+    __slots__ = ("_compiled", "names")
+
+    def __init__(self, pattern: str) -> None:
+        self._compiled = _compile(pattern)
+        self.names = frozenset(cast("Mapping[str, int]", self._compiled.groupindex))
+
+    def search(self, text: str) -> Mapping[str, str | None] | None:
+        """What the first match captured by name, None without a match."""
+        try:
+            match = self._compiled.search(text)
+        except UnicodeEncodeError:
+            match = self._compiled.search(_plain(text))
+        return None if match is None else cast("Mapping[str, str | None]", match.groupdict())
+
+
+class RegexSet:
+    """Patterns that are all looked for in one pass over a line."""
+
+    __slots__ = ("_sets",)
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._sets = _sets(list(enumerate(patterns)))
+
+    def among(self, text: str) -> Sequence[int]:
+        """The indices of the patterns that match somewhere in the text, in no order."""
+        found: Sequence[int] = ()
+        for each, indices in self._sets:
+            try:
+                hit = each.Match(text)
+            except UnicodeEncodeError:
+                hit = each.Match(_plain(text))
+            if hit:
+                # The probe is a pattern too, the last of each set.
+                found = [*found, *(indices[at] for at in hit if at < len(indices))]
+        return found
 
 
 @cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The compiled pattern; raises re.error where it is none."""
-    return re.compile(pattern)
+def compiled(pattern: str) -> Regex:
+    """The pattern made ready; raises ValueError where it is none that `problem_with` lets pass."""
+    try:
+        return Regex(pattern)
+    except re2.error as error:
+        raise ValueError(_reason(error)) from error
 
 
+@cache
 def problem_with(pattern: str) -> str | None:
     """Why a catalogue may not hold this pattern, None where it may."""
     if len(pattern) > _LONGEST:
         return f"longer than {_LONGEST} characters"
     try:
-        tree = _sre.parse(pattern)
-        compiled(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"not a regular expression: {error}"
-    nodes = list(_walk(tree, within=False))
-    for name, within, argument in nodes:
-        if name in _REFUSED:
-            return f"{_REFUSED[name]} cannot be matched in linear time"
-        if within and name == "BRANCH":
-            return "a choice within a repeat can backtrack without end"
-        if within and _is_open(name, argument):
-            return "a repeat within a repeat can backtrack without end"
-    if sum(_is_open(name, argument) for name, _, argument in nodes) > _MOST_OPEN:
-        return f"more than {_MOST_OPEN} open repeats"
-    return "two open repeats beside each other" if _has_neighbours(tree) else None
+        regex = _compile(pattern)
+    except UnicodeEncodeError:
+        return "not a regular expression: it holds half a character, a lone surrogate"
+    except re2.error as error:
+        return _reason(error)
+    if regex.programsize > _LARGEST:
+        return "needs too much memory: write `*` or `+` for bounded repeats"
+    if regex.search("") is not None:
+        return "matches an empty text, and so every line"
+    return None
 
 
-@cache
-def required_literals(pattern: str) -> tuple[str, ...]:
-    """Texts of which every match holds at least one, to look for first; empty: none are known."""
-    tree = _sre.parse(pattern)
-    return () if tree.state.flags & re.IGNORECASE else _literals(tree)
+def _options(memory: int) -> Any:
+    options = re2.Options()
+    options.max_mem = memory
+    options.log_errors = False
+    return options
 
 
-def _literals(tree: Any) -> tuple[str, ...]:
-    """The best choice of texts in a row of nodes: the one whose shortest text is the longest."""
-    choices: list[tuple[str, ...]] = []
-    run = ""
-    for operation, argument in _flat(tree, exact=True):
-        name = str(operation)
-        run = run + chr(argument) if name == "LITERAL" else ""
-        if run:
-            choices.append((run,))
-        if name == "BRANCH":
-            each = [_literals(alternative) for alternative in argument[1]]
-            choices.append(tuple(text for texts in each for text in texts) if all(each) else ())
-    return max(choices, key=lambda texts: min(map(len, texts), default=0), default=())
+def _compile(pattern: str) -> Any:
+    return re2.compile(pattern, _options(_MEMORY))
 
 
-def _walk(tree: Any, within: bool) -> Iterator[tuple[str, bool, Any]]:
-    """Every node: its name, whether it stands within an open repeat, its argument."""
-    for operation, argument in tree:
-        name = str(operation)
-        yield name, within, argument
-        for body in _bodies(name, argument):
-            yield from _walk(body, within or _is_open(name, argument))
+def _reason(error: Exception) -> str:
+    said = error.args[0] if error.args else ""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    for known, reason in _REASONS:
+        if text.startswith(known):
+            return reason
+    if text.startswith("invalid escape sequence: \\") and text[-1:].isdigit():
+        return "a back-reference cannot be matched in linear time"
+    return f"not a regular expression of re2: {text}"
 
 
-def _bodies(name: str, argument: Any) -> list[Any]:
-    if name in _REPEATS:
-        return [argument[2]]
-    if name == "SUBPATTERN":
-        return [argument[3]]
-    if name == "ATOMIC_GROUP":
-        return [argument]
-    return list(argument[1]) if name == "BRANCH" else []
+def _sets(patterns: Sequence[tuple[int, str]]) -> list[tuple[Any, list[int]]]:
+    """One set, or several where one would not find room: it would then match nothing, silently."""
+    if not patterns:
+        return []
+    try:
+        made = re2.Set.SearchSet(_options(_SET_MEMORY))
+        for _, pattern in patterns:
+            made.Add(pattern)
+        made.Add(_PROBE)
+        made.Compile()
+        if made.Match(_PROBE) or len(patterns) == 1:
+            return [(made, [index for index, _ in patterns])]
+    except re2.error:
+        if len(patterns) == 1:
+            raise
+    half = len(patterns) // 2
+    return [*_sets(patterns[:half]), *_sets(patterns[half:])]
 
 
-def _is_open(name: str, argument: Any) -> bool:
-    return name in _REPEATS and int(argument[1]) > _OPEN_ENDED
-
-
-def _has_neighbours(tree: Any) -> bool:
-    """Whether two open repeats touch, groups seen through."""
-    names = [
-        "OPEN" if _is_open(str(operation), argument) else str(operation)
-        for operation, argument in _flat(tree)
-    ]
-    return any(pair == ("OPEN", "OPEN") for pair in itertools.pairwise(names))
-
-
-def _flat(tree: Any, exact: bool = False) -> Iterator[tuple[Any, Any]]:
-    """The nodes in a row, groups opened; `exact`: but for those that ignore case."""
-    for operation, argument in tree:
-        if str(operation) == "SUBPATTERN" and not (exact and argument[1] & re.IGNORECASE):
-            yield from _flat(argument[3], exact)
-        else:
-            yield operation, argument
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

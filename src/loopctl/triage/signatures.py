@@ -1,7 +1,8 @@
 """Known causes as data: what each needs to see, what it says, what may be done.
 
 Grown from the schema in facts/log-triage.md. `all` must be seen, `none` must not; of `any` one
-must be seen where `all` is empty, otherwise each corroborates.
+must be seen where `all` is empty, otherwise each corroborates. What `recovered` sees is over: what
+was seen before it does not count.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ class Clause(_Strict):
     """What one piece of evidence looks like.
 
     `source` is a log's stream or a suite's id; `regex` is looked for in every line of the record;
-    `field` … is short for a single entry of `where`.
+    `field` … is short for a single entry of `where`. `or` holds other looks of the same evidence.
+    `confidence` is the signature's base where this is all there is to go by: a line of a log says
+    less than what loopctl itself has seen. `same` is for `recovered`: over is only what has the
+    same values under these names.
     """
 
     on: On
@@ -63,6 +67,9 @@ class Clause(_Strict):
     op: Literal["eq", "ne", "lt", "le", "gt", "ge", "in"] = "eq"
     value: Scalar | tuple[Scalar, ...] = None
     ref: str | None = None
+    or_: tuple[Clause, ...] = Field(default=(), alias="or")
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    same: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -70,6 +77,8 @@ class Clause(_Strict):
             raise ValueError("op, value and ref need a field")
         if not self.regex and not self.comparisons:
             raise ValueError("a clause needs a regex, a field or a where")
+        if any(other.or_ for other in self.or_):
+            raise ValueError("an `or` within an `or`: write them beside each other")
         return self
 
     @property
@@ -83,7 +92,12 @@ class Clause(_Strict):
     @property
     def captures(self) -> frozenset[str]:
         """The names that the regex captures."""
-        return frozenset(compiled(self.regex).groupindex) if self.regex else frozenset()
+        return compiled(self.regex).names if self.regex else frozenset()
+
+    @property
+    def looks(self) -> tuple[Clause, ...]:
+        """The clause itself, and what its `or` holds."""
+        return (self, *self.or_)
 
 
 class Match(_Strict):
@@ -92,6 +106,7 @@ class Match(_Strict):
     all: tuple[Clause, ...] = ()
     any: tuple[Clause, ...] = ()
     none: tuple[Clause, ...] = ()
+    recovered: tuple[Clause, ...] = ()
 
     @model_validator(mode="after")
     def _sees_something(self) -> Self:
@@ -111,9 +126,10 @@ class Confidence(_Strict):
     per_corroboration: float = Field(default=0.1, ge=0, le=1)
     act_at: float = Field(default=0.9, ge=0, le=1)
 
-    def raised(self, corroborating: int) -> float:
+    def raised(self, corroborating: int, base: float | None = None) -> float:
         """The base, raised by so many clauses that corroborate; at most .99."""
-        return min(SUREST, self.base + self.per_corroboration * corroborating)
+        base = self.base if base is None else base
+        return min(SUREST, base + self.per_corroboration * corroborating)
 
 
 class WhyTemplate(_Strict):
