@@ -13,7 +13,7 @@ from emulator.storage_server import StorageServer, Trouble, storage_server
 
 PLACE = "gs://ours/loopctl"
 BORNE_OUT = "unchanged since a control run has borne it out"
-KEPT = "what this run tells of its cases was not kept for later runs"
+KEPT = "what this run tells was not kept for later runs"
 
 
 @pytest.fixture

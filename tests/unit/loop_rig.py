@@ -29,6 +29,7 @@ from scripted import Killed, Life, Scripted
 
 from loopctl.bootstrap import Composition, World
 from loopctl.journal.commands import Commands
+from loopctl.journal.earlier_runs import EarlierRuns
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.machine.resume import Entry, entry_of
@@ -326,7 +327,8 @@ class Loop:
         for port in self._ports():
             port.life = self.life
         plan, runs_dir = select(full, self.options), self.folder / ".loopctl"
-        return Composition(plan, full, self.options, RUN_ID, runs_dir, world, CATALOGUE)
+        earlier = EarlierRuns(self.history, full.loop, "local", RUN_ID)
+        return Composition(plan, full, self.options, RUN_ID, runs_dir, world, CATALOGUE, earlier)
 
     def _ports(self) -> Sequence[Scripted]:
         made = (self.sources, self.builder, self.platform, self.leases, self.logs, self.receipts)

@@ -15,9 +15,10 @@ import pytest
 import worklogs
 
 from loopctl.errors import NotFoundError
-from loopctl.journal.case_history import borne_out, durations, flakiness, record_of
+from loopctl.journal.case_history import borne_out, durations, flakiness
 from loopctl.journal.history import RunSummary
 from loopctl.journal.history_files import KEPT, FileHistory, keep_record
+from loopctl.journal.run_record import record_of
 from loopctl.journal.suite_history import suite_history
 from loopctl.model.evidence import CaseStatus, Grade, SuiteOutcome
 from loopctl.ports.history import CaseRecord, HistoryError, RunRecord
@@ -157,25 +158,28 @@ def test_a_name_that_leads_elsewhere_is_no_name(tmp_path: Path, name: str) -> No
 
 
 def test_what_cannot_be_kept_is_told_in_words_and_raises_nothing(tmp_path: Path) -> None:
-    worklog = worklogs.green().worklog()
+    record = record_of(worklogs.green().worklog())
     (tmp_path / "history").write_text("a file stands there")
 
-    (told,) = keep_record(FileHistory(tmp_path / "history"), worklog, Stop(5.0))
+    (told,) = keep_record(FileHistory(tmp_path / "history"), record, Stop(5.0))
 
-    assert told.startswith("what this run tells of its cases was not kept for later runs: cannot")
+    assert told.startswith("what this run tells was not kept for later runs: cannot")
     assert str(tmp_path / "history") in told
-    (late,) = keep_record(FileHistory(tmp_path / "other"), worklog, Stop(0.0))
+    (late,) = keep_record(FileHistory(tmp_path / "other"), record, Stop(0.0))
     assert late.endswith("ended by its deadline")
 
 
 def test_a_run_in_which_no_suite_was_run_pushes_none_out(tmp_path: Path) -> None:
-    assert keep_record(FileHistory(tmp_path), worklogs.preflight().worklog(), Stop(5.0)) == ()
+    assert (
+        keep_record(FileHistory(tmp_path), record_of(worklogs.preflight().worklog()), Stop(5.0))
+        == ()
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_record_of_a_run_is_that_of_its_last_cycle(tmp_path: Path) -> None:
     history = FileHistory(tmp_path)
-    assert keep_record(history, worklogs.two_cycles().worklog(), Stop(5.0)) == ()
+    assert keep_record(history, record_of(worklogs.two_cycles().worklog()), Stop(5.0)) == ()
 
     (kept,) = history.recent(LOOP, ENV, 9, Stop(5.0))
 

@@ -160,13 +160,13 @@ def test_where_nothing_is_known_new_lines_are_shown_and_no_cause_is_invented(
 def test_commits_since_the_last_green_run_are_named(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.sources.commits = (CommitLine("abc", "Rewrite the ledger"),)
-    scene.diagnose(green=GreenRun("run-7", "0ld", {}))
+    scene.diagnose(green=GreenRun("run-7", "0ld"))
     assert scene.sources.calls == ["commits 0ld..c0ffee"]
     expected = CommitChanged("abc", "Rewrite the ledger", "run-7")
     assert written(scene.events, CommitChanged) == [expected]
 
 
-@pytest.mark.parametrize("green", [None, GreenRun("run-7", None, {})])
+@pytest.mark.parametrize("green", [None, GreenRun("run-7", None)])
 def test_without_a_green_commit_there_is_nothing_to_compare(
     tmp_path: Path, green: GreenRun | None
 ) -> None:
@@ -178,6 +178,6 @@ def test_without_a_green_commit_there_is_nothing_to_compare(
 def test_a_history_that_cannot_be_read_is_told_and_the_diagnosis_stands(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.sources.fails["commits"] = SourceError("bad object 0ld")
-    assert scene.diagnose(green=GreenRun("run-7", "0ld", {})).kind is OutcomeKind.OK
+    assert scene.diagnose(green=GreenRun("run-7", "0ld")).kind is OutcomeKind.OK
     told = [n.why for n in written(scene.events, NotChecked) if isinstance(n, NotChecked)]
     assert "bad object 0ld" in told

@@ -15,6 +15,7 @@ from loopctl.api.places import runs_dir_of
 from loopctl.api.stepping import Step, stepwise
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.commands import Commands
+from loopctl.journal.earlier_runs import EarlierRuns
 from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
 
@@ -96,7 +97,8 @@ def rollback(
     platform, names = world.platform, [spec.name for spec in plan.deployed]
     targets = [platform.target(name) for name in names]
     commands = Commands.of_plan(plan, place)
-    verified = verified_of(plan, place, world)
+    earlier = EarlierRuns(world.history, plan.loop, plan.environment.name)
+    verified = verified_of(plan, place, world, earlier.past(stop))
     with (
         stepwise(commands.rollback(), stop, LIMIT_S) as steps,
         holding(world.leases, targets, _rollback_id(), steps.stop, world.pace) as lease,

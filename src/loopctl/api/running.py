@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopctl.api.beginning import check_names, check_options, run_started
+from loopctl.api.beginning import check_names, check_options, run_started, unread
 from loopctl.api.places import new_run, runs_dir_of
 from loopctl.errors import (
     LoopctlError,
@@ -85,9 +85,11 @@ def run(
     place = runs_dir_of(plan, runs_dir)
     prepared = prepare(plan, options, place, None)
     composition, redactor = prepared.composition, prepared.redactor
+    stop = stop or Stop()
+    composition.earlier.past(stop)
     try:
         journal = Journal(prepared.folder / JOURNAL_NAME, redactor, subscribers)
-        part = Part(run_started(composition), journal, stop or Stop())
+        part = Part(run_started(composition), journal, stop)
         worklog = conducted(prepared, part)
     except StorageError as error:
         raise PreflightError(
@@ -119,6 +121,7 @@ class Part:
 def prepare(plan: Plan, options: RunOptions, runs_dir: Path, run_id: str | None) -> Prepared:
     """Put a run together: a new one where `run_id` is None. Raises `UsageError`."""
     from loopctl.bootstrap import Composition, catalogue_of, redactor_of, world_of
+    from loopctl.journal.earlier_runs import EarlierRuns
 
     chosen = select(plan, options)
     catalogue = catalogue_of(plan)
@@ -129,7 +132,8 @@ def prepare(plan: Plan, options: RunOptions, runs_dir: Path, run_id: str | None)
     else:
         folder = runs_dir / "runs" / run_id
     world = world_of(plan, runs_dir)
-    composition = Composition(chosen, plan, options, run_id, runs_dir, world, catalogue)
+    earlier = EarlierRuns(world.history, plan.loop, plan.environment.name, run_id)
+    composition = Composition(chosen, plan, options, run_id, runs_dir, world, catalogue, earlier)
     return Prepared(composition, redactor, folder)
 
 
@@ -160,6 +164,7 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
                     rejoin=composition.rejoin() if part.entry.after else None,
                     entry=part.entry,
                     pace=world.pace,
+                    unchecked=unread(composition),
                 )
             )
     except LoopctlError:
@@ -181,6 +186,7 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
 
     None of this changes how the run ended, so none of it may hide that.
     """
+    from loopctl.api.remembering import left_by
     from loopctl.journal.history_files import keep_record
     from loopctl.reports.write import write_reports
 
@@ -188,7 +194,11 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
     problems = (
         *_close(composition, worklog),
         *write_reports(worklog, prepared.folder, prepared.redactor),
-        *keep_record(composition.world.history, worklog, Stop(CLOSING_S)),
+        *keep_record(
+            composition.world.history,
+            left_by(composition, worklog, prepared.folder),
+            Stop(CLOSING_S),
+        ),
         *_prune(composition.runs_dir, composition.plan),
     )
     return RunResult(composition.run_id, prepared.folder, worklog, problems)

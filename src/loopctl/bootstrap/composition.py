@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopctl.bootstrap.green_run import LastGreen, left_of, shapes_laid_out
 from loopctl.bootstrap.lookups import (
     gated_urls,
     is_here,
@@ -16,11 +17,11 @@ from loopctl.bootstrap.lookups import (
     verified_of,
 )
 from loopctl.bootstrap.world import World, redactor_of
-from loopctl.errors import Stopped
 from loopctl.files import write_atomic
 from loopctl.journal.case_history import borne_out, durations
 from loopctl.journal.commands import Commands
-from loopctl.journal.history import RunSummary, last_green
+from loopctl.journal.earlier_runs import EarlierRuns, Past
+from loopctl.journal.history import RUNS
 from loopctl.journal.store import Journal
 from loopctl.machine.lease import Lease
 from loopctl.machine.runner import Stage
@@ -28,7 +29,6 @@ from loopctl.model.events import Left
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, PlatformKind, SuitePhase
 from loopctl.model.state import State
-from loopctl.ports.history import HistoryError, RunRecord
 from loopctl.ports.leases import Held
 from loopctl.process import Stop
 from loopctl.redact import Redactor
@@ -61,14 +61,18 @@ if TYPE_CHECKING:
 
 
 _RECORDS = 10
-"""How many earlier runs are asked for what their cases took and have shown."""
+"""How many earlier runs tell what their cases took and have shown."""
 
-_HISTORY_S = 5.0
+_SHAPES = "earlier"
+"""The folder of a run that holds what its suites are compared with, where no run here has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """One run's stages, made for `plan` as selected; `full` is the plan before the selection."""
+    """One run's stages, made for `plan` as selected; `full` is the plan before the selection.
+
+    `earlier` tells of the runs before it.
+    """
 
     plan: Plan
     full: Plan
@@ -77,6 +81,7 @@ class Composition:
     runs_dir: Path
     world: World
     catalogue: Callable[[], Catalogue]
+    earlier: EarlierRuns
 
     def stages(self, lease: Lease) -> Mapping[State, Stage]:
         """Every stage with its own spec and its own ports."""
@@ -122,7 +127,9 @@ class Composition:
             ),
             State.COLLECT: Collect(keeper, plan.gated, world.prober, world.callers),
             State.SETTLE: Settle(deployed, world.platform, held, self.options.keep),
-            State.DIAGNOSE: Diagnose(deployed, self.catalogue, self._green(), world.sources),
+            State.DIAGNOSE: Diagnose(
+                deployed, self.catalogue, self._green(), world.sources, self.past.sightings
+            ),
             State.REMEDIATE: self._remediate(held, partial),
         }
 
@@ -161,7 +168,16 @@ class Composition:
         return Remediate(rules, self.catalogue, command, world.platform, self._verified, held)
 
     def _verified(self) -> Mapping[str, Sequence[str]]:
-        return verified_of(self.plan, self.runs_dir, self.world)
+        return verified_of(self.plan, self.runs_dir, self.world, self.past)
+
+    @property
+    def past(self) -> Past:
+        """What the history tells of earlier runs; asked once."""
+        return self.earlier.past()
+
+    def last_green(self) -> LastGreen | None:
+        """The newest green run of the whole loop on this environment."""
+        return LastGreen.find(self.plan, self.runs_dir, self.past)
 
     @property
     def commands(self) -> Commands:
@@ -238,51 +254,35 @@ class Composition:
 
     def _earlier(self) -> Earlier:
         """What earlier runs tell of the suites: only of those that have a use for it."""
-        plan, green = self.plan, self._last_green()
-        suites = [s.id for s in plan.suites if s.shards != 1 or s.evidence.control == "changed"]
-        records: Sequence[RunRecord] = ()
-        if suites:
-            # Without it everything is run, and the longest are not told from the others.
-            with contextlib.suppress(HistoryError, Stopped):
-                records = self.world.history.recent(
-                    plan.loop, plan.environment.name, _RECORDS, Stop(_HISTORY_S)
-                )
+        suites = [
+            s.id for s in self.plan.suites if s.shards != 1 or s.evidence.control == "changed"
+        ]
+        records = self.past.records[:_RECORDS]
         return Earlier(
             seconds={suite: durations(records, suite) for suite in suites},
             borne_out={suite: borne_out(records, suite) for suite in suites},
-            green=_left_of(plan, self.runs_dir / "runs" / green.run_id) if green else {},
+            green=self._left_by_green(),
         )
+
+    def _left_by_green(self) -> Mapping[str, Path]:
+        """Where each suite finds what the last green run left of it."""
+        green, suites = self.last_green(), self.plan.suites
+        if green is None:
+            return {}
+        if green.folder is not None:
+            return left_of(suites, green.folder)
+        return shapes_laid_out(suites, self.past, self.runs_dir / RUNS / self.run_id / _SHAPES)
 
     def _course(self, phase: SuitePhase, runner: SuiteRunner) -> Course:
         suites = tuple(suite for suite in self.plan.suites if suite.phase is phase)
         return Course(suites, self.plan.limits.jobs, runner)
 
-    def _last_green(self) -> RunSummary | None:
-        return last_green(self.runs_dir, self.plan.loop, self.plan.environment.name)
-
     def _green(self) -> GreenRun | None:
-        green = self._last_green()
+        green = self.last_green()
         if green is None:
             return None
-        folder = self.runs_dir / "runs" / green.run_id / "logs"
-        logs = {
-            spec.name: path
-            for spec in self.plan.deployed
-            for path in sorted(folder.glob(f"*/{spec.name}.jsonl"))[-1:]
-        }
-        return GreenRun(green.run_id, green.commit, logs)
-
-
-def _left_of(plan: Plan, run: Path) -> Mapping[str, Path]:
-    """What the last cycle of a run left of each suite, where it left anything."""
-    numbered = [path for path in (run / "suites").glob("*") if path.name.isdecimal()]
-    cycles = sorted(numbered, key=lambda folder: int(folder.name))
-    return {
-        spec.id: folder
-        for spec in plan.suites
-        for cycle in cycles
-        if (folder := cycle / spec.id).is_dir()
-    }
+        baseline = functools.cache(functools.partial(green.baseline, self.plan, self.past))
+        return GreenRun(green.run_id, green.commit, baseline, green.record)
 
 
 def bundle_writer(redactor: Redactor) -> Callable[[Path, Journal], None]:

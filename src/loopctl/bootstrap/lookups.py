@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from loopctl.bootstrap.world import World
 from loopctl.errors import PortError, Stopped
+from loopctl.journal.earlier_runs import Past
 from loopctl.journal.history import verified_revisions
 from loopctl.model.plan import BucketPlace, Plan, PlatformKind
 from loopctl.ports.platform import PlatformError
@@ -89,13 +90,16 @@ def missing_variables(plan: Plan) -> tuple[str, ...]:
     return tuple(n for n in plan.environment.require_env if n not in (plan.secrets or {}))
 
 
-def verified_of(plan: Plan, runs_dir: Path, world: World) -> Mapping[str, Sequence[str]]:
+def verified_of(
+    plan: Plan, runs_dir: Path, world: World, past: Past
+) -> Mapping[str, Sequence[str]]:
     """The revisions that were verified, by service, the newest first.
 
-    What the services themselves tell comes first, as the runs of every machine note it there; a
-    service that cannot be asked now is known by the runs of this one alone.
+    What the services themselves tell comes first, as the runs of every machine note it there; then
+    what the history tells, and the runs of this machine.
     """
-    known = verified_revisions(runs_dir, plan.loop, plan.environment.name)
+    here = verified_revisions(runs_dir, plan.loop, plan.environment.name)
+    known = _both(past.verified(), here)
     if world.verified is None:
         return known
     told = dict(known)
@@ -104,6 +108,15 @@ def verified_of(plan: Plan, runs_dir: Path, world: World) -> Mapping[str, Sequen
             noted = world.verified.recall(spec.name, Stop(_RECALL_S))
             told[spec.name] = tuple(dict.fromkeys([*noted, *known.get(spec.name, ())]))
     return told
+
+
+def _both(
+    shared: Mapping[str, Sequence[str]], here: Mapping[str, Sequence[str]]
+) -> Mapping[str, Sequence[str]]:
+    return {
+        service: tuple(dict.fromkeys([*shared.get(service, ()), *here.get(service, ())]))
+        for service in (*shared, *here)
+    }
 
 
 def gated_urls(plan: Plan) -> Mapping[str, str]:

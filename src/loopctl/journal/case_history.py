@@ -1,4 +1,4 @@
-"""What a run leaves to later ones of its cases, and what many such records say together. Pure."""
+"""What the records of many runs say together of their cases. Pure."""
 
 from __future__ import annotations
 
@@ -7,34 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.model.evidence import CaseStatus
-from loopctl.ports.history import CaseRecord, RunRecord
+from loopctl.ports.history import RunRecord
 
 _RECENT = 10
 _MEASURED = (CaseStatus.PASSED, CaseStatus.FLAKY, CaseStatus.FAILED, CaseStatus.TIMEOUT)
 """What came to an end of its own, or took all the time that it was given."""
 
 _FAILED = (CaseStatus.FAILED, CaseStatus.TIMEOUT, CaseStatus.BROKEN, CaseStatus.LOST)
-
-
-def record_of(worklog: Worklog) -> RunRecord:
-    """The record of a run: of its last cycle, the one that speaks for it."""
-    run, ended, cycle = worklog.run, worklog.ended, worklog.last
-    ran = _ran(cycle) if cycle is not None else {}
-    return RunRecord(
-        run_id=run.run_id,
-        loop=run.loop,
-        environment=run.environment,
-        started_at=worklog.started_at,
-        verdict=ended.verdict.value if ended else None,
-        partial=run.partial is not None,
-        commit=_commit(cycle),
-        images=_images(cycle),
-        suites={name: cases for name, (cases, _, _) in ran.items()},
-        outcomes={name: outcome for name, (_, outcome, _) in ran.items()},
-        seconds={name: seconds for name, (_, _, seconds) in ran.items()},
-    )
 
 
 def durations(records: Iterable[RunRecord], suite: str) -> Mapping[str, float]:
@@ -108,33 +88,3 @@ def _stability(case: str, runs: Sequence[tuple[str, CaseStatus]]) -> Stability:
         changes=flaky + sum(one != other for one, other in pairwise(failed)),
         last_failed=next((run for run, status in runs if status in _FAILED), None),
     )
-
-
-_Ran = tuple[Mapping[str, CaseRecord], str, float]
-
-
-def _ran(cycle: CycleRecord) -> Mapping[str, _Ran]:
-    """Cases, outcome and seconds of the suites that were run to an end of whatever kind."""
-    return {
-        name: (
-            {c.id: CaseRecord(c.status, c.duration_s, c.grade, c.code) for c in suite.cases},
-            suite.judgement.outcome.value,
-            suite.judgement.duration_s,
-        )
-        for name, suite in cycle.suites.items()
-        if suite.judgement is not None and suite.end is not None
-    }
-
-
-def _images(cycle: CycleRecord | None) -> Mapping[str, str]:
-    # Building the same source again makes no other image, though its digest may differ.
-    services = cycle.services.values() if cycle else ()
-    built = {service.name: service.artifact for service in services}
-    return {name: image.source_tree or image.digest for name, image in built.items() if image}
-
-
-def _commit(cycle: CycleRecord | None) -> str | None:
-    """The one commit that all sources were read at."""
-    services = cycle.services.values() if cycle else ()
-    commits = {service.source.commit for service in services if service.source is not None}
-    return commits.pop() if len(commits) == 1 else None

@@ -126,8 +126,8 @@ def past_durations(runs_dir: Path, loop: str, environment: str) -> PastDurations
     return PastDurations(
         runs=len(greens),
         total_s=median(totals) if totals else None,
-        stages=_medians(run.stages for run in greens),
-        suites=_medians(run.suites for run in greens),
+        stages=medians(run.stages for run in greens),
+        suites=medians(run.suites for run in greens),
     )
 
 
@@ -135,9 +135,15 @@ def verified_revisions(
     runs_dir: Path, loop: str, environment: str
 ) -> Mapping[str, tuple[str, ...]]:
     """The revisions that green runs have verified, by service, the newest first."""
+    greens = _greens(read_summaries(runs_dir), loop, environment)
+    return in_order(run.verified for run in greens)
+
+
+def in_order(verified: Iterable[Mapping[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    """The revisions of many runs, by service, each once, in the order of the runs."""
     found: dict[str, dict[str, None]] = {}
-    for run in _greens(read_summaries(runs_dir), loop, environment):
-        for service, revision in run.verified.items():
+    for revisions in verified:
+        for service, revision in revisions.items():
             found.setdefault(service, {}).setdefault(revision)
     return {service: tuple(revisions) for service, revisions in found.items()}
 
@@ -170,7 +176,8 @@ def _greens(runs: Iterable[RunSummary], loop: str, environment: str) -> list[Run
     ]
 
 
-def _medians(measured: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
+def medians(measured: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
+    """The median by name over many measurements."""
     values: dict[str, list[float]] = {}
     for durations in measured:
         for name, seconds in durations.items():

@@ -16,7 +16,6 @@ from typing import Final
 
 from loopctl.errors import Stopped, StorageError
 from loopctl.files import ensure_private_dir, storage, write_atomic
-from loopctl.journal.case_history import record_of
 from loopctl.journal.history_codec import (
     KEY,
     KEY_BYTES,
@@ -27,7 +26,6 @@ from loopctl.journal.history_codec import (
     is_record,
     name_of,
 )
-from loopctl.journal.worklog import Worklog
 from loopctl.ports.history import History, HistoryError, RunRecord
 from loopctl.process import Stop
 
@@ -112,13 +110,12 @@ class FileHistory(History):
         return [folder / name for name in sorted(names, reverse=True)]
 
 
-def keep_record(history: History, worklog: Worklog, stop: Stop) -> tuple[str, ...]:
-    """Keep what a run tells of its cases; in words, what kept it from that.
+def keep_record(history: History, record: RunRecord, stop: Stop) -> tuple[str, ...]:
+    """Keep what a run tells later ones; in words, what kept it from that.
 
-    A run in which no suite was run tells nothing, and must not push out one that does.
+    A run that tells nothing must not push out one that does.
     """
-    record = record_of(worklog)
-    if not record.suites:
+    if not (record.suites or record.findings or record.remedies):
         return ()
     try:
         history.put(record, stop)
@@ -130,7 +127,7 @@ def keep_record(history: History, worklog: Worklog, stop: Stop) -> tuple[str, ..
     return ()
 
 
-_NOT_KEPT: Final = "what this run tells of its cases was not kept for later runs"
+_NOT_KEPT: Final = "what this run tells was not kept for later runs"
 
 
 @contextlib.contextmanager

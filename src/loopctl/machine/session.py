@@ -15,7 +15,7 @@ from loopctl.machine.policy import Judgement, judge
 from loopctl.machine.resume import Entry
 from loopctl.machine.runner import Rejoin, Runner, Stage, Walk
 from loopctl.model.artifact import Target
-from loopctl.model.events import Left, RunEnded, RunResumed, RunStarted
+from loopctl.model.events import Left, NotChecked, RunEnded, RunResumed, RunStarted
 from loopctl.model.outcome import LEFT_AS_IT_IS
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 from loopctl.ports.leases import HeldByOther, LeaseError, Leases
@@ -29,8 +29,8 @@ MENDING_S = 5.0
 class Session:
     """What a run is made of. The callables are given what only the session knows.
 
-    `started` is the event that it begins with. A resumed run is entered by `entry` and looks at
-    the world by `rejoin`.
+    `started` is the event that it begins with, `unchecked` what could not be looked at before it.
+    A resumed run is entered by `entry` and looks at the world by `rejoin`.
     """
 
     started: RunStarted | RunResumed
@@ -46,6 +46,7 @@ class Session:
     rejoin: Rejoin | None = None
     entry: Entry = field(default_factory=Entry)
     pace: Pace = PACE
+    unchecked: Sequence[NotChecked] = ()
 
 
 def conduct(session: Session) -> Worklog:
@@ -56,11 +57,17 @@ def conduct(session: Session) -> Worklog:
     or `Stopped`, and has written nothing.
     """
     if session.entry.after is None:
-        session.journal.append(session.started)
+        _begin(session)
         _write_end(session.journal, _begun(session))
     else:
         _write_end(session.journal, _walked(session))
     return session.journal.fold.snapshot()
+
+
+def _begin(session: Session) -> None:
+    session.journal.append(session.started)
+    for each in session.unchecked:
+        session.journal.append(each)
 
 
 def _begun(session: Session) -> RunEnded:
@@ -78,7 +85,7 @@ def _walked(session: Session) -> RunEnded:
     leases, pace = session.leases, session.pace
     with holding(leases, session.targets, session.run_id, session.stop, pace) as lease:
         if session.entry.after is not None:
-            session.journal.append(session.started)
+            _begin(session)
         runner = Runner(session.stages(lease), session.journal, session.stop, session.on_crash)
         walk = runner.walk(session.entry, session.rejoin)
         ended = _as_kept(session.journal, _judged(session, walk))

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from loopctl.journal.history import RunSummary
+from loopctl.journal.run_record import stage_seconds, verified_by
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.model.evidence import CaseStatus
-from loopctl.model.state import Verdict
 from loopctl.reports.facts import collected_of, counts_of, source_of
 
 LIMIT = 2048
@@ -38,7 +38,7 @@ def summary_of(worklog: Worklog) -> RunSummary:
         tree=source.tree,
         cycles=len(worklog.cycles),
         counts=_counts(worklog.last),
-        stages=_stages(worklog.last),
+        stages=stage_seconds(worklog.last),
         suites=_suites(worklog.last),
         verified=verified_by(worklog),
         pid=run.pid,
@@ -46,23 +46,6 @@ def summary_of(worklog: Worklog) -> RunSummary:
         history=run.history,
         state="ended" if ended else "interrupted",
     )
-
-
-def verified_by(worklog: Worklog) -> Mapping[str, str]:
-    """The revisions this run verified, by service.
-
-    None unless it is green and whole, and, where others see the service, from a clean commit.
-    """
-    cycle, ended = worklog.last, worklog.ended
-    if cycle is None or ended is None or ended.verdict is not Verdict.GREEN or worklog.run.partial:
-        return {}
-    if worklog.run.platform == "cloud-run" and source_of(cycle).dirty:
-        return {}
-    return {
-        service.name: service.revision.name
-        for service in cycle.services.values()
-        if service.revision is not None and service.promoted
-    }
 
 
 def to_json(summary: RunSummary) -> bytes:
@@ -106,15 +89,6 @@ def _counts(cycle: CycleRecord | None) -> Mapping[str, int]:
         for status, number in counts_of(suite).items():
             total[status] += number
     return {str(name): number for name, number in total.items()}
-
-
-def _stages(cycle: CycleRecord | None) -> Mapping[str, float]:
-    # A stage runs once a wave: its time in the cycle is the sum.
-    seconds: dict[str, float] = {}
-    for stage in cycle.stages if cycle else ():
-        if stage.duration_s is not None:
-            seconds[stage.stage.value] = seconds.get(stage.stage.value, 0.0) + stage.duration_s
-    return {name: round(value, 3) for name, value in seconds.items()}
 
 
 def _suites(cycle: CycleRecord | None) -> Mapping[str, float]:

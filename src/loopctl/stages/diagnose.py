@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +13,14 @@ from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
 from loopctl.model.baseline import Baseline
 from loopctl.model.events import CommitChanged, FindingMade, NotChecked, NovelLine
 from loopctl.model.evidence import GradedCase
-from loopctl.model.finding import Fault
+from loopctl.model.finding import Fault, Sightings
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
+from loopctl.ports.history import RunRecord
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
-from loopctl.triage.assemble import assemble
-from loopctl.triage.baseline import learn
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.symptoms import (
@@ -36,13 +35,22 @@ from loopctl.triage.symptoms import (
 _MOST_NOVEL = 10
 
 
+def _nothing(*_: object) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class GreenRun:
-    """The last green run of this loop on this environment. `logs` by service."""
+    """The last green run of this loop on this environment.
+
+    `baseline` gives what it and those before it showed, merged, None where nothing tells; `record`
+    is what the history keeps of it.
+    """
 
     run_id: str
     commit: str | None
-    logs: Mapping[str, Path]
+    baseline: Callable[[], Baseline | None] = _nothing
+    record: RunRecord | None = None
 
 
 class Diagnose:
@@ -54,17 +62,20 @@ class Diagnose:
         catalogue: Callable[[], Catalogue],
         green: GreenRun | None,
         sources: Sources,
+        sightings: Callable[[str], Sightings | None] = _nothing,
     ) -> None:
         self._services = services
         self._catalogue = catalogue
         self._green = green
         self._sources = sources
+        self._sightings = sightings
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK with the findings written down."""
         diagnosis = diagnose(self._symptoms(cycle, journal.folder), self._catalogue())
         for finding in diagnosis.findings:
-            journal.append(FindingMade(finding), service=finding.service)
+            known = replace(finding, seen=self._sightings(finding.fingerprint))
+            journal.append(FindingMade(known), service=finding.service)
         for line in diagnosis.novel[:_MOST_NOVEL]:
             novel = NovelLine(
                 line.template,
@@ -105,15 +116,7 @@ class Diagnose:
                 Measure(c.metric, measured(c), c.limit, c.met, place_of(c.metric), c.furthest)
                 for c in cycle.criteria
             ),
-            baseline=self._baseline(),
-        )
-
-    def _baseline(self) -> Baseline | None:
-        if self._green is None:
-            return None
-        return learn(
-            (service, assemble(kept_logs.entries(path)))
-            for service, path in self._green.logs.items()
+            baseline=self._green.baseline() if self._green is not None else None,
         )
 
     def _changes(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
