@@ -45,7 +45,8 @@ def test_a_run_on_another_machine_knows_what_was_borne_out_on_the_first(
     first, executed = run(project, server)
     assert first.code == 0, str(first)
     assert executed == ["test_honest"] * 3, "itself, refused, and answered wrongly"
-    assert server.buckets.names("ours") == [f"loopctl/web/local/{first.run.name}.json"]
+    record = f"loopctl/web/local/{first.run.name}.json"
+    assert server.buckets.names("ours") == ["loopctl/key", record]
     assert not (project.runs_dir / "history").exists()
     assert json.loads((first.run / "summary.json").read_text())["history"] == PLACE
 
@@ -53,7 +54,7 @@ def test_a_run_on_another_machine_knows_what_was_borne_out_on_the_first(
     assert second.code == 0, str(second)
     assert executed == ["test_honest"]
     assert second.case("::test_honest")["control"] == BORNE_OUT
-    assert len(server.buckets.names("ours")) == 2
+    assert len(server.buckets.names("ours")) == 3
 
     told = elsewhere.loopctl("runs", "--suite", "smoke", "--json").document()
     assert [each["run_id"] for each in told["runs"]] == [second.run.name, first.run.name]
@@ -92,7 +93,7 @@ def test_commands_that_need_no_history_do_not_ask_for_it(
 ) -> None:
     run(project, server)
     server.calls.clear()
-    for words in (["plan", "web"], ["runs"], ["show"], ["validate", "web"], ["down", "web"]):
+    for words in (["runs"], ["show"], ["validate", "web"], ["down", "web"]):
         done = project.loopctl(*words)
         assert done.code in (0, 10), str(done)
     assert server.calls == []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from loopctl.api.loading import load
 from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.errors import Problem, UsageError
-from loopctl.journal.history import last_green, past_durations
+from loopctl.journal.earlier_runs import EarlierRuns
+from loopctl.journal.history import past_durations
 from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
 
@@ -35,6 +36,7 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
         wave_of,
     )
     from loopctl.bootstrap import catalogue_of, world_of
+    from loopctl.bootstrap.green_run import LastGreen
     from loopctl.model.artifact import ServiceState
     from loopctl.ports.platform import PlatformError
     from loopctl.ports.source import SourceError
@@ -43,7 +45,8 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
     alone = by_itself(plan, catalogue_of(plan))
     place = runs_dir_of(plan, runs_dir)
     world, stop = world_of(plan, place), stop or Stop(60.0)
-    green = last_green(place, plan.loop, plan.environment.name)
+    past = EarlierRuns(world.history, plan.loop, plan.environment.name).past(stop)
+    green = LastGreen.find(plan, place, past)
     missing = [str(problem) for problem in _lacks(plan, world, stop)]
     services = []
     for spec in plan.deployed:
@@ -86,11 +89,13 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
     # A run keeps one hash for all of its services: which of them differs it does not tell.
     trees = {service.name: service.tree for service in services if service.tree is not None}
     tree = one_tree(trees) if trees else None
-    unchanged = green is not None and green.tree == tree
+    unchanged = green is not None and green.is_of(trees, tree)
     services = [replace(service, same=service.same and unchanged) for service in services]
-    past = past_durations(place, plan.loop, plan.environment.name)
+    took = past.durations()
+    if took.runs == 0:
+        took = past_durations(place, plan.loop, plan.environment.name)
     asks = questions(plan, services)
-    return Outlook(plan, tuple(services), past, asks, tuple(missing), alone)
+    return Outlook(plan, tuple(services), took, asks, tuple(missing), alone, past.unread)
 
 
 def doctor(

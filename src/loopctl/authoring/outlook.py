@@ -50,7 +50,10 @@ class ByItself:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What `plan` prints. `asks` are questions the run would put, `missing` what it lacks."""
+    """What `plan` prints. `asks` are questions the run would put, `missing` what it lacks.
+
+    `unread` says why the history could not be read, None: it was.
+    """
 
     plan: Plan
     services: tuple[ServiceOutlook, ...]
@@ -58,6 +61,7 @@ class Outlook:
     asks: tuple[str, ...]
     missing: tuple[str, ...]
     by_itself: tuple[ByItself, ...] = ()
+    unread: str | None = None
 
     @property
     def differs(self) -> bool:
@@ -117,6 +121,7 @@ class Outlook:
             "by_itself": [asdict(known) for known in self.by_itself],
             "asks": list(self.asks),
             "missing": list(self.missing),
+            "history_unread": self.unread,
             "differs": self.differs,
         }
 
@@ -140,6 +145,8 @@ class Outlook:
         total = self.past.total_s
         if total is not None:
             said.append(f"  green took {total:.1f} s (median of {self.past.runs})")
+        if self.unread is not None:
+            said.append(f"  history  could not be read: {self.unread}; only this machine is known")
         said += [f"  asks     {question}" for question in self.asks]
         said += [f"  MISSING  {what}" for what in self.missing]
         return said

@@ -30,13 +30,16 @@ class LastGreen:
     """The newest green run of the whole loop on the environment.
 
     `record` is what the history keeps of it, `folder` what is kept of it on this machine: one of
-    them at least.
+    them at least. `verified` are the revisions that it verified, by service; `tree` one hash of all
+    sources, where only this machine tells.
     """
 
     run_id: str
     commit: str | None
     record: RunRecord | None
     folder: Path | None
+    verified: Mapping[str, str]
+    tree: str | None = None
 
     @classmethod
     def find(cls, plan: Plan, runs_dir: Path, past: Past) -> LastGreen | None:
@@ -45,11 +48,19 @@ class LastGreen:
         there = past.last_green
         if here is not None and (there is None or here.run_id[:15] > there.run_id[:15]):
             folder = runs_dir / RUNS / here.run_id
-            return cls(here.run_id, here.commit, past.record(here.run_id), folder)
+            record = past.record(here.run_id)
+            return cls(here.run_id, here.commit, record, folder, here.verified, here.tree)
         if there is None:
             return None
         folder = runs_dir / RUNS / there.run_id
-        return cls(there.run_id, there.commit, there, folder if folder.is_dir() else None)
+        kept = folder if folder.is_dir() else None
+        return cls(there.run_id, there.commit, there, kept, there.verified)
+
+    def is_of(self, trees: Mapping[str, str], tree: str | None) -> bool:
+        """Whether it was made from these source trees by service, `tree` one hash of them all."""
+        if self.record is not None:
+            return all(self.record.images.get(name) == each for name, each in trees.items())
+        return self.tree == tree
 
     def baseline(self, plan: Plan, past: Past) -> Baseline | None:
         """What the newest green runs showed, merged; this one's logs where no record tells."""

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Final
 
 from loopctl.errors import Stopped
+from loopctl.inert import one_line
 from loopctl.journal.history import PastDurations, in_order, medians
 from loopctl.journal.history_codec import key_id
 from loopctl.model.baseline import Baseline
@@ -114,7 +115,7 @@ class EarlierRuns:
                     self._past = Past(tuple(self._read(limited)))
             except HistoryError as error:
                 where = f" ({error.where})" if error.where else ""
-                self._past = Past(unread=f"{error.what}{where}")
+                self._past = Past(unread=one_line(f"{error.what}{where}", 400))
             except Stopped as stopped:
                 late = stopped.reason == "deadline"
                 why = f"no answer within {ASKED_S:g} s" if late else f"ended by {stopped.by}"

@@ -1,0 +1,107 @@
+"""Two machines with nothing in common but a history: what one has seen green, the other compares.
+
+Each is a checkout with a home, a runs folder and services of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import Project, Ran, opened
+from services import tiny_service
+
+ROUTINE = "\n".join(f'print("warning: cache of shard {n} is cold")' for n in range(30))
+SERVICE = f"""
+{ROUTINE}
+if os.environ["MODE"] == "broken":
+    print("ERROR pool exhausted: no connection for tenant 42", file=sys.stderr, flush=True)
+    Handler.answer = lambda self: json.dumps({{"status": "healthy", "items": "none"}}).encode()
+else:
+    Handler.answer = lambda self: json.dumps({{"status": "healthy", "items": [1]}}).encode()
+"""
+TELLING = "ERROR pool exhausted: no connection for tenant 42"
+SECRET = "a-secret-of-the-two-machines"
+
+
+@pytest.fixture
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with opened(tmp_path_factory.mktemp("elsewhere")) as made:
+        yield made
+
+
+def a_loop(project: Project, history: str) -> None:
+    service = tiny_service(project, prelude=SERVICE)
+    service["run"] |= {"env": {"MODE": "${MODE:-well}"}, "secrets": {"KEY": {"value": SECRET}}}
+    answers = {
+        "id": "answers",
+        "priority": "P1",
+        "kind": "http",
+        "requests": [{"get": "${services.web.url}/through", "status": 200, "json": {"items": [1]}}],
+        "protects": "web",
+        "evidence": {"target": ["web"]},
+    }
+    project.loop("web", services={"web": service}, suites=[answers], history=history)
+    project.commit()
+
+
+def broken(project: Project) -> Ran:
+    ran = project.run("web", env={"MODE": "broken"})
+    assert ran.code == 1, str(ran)
+    return ran
+
+
+def records(folder: Path) -> list[Path]:
+    return sorted((folder / "web" / "local").iterdir())
+
+
+def test_a_machine_with_an_empty_disk_compares_with_what_another_has_seen_green(
+    project: Project, elsewhere: Project, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    for machine in (project, elsewhere):
+        a_loop(machine, str(shared))
+    green = project.run("web")
+    assert green.code == 0, str(green)
+
+    red = broken(elsewhere)
+    changed = red.line("CHANGED SINCE GREEN")
+    assert green.run.name in changed
+    assert "MODE of web" in changed
+    first = novel(red)[0]
+    assert first["quote"] == TELLING
+    assert first["baseline"] is True
+    assert "is cold" not in str(novel(red)), "thirty warnings that green runs show too"
+    assert "changed shape at items (was list, is string) since the last green run" in str(
+        red.cases()
+    )
+    assert SECRET not in "".join(path.read_text() for path in records(shared))
+
+    # The first machine again, whose runs folder is gone: it still knows what was verified.
+    shutil.rmtree(project.runs_dir / "runs")
+    told = project.loopctl("plan", "web", "--json").document()
+    assert (told["past_runs"], told["differs"]) == (1, False)
+    again = broken(project)
+    assert "verified, " in again.first_line
+    assert "not verified" not in again.first_line
+    (seen,) = {json.dumps(each) for each in sightings(again)}
+    assert json.loads(seen)["runs"] == 1
+    assert json.loads(seen)["first_run"] == red.run.name
+
+
+def novel(ran: Ran) -> list[dict[str, Any]]:
+    return [event["data"] for event in events(ran) if event["kind"] == "log.novel"]
+
+
+def sightings(ran: Ran) -> list[dict[str, Any]]:
+    found = [e["data"]["finding"] for e in events(ran) if e["kind"] == "finding.made"]
+    assert found, str(ran)
+    return [finding["seen"] for finding in found]
+
+
+def events(ran: Ran) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (ran.run / "journal.jsonl").read_text().splitlines()]
