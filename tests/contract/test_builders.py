@@ -209,6 +209,20 @@ def test_commits_since_then_touch_the_folder_and_come_newest_first(repository: P
     lines = GitSources().commits_between(repository / "app", first, head, Stop(30))
     assert [line.subject for line in lines] == ["add app/three.py", "add app/two.py"]
     assert lines[0].commit == head
+    assert [line.files for line in lines] == [("three.py",), ("two.py",)]
+
+
+def test_edits_that_no_commit_holds_are_named_below_the_folder(repository: Path) -> None:
+    for name in ("app/\x01odd\nname.py", "app/new.py", "elsewhere.py"):
+        (repository / name).write_text("new")
+    (repository / "app" / "main.py").write_text("edited")
+    untold = GitSources().uncommitted(repository / "app", Stop(30))
+    assert set(untold) == {"\\x01odd name.py", "main.py", "new.py"}
+
+
+def test_outside_git_there_are_no_edits_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("new")
+    assert GitSources().uncommitted(tmp_path, Stop(30)) == ()
 
 
 def test_a_commit_git_has_forgotten_gives_no_commits(repository: Path) -> None:

@@ -289,11 +289,13 @@ class FakePublisher(Scripted, Publisher):
 
 
 class FakeSources(Scripted, Sources):
-    """One tree for every folder, which `edited` changes; `commits` are those since green."""
+    """One tree for every folder, which `edited` changes; `commits` are those since green,
+    `untold` the files that were edited since the last."""
 
     def __init__(self) -> None:
         super().__init__()
         self.commits: tuple[CommitLine, ...] = ()
+        self.untold: tuple[str, ...] = ()
         self.edited = ""
 
     def read(self, folder: Path, stop: Stop) -> SourceTree:
@@ -307,6 +309,10 @@ class FakeSources(Scripted, Sources):
     ) -> tuple[CommitLine, ...]:
         self.called(f"commits {old}..{new}")
         return self.commits
+
+    def uncommitted(self, folder: Path, stop: Stop) -> tuple[str, ...]:
+        self.called(f"uncommitted {folder.name}")
+        return self.untold
 
 
 class FakeProber(Scripted, Prober):

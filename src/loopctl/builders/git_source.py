@@ -18,6 +18,10 @@ _NEVER_SOURCE = frozenset({".git", ".loopctl", "__pycache__", ".venv", "node_mod
 """Folders that are nobody's source; asked only where no git says what is ignored."""
 
 _MOST_COMMITS = 50
+_MOST_FILES = 50
+_COMMIT = "\x01"
+"""What stands before each commit in a list: no name of a file begins so, git quotes those."""
+_NAMES = ("--name-only", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv")
 
 _NOT_THIS_REPOSITORY = frozenset(
     {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
@@ -55,16 +59,23 @@ class GitSources(Sources):
         self, folder: Path, old: str, new: str, stop: Stop
     ) -> tuple[CommitLine, ...]:
         """Newest first; empty where git does not know the old commit any more."""
+        asked = ["log", f"-{_MOST_COMMITS}", f"--format={_COMMIT}%H %s", *_NAMES]
         try:
-            listed = self._git(
-                folder,
-                ["log", f"-{_MOST_COMMITS}", "--format=%H %s", f"{old}..{new}", "--", "."],
-                stop,
-            )
+            listed = self._git(folder, [*asked, f"{old}..{new}", "--", "."], stop)
         except SourceError:
             return ()
-        lines = (line.partition(" ") for line in listed.decode("utf-8", "replace").splitlines())
-        return tuple(CommitLine(commit, one_line(subject)) for commit, _, subject in lines)
+        return tuple(map(_commit, listed.decode("utf-8", "replace").split(_COMMIT)[1:]))
+
+    def uncommitted(self, folder: Path, stop: Stop) -> tuple[str, ...]:
+        """What differs from HEAD, and what git was not told of; none outside git."""
+        if self.head(folder, stop) is None:
+            return ()
+        edited = self._git(folder, ["diff", *_NAMES, "-z", "HEAD", "--", "."], stop)
+        asked = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."]
+        names = {*edited.split(b"\0"), *self._git(folder, asked, stop).split(b"\0")} - {b""}
+        return tuple(sorted(one_line(name.decode("utf-8", "replace")) for name in names))[
+            :_MOST_FILES
+        ]
 
     def head(self, folder: Path, stop: Stop) -> str | None:
         """The commit that is checked out; None outside git and before the first one."""
@@ -109,7 +120,8 @@ class GitSources(Sources):
 
     def _git(self, folder: Path, arguments: Sequence[str], stop: Stop) -> bytes:
         # A hook or an alias of the user's must not run because loopctl looks at files.
-        command = ["git", "-c", "core.fsmonitor=false", "--no-optional-locks", *arguments]
+        command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
+        command += ["--no-optional-locks", *arguments]
         try:
             with stop.child(GIT_TIMEOUT_S) as limited:
                 end, out, err = capture(command, cwd=folder, env=_environ(), stop=limited)
@@ -120,6 +132,13 @@ class GitSources(Sources):
             said = one_line(err.decode("utf-8", "replace"))
             raise SourceError(f"git {arguments[0]} failed: {said}", where=str(folder))
         return out
+
+
+def _commit(listed: str) -> CommitLine:
+    first, *names = listed.splitlines()
+    commit, _, subject = first.partition(" ")
+    files = tuple(one_line(name) for name in names if name)
+    return CommitLine(commit, one_line(subject), files[:_MOST_FILES])
 
 
 def _environ() -> dict[str, str]:

@@ -11,6 +11,7 @@ from loopctl.model.events import (
     BuildStep,
     CasesGraded,
     ChainChecked,
+    ChangeSeen,
     CommitChanged,
     ContentProven,
     CriteriaJudged,
@@ -175,6 +176,8 @@ def _verbose_texts(event: Event) -> Iterator[str]:
             yield from (one_line(told(each), _LINE) for each in criteria)
         case CommitChanged() as commit:
             yield f"commit {short(commit.commit)} {one_line(commit.subject, 120)}"
+        case ChangeSeen(change=change):
+            yield f"changed since green: {one_line(change.text, 120)}"
         case NotChecked() as missing:
             yield f"not checked: {one_line(missing.what, 200)}: {one_line(missing.why, _LINE)}"
         case Intent() as intent:

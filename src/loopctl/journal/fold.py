@@ -127,6 +127,14 @@ class WorklogFold:
                 raise JournalError("no cycle has begun")
             return self._cycles[-1].snapshot()
 
+    @property
+    def run(self) -> RunStarted:
+        """How the run began; raises `JournalError` when there is no run yet."""
+        with self._lock:
+            if self._run is None:
+                raise _no_beginning()
+            return self._run
+
     def failed_earlier(self, suite: str, case: str) -> str | None:
         """What a case said when it failed earlier in this run on the same images, of all services.
 

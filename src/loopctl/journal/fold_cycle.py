@@ -16,6 +16,7 @@ from loopctl.model.events import (
     BuildStep,
     CasesGraded,
     ChainChecked,
+    ChangeSeen,
     CommitChanged,
     ContentProven,
     CriteriaJudged,
@@ -41,7 +42,7 @@ from loopctl.model.events import (
     SuiteStarted,
 )
 from loopctl.model.evidence import CriterionJudgement, GradedCase
-from loopctl.model.finding import Finding
+from loopctl.model.finding import Change, Finding
 from loopctl.model.state import OutcomeKind, State
 
 _SAME_IMAGE = frozenset({OutcomeKind.GO_DEPLOY, OutcomeKind.GO_HEALTH, OutcomeKind.GO_VERIFY})
@@ -61,6 +62,7 @@ class CycleFold:
     novel: list[NovelLine] = field(default_factory=list)
     novel_services: list[str | None] = field(default_factory=list)
     commits: list[CommitChanged] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
     remedy_ended: RemedyEnded | None = None
@@ -116,13 +118,6 @@ class CycleFold:
                 self._enter(stage, event)
             case StageFinished():
                 self._finish(event.payload, event)
-            case FindingMade(finding=finding):
-                self.findings.append(finding)
-            case NovelLine():
-                self.novel.append(event.payload)
-                self.novel_services.append(event.service)
-            case CommitChanged():
-                self.commits.append(event.payload)
             case CriteriaJudged(criteria=criteria):
                 self.criteria = criteria
             case RemedyDecided():
@@ -131,6 +126,20 @@ class CycleFold:
                 self.remedy_begun, self.remedy_ended = event.payload, None
             case RemedyEnded():
                 self.remedy_ended = event.payload
+            case _:
+                self._diagnosed(event)
+
+    def _diagnosed(self, event: Event) -> None:
+        match event.payload:
+            case FindingMade(finding=finding):
+                self.findings.append(finding)
+            case NovelLine():
+                self.novel.append(event.payload)
+                self.novel_services.append(event.service)
+            case CommitChanged():
+                self.commits.append(event.payload)
+            case ChangeSeen(change=change):
+                self.changed.append(change)
             case _:
                 pass
 
@@ -154,7 +163,8 @@ class CycleFold:
         elif stage is State.DEPLOY and not event.wave:
             self._forget_tests()
         elif stage is State.DIAGNOSE:
-            self.findings, self.novel, self.novel_services, self.commits = [], [], [], []
+            self.findings, self.novel, self.novel_services = [], [], []
+            self.commits, self.changed = [], []
 
     def _finish(self, end: StageFinished, event: Event) -> None:
         if not self.stages or self.stages[-1].stage is not end.stage:
@@ -191,6 +201,7 @@ class CycleFold:
             novel=tuple(self.novel),
             novel_sources=tuple(self.novel_services),
             commits=tuple(self.commits),
+            changed=tuple(self.changed),
             remedy=self.remedy,
             remedy_begun=self.remedy_begun,
             remedy_ended=self.remedy_ended,

@@ -19,6 +19,7 @@ from loopctl.journal.tail import folding, read
 from loopctl.model.events import (
     BuildStep,
     CasesGraded,
+    ChangeSeen,
     CommitChanged,
     Event,
     Intent,
@@ -33,7 +34,15 @@ from loopctl.redact import Redactor
 
 JOURNAL_NAME = "journal.jsonl"
 
-_NOT_SYNCED = (BuildStep, CasesGraded, CommitChanged, Note, NovelLine, SuiteCollected)
+_NOT_SYNCED = (
+    BuildStep,
+    CasesGraded,
+    ChangeSeen,
+    CommitChanged,
+    Note,
+    NovelLine,
+    SuiteCollected,
+)
 """Kinds whose loss costs nothing but detail: the next synced event makes them durable too."""
 
 Subscriber = Callable[[Event], None]

@@ -35,7 +35,7 @@ from loopctl.model.evidence import (
     SuiteEnd,
     SuiteJudgement,
 )
-from loopctl.model.finding import Fault, Finding
+from loopctl.model.finding import Change, Fault, Finding
 from loopctl.model.state import OutcomeKind, State
 
 
@@ -107,7 +107,8 @@ class CycleRecord:
     """One time round.
 
     `remedy_begun` is a remedy of which nobody has written down what it did, `remedy_ended` how its
-    command ended, where it got so far.
+    command ended, where it got so far. `commits` and `changed` are what is not as in the last green
+    run, beside the configuration, which the run's beginning tells.
     """
 
     number: int
@@ -119,6 +120,7 @@ class CycleRecord:
     novel: tuple[NovelLine, ...] = ()
     novel_sources: tuple[str | None, ...] = ()
     commits: tuple[CommitChanged, ...] = ()
+    changed: tuple[Change, ...] = ()
     remedy: RemedyDecided | None = None
     remedy_begun: Intent | None = None
     remedy_ended: RemedyEnded | None = None

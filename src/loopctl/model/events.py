@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from loopctl.model.artifact import Artifact, ContentProof, Revision, ServiceState
 from loopctl.model.evidence import CriterionJudgement, GradedCase, SuiteEnd, SuiteJudgement
-from loopctl.model.finding import Fault, Finding
+from loopctl.model.finding import Change, Fault, Finding
 from loopctl.model.state import OutcomeKind, State, StopReason, Verdict
 
 VERSION = 1
@@ -378,12 +378,23 @@ class NovelLine:
 
 @dataclass(frozen=True, slots=True)
 class CommitChanged:
-    """A commit between the last green run and now."""
+    """A commit between the last green run and now; `files` are those of the service it touched."""
 
     KIND: ClassVar[str] = "commit.changed"
 
     commit: str
     subject: str
+    since_run: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSeen:
+    """Something else than a commit that is not as in the last green run `since_run`."""
+
+    KIND: ClassVar[str] = "change.seen"
+
+    change: Change
     since_run: str
 
 
@@ -513,6 +524,7 @@ Payload = (
     | FindingMade
     | NovelLine
     | CommitChanged
+    | ChangeSeen
     | RemedyDecided
     | RemedyEnded
     | Note

@@ -13,7 +13,15 @@ class Quote:
     """Captured evidence: verbatim, redacted text and where it stands (`logs/1/chat.jsonl#812`)."""
 
     kind: Literal[
-        "log", "test", "probe", "condition", "request", "ws_close", "configuration", "build"
+        "log",
+        "test",
+        "probe",
+        "condition",
+        "request",
+        "ws_close",
+        "configuration",
+        "build",
+        "commit",
     ]
     source: str
     quote: str
@@ -92,12 +100,14 @@ class Change:
 
     `what` names it (a commit's short id, `env LOG_LEVEL`, `memory`), `text` says it in one line,
     never with a value that may be a secret. `service` is None where it concerns all of them.
+    `files` are those that a commit touched, below the service's source.
     """
 
     kind: Literal["commit", "configuration", "image", "resources", "traffic", "latency", "shape"]
     what: str
     text: str
     service: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

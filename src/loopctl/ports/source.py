@@ -17,10 +17,14 @@ class SourceError(PortError):
 
 @dataclass(frozen=True, slots=True)
 class CommitLine:
-    """One commit, for the list of what changed since green."""
+    """One commit, for the list of what changed since green.
+
+    `files` are those it touched, below the folder that was asked about; of a merge none.
+    """
 
     commit: str
     subject: str
+    files: tuple[str, ...] = ()
 
 
 class Sources(Protocol):
@@ -34,4 +38,11 @@ class Sources(Protocol):
         self, folder: Path, old: str, new: str, stop: Stop
     ) -> tuple[CommitLine, ...]:
         """Commits that touch `folder`, newest first, at most 50; raises `SourceError`."""
+        ...
+
+    def uncommitted(self, folder: Path, stop: Stop) -> tuple[str, ...]:
+        """The files below `folder` that are not as in the commit it stands at, at most 50.
+
+        Raises `SourceError`.
+        """
         ...

@@ -11,16 +11,17 @@ from loopctl.journal.quarantine import not_counted
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
 from loopctl.model.baseline import Baseline
-from loopctl.model.events import CommitChanged, FindingMade, NotChecked, NovelLine
+from loopctl.model.events import FindingMade, NotChecked, NovelLine
 from loopctl.model.evidence import GradedCase
-from loopctl.model.finding import Fault, Sightings
+from loopctl.model.finding import Change, Fault, Sightings
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import ServiceSpec
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.history import RunRecord
-from loopctl.ports.source import SourceError, Sources
+from loopctl.ports.source import Sources
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
+from loopctl.stages.changes import GreenSource, configured, note_changes
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.symptoms import (
@@ -72,7 +73,9 @@ class Diagnose:
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK with the findings written down."""
-        diagnosis = diagnose(self._symptoms(cycle, journal.folder), self._catalogue())
+        changes = self._changes(cycle, journal, stop)
+        symptoms = self._symptoms(cycle, journal, changes)
+        diagnosis = diagnose(symptoms, self._catalogue())
         for finding in diagnosis.findings:
             known = replace(finding, seen=self._sightings(finding.fingerprint))
             journal.append(FindingMade(known), service=finding.service)
@@ -87,12 +90,13 @@ class Diagnose:
             journal.append(novel, service=line.service)
         for unknown in diagnosis.unknown:
             journal.append(NotChecked("the cause", unknown))
-        self._changes(cycle, journal, stop)
         named = [f.title for f in diagnosis.findings if f.signature is not None]
         return Outcome(OutcomeKind.OK, "; ".join(named) or "no known cause")
 
-    def _symptoms(self, cycle: CycleRecord, folder: Path) -> Symptoms:
-        failed = cycle.failed_stage
+    def _symptoms(
+        self, cycle: CycleRecord, journal: Journal, changes: tuple[Change, ...]
+    ) -> Symptoms:
+        failed, folder = cycle.failed_stage, journal.folder
         assert failed is not None, "DIAGNOSE follows a failed stage"
         kept = [record for record in cycle.services.values() if record.logs is not None]
         return Symptoms(
@@ -117,26 +121,17 @@ class Diagnose:
                 for c in cycle.criteria
             ),
             baseline=self._green.baseline() if self._green is not None else None,
+            needs={service.name: service.needs for service in journal.fold.run.services},
+            changes=changes,
         )
 
-    def _changes(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> None:
-        """Commits since the last green run that touch a service's source."""
-        if self._green is None or self._green.commit is None:
-            return
-        for spec in self._services:
-            source = cycle.services[spec.name].source
-            if spec.source is None or source is None or source.commit is None:
-                continue
-            try:
-                commits = self._sources.commits_between(
-                    spec.source, self._green.commit, source.commit, stop
-                )
-            except SourceError as error:
-                journal.append(NotChecked("commits since green", error.what))
-                continue
-            for line in commits:
-                changed = CommitChanged(line.commit, line.subject, self._green.run_id)
-                journal.append(changed, service=spec.name)
+    def _changes(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> tuple[Change, ...]:
+        given = configured(journal.fold.run)
+        green = self._green
+        if green is None or green.commit is None:
+            return given
+        since = GreenSource(green.run_id, green.commit)
+        return note_changes(since, self._services, self._sources, cycle, journal, stop) + given
 
 
 def _placed(fault: Fault, cycle: CycleRecord) -> Fault:

@@ -9,6 +9,7 @@ from typing import Final
 from loopctl.model.finding import Finding, ProposedRemedy, Quote
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Novelty, RankedTemplate, Window, rank_key
+from loopctl.triage.changed import with_changes
 from loopctl.triage.fingerprint import cause_fingerprint
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.match import Matcher, Seen
@@ -26,12 +27,21 @@ _SEVERITIES: Final = ("critical", "high", "medium", "low")
 
 @dataclass(frozen=True, slots=True)
 class NovelLine:
-    """A log line that the green runs never showed, or the worst there is without any."""
+    """A log line that the green runs never showed, or the worst there is without any.
+
+    `frame` is the line of a traceback that says where it was raised.
+    """
 
     template: str
     count: int
     quote: Quote
     service: str
+    frame: Quote | None = None
+
+    @property
+    def quotes(self) -> tuple[Quote, ...]:
+        """What it says, and where it was raised."""
+        return (self.quote,) if self.frame is None else (self.quote, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +61,14 @@ def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
         matcher.see(record)
     novel = _novel_lines(symptoms, matcher)
     causes = _folded([(_finding(seen), seen) for seen in matcher.seen()])
+    causes = [(with_changes(f, _said(f, seen), symptoms.changes), seen) for f, seen in causes]
     known = [finding for finding, _ in causes]
     explained = Explained.by(known, [seen for _, each in causes for seen in each])
-    by_service = [(line.service, line.quote) for line in novel]
-    rest = unexplained(symptoms, explained, by_service)
+    by_service = [(line.service, quote) for line in novel for quote in line.quotes]
+    rest = [
+        with_changes(finding, _said(finding, ()), symptoms.changes)
+        for finding in unexplained(symptoms, explained, by_service)
+    ]
     ranked_by = _ranked_by(symptoms)
     return Diagnosis(
         (*sorted(known, key=_rank), *rest),
@@ -87,11 +101,24 @@ def _tells(ranked: RankedTemplate) -> bool:
 
 def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
     event = ranked.first
-    line = event.lines[0]
+    line, frame = event.lines[0], None
     if event.trace is not None:
-        raised = event.trace.innermost.number
-        line = next(each for each in event.lines if each.number == raised)
-    return NovelLine(ranked.template, ranked.count, cut(log_quote(log, line)), ranked.service)
+        by_number = {each.number: each for each in event.lines}
+        line = by_number[event.trace.innermost.number]
+        if event.trace.frame is not None:
+            frame = cut(log_quote(log, by_number[event.trace.frame.number]))
+    quote = cut(log_quote(log, line))
+    return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame)
+
+
+def _said(finding: Finding, seen: Sequence[Seen]) -> Iterator[str]:
+    """What a finding rests on, line by line, the whole of each traceback."""
+    for quote in finding.evidence:
+        yield quote.quote
+    for each in seen:
+        for clause in each.hits:
+            for hit in clause:
+                yield from (line.quote for line in hit.record.lines)
 
 
 def _finding(seen: Seen) -> Finding:
