@@ -32,8 +32,11 @@ from loopctl.api.showing import (
     grade_document,
     print_brief,
     result_document,
+    triaged_document,
+    triaged_lines,
     view,
 )
+from loopctl.api.triaging import LogsRequest, triage_logs
 from loopctl.api.watching import watch
 from loopctl.console.view import View
 from loopctl.journal.history import RunSummary
@@ -50,6 +53,7 @@ __all__ = [
     "GradeReport",
     "GradeRequest",
     "LiveLog",
+    "LogsRequest",
     "Plan",
     "RunOptions",
     "RunResult",
@@ -82,6 +86,9 @@ __all__ = [
     "runs",
     "runs_dir_of",
     "schema",
+    "triage_logs",
+    "triaged_document",
+    "triaged_lines",
     "unlock",
     "validate",
     "view",

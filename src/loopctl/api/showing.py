@@ -13,6 +13,7 @@ from loopctl.model.events import Event
 if TYPE_CHECKING:
     from loopctl.api.grading import GradeReport
     from loopctl.console.view import View
+    from loopctl.triage.triaged import Triaged
 
 
 def view(*, verbose: bool, color: bool, past: Iterable[Event] = ()) -> View:
@@ -91,3 +92,17 @@ def _short(folder: Path) -> Path:
         return folder.relative_to(Path.cwd())
     except ValueError:
         return folder
+
+
+def triaged_document(triaged: Triaged) -> dict[str, object]:
+    """What `triage --json` prints, as the contract has it."""
+    from loopctl.reports.triaged_json import triaged_document as document
+
+    return document(triaged)
+
+
+def triaged_lines(triaged: Triaged) -> tuple[str, ...]:
+    """What `triage` shows a person; the first fifteen lines say all that matters. Inert."""
+    from loopctl.reports.triaged_text import triaged_lines as lines
+
+    return lines(triaged)

@@ -10,7 +10,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from loopctl import __version__
-from loopctl.cli import author, going_on, grade, look_back, loop, operate
+from loopctl.cli import author, going_on, grade, look_back, loop, operate, triage
 from loopctl.cli.settings import Settings
 
 P = ParamSpec("P")
@@ -94,6 +94,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     look_back.show,
     look_back.report,
     look_back.logs,
+    triage.triage,
     grade.grade,
     author.validate,
     author.schema,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import assert_never
 
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
 from loopctl.model.artifact import ContentProof
 from loopctl.model.events import Left, RemedyDecided
-from loopctl.model.finding import Finding, Quote, Why
+from loopctl.model.finding import Finding
 from loopctl.model.state import OutcomeKind, State
-from loopctl.reports.facts import (
-    serving_percent,
-    source_of,
-    why_status,
-)
+from loopctl.reports.facts import serving_percent, source_of
+from loopctl.reports.finding_document import finding_document
 from loopctl.reports.result_suites import Document, criterion_document, rounded, suite_document
 
 SCHEMA = 1
@@ -77,7 +74,14 @@ def _cycle(worklog: Worklog, index: int) -> Document:
         "services": [_service(s, worklog, last=last) for s in cycle.services.values()],
         "suites": [suite_document(suite) for suite in cycle.suites.values()],
         "criteria": [criterion_document(judged) for judged in cycle.criteria],
-        "findings": [_finding(f, cycle, known=f.fingerprint in known) for f in cycle.findings],
+        "findings": [
+            finding_document(
+                f,
+                "persisting" if f.fingerprint in known else "new",
+                _finding_remedy(f, cycle.remedy),
+            )
+            for f in cycle.findings
+        ],
         "remedy": _remedy(cycle.remedy) if cycle.remedy else None,
     }
 
@@ -163,20 +167,6 @@ def _elsewhere(proof: ContentProof | None) -> Document | None:
     }
 
 
-def _finding(finding: Finding, cycle: CycleRecord, *, known: bool) -> Document:
-    return {
-        "signature": finding.signature,
-        "title": finding.title,
-        "service": finding.service,
-        "confidence": finding.confidence,
-        "fingerprint": finding.fingerprint,
-        "status": "persisting" if known else "new",
-        "evidence": [_quote(quote) for quote in finding.evidence],
-        "whys": [_why(why, finding) for why in finding.whys],
-        "remedy": _finding_remedy(finding, cycle.remedy),
-    }
-
-
 def _finding_remedy(finding: Finding, decided: RemedyDecided | None) -> Document | None:
     """What the signature suggests; mode and result are those of the cycle's own decision on it."""
     if finding.remedy is None:
@@ -186,19 +176,6 @@ def _finding_remedy(finding: Finding, decided: RemedyDecided | None) -> Document
         "action": finding.remedy.action,
         "mode": decided.mode if decided else None,
         "result": decided.result if decided and mine else "none",
-    }
-
-
-def _quote(quote: Quote) -> Mapping[str, str]:
-    return {"kind": quote.kind, "source": quote.source, "quote": quote.quote}
-
-
-def _why(why: Why, finding: Finding) -> Document:
-    return {
-        "question": why.question,
-        "answer": why.answer,
-        "status": why_status(why, finding),
-        "evidence": why.evidence,
     }
 
 

@@ -6,7 +6,6 @@ The lines: facts/cloud-run.md section 2.4. They are there some seconds after the
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +14,7 @@ from typing import Any, Final, Protocol
 from loopctl.errors import PortError, Stopped
 from loopctl.inert import one_line
 from loopctl.model.artifact import Revision
+from loopctl.model.endings import ending_of
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.log_entries import Logged, logged
@@ -29,13 +29,6 @@ _LOOK_EVERY_S: Final = 2.0
 _LOOK_FOR_S: Final = 12.0
 _LAST_WORDS: Final = 5
 _LAST_WORDS_S: Final = 5.0
-_NO_COMMAND: Final = "127"
-"""What a shell ends with when there is no such command; other platforms tell it, too."""
-
-_EXIT: Final = re.compile(r"Container called exit\((?P<code>-?\d+)\)")
-_SIGNAL: Final = re.compile(r"Container terminated on signal (?P<signal>\d+)")
-_MEMORY: Final = re.compile(r"Memory limit of .{1,40} exceeded|using too much memory")
-_COMMAND: Final = re.compile(r"Application exec likely failed|failed to resolve binary path")
 _PROBE: Final = re.compile(r"STARTUP \w+ probe failed")
 
 
@@ -136,24 +129,12 @@ class LogAutopsy:
 
 def _exact(name: str, raw: str, text: str) -> tuple[FaultKind, str, str | None] | None:
     """Kind, summary and value of the fault that one line tells of."""
-    if (found := _EXIT.search(raw)) is not None:
-        code = found["code"]
-        return FaultKind.EXIT_CODE, f"{name}: its process ended with exit code {code}", code
-    if (found := _SIGNAL.search(raw)) is not None:
-        killer = _signal_name(int(found["signal"]))
-        return FaultKind.SIGNAL, f"{name}: its process was killed by {killer}", killer
-    if _MEMORY.search(raw):
-        return FaultKind.OUT_OF_MEMORY, f"{name}: {text}", None
-    if _COMMAND.search(raw):
-        return FaultKind.NEVER_READY, f"{name}: its command could not be run: {text}", _NO_COMMAND
-    return None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    ending = ending_of(raw)
+    if ending is None:
+        return None
+    if ending.kind is FaultKind.NEVER_READY:
+        return ending.kind, f"{name}: {ending.words}: {text}", ending.value
+    return ending.kind, f"{name}: {ending.words or text}", ending.value
 
 
 def _decides(lines: Sequence[Logged]) -> bool:

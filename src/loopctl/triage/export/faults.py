@@ -1,0 +1,150 @@
+"""From what the platform says in an export to faults: what went wrong, before anyone asks why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from loopctl.inert import one_line
+from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.triage.export.pieces import Piece
+from loopctl.triage.export.sayings import Saying, condition_of, saying_of
+
+_LONGEST: Final = 500
+_LAST_WORDS: Final = 4
+_LISTENS: Final = re.compile(
+    r"(?i:listening|running|serving|started|bound|server).{0,40}?"
+    r"(?P<host>\d{1,3}(?:\.\d{1,3}){3}|localhost|\[[0-9a-f:]+\]|\*|0)?[: ](?:port[ :=]*)?"
+    r"(?P<port>\d{2,5})\b(?![.\d])"
+)
+_LISTEN_WORDS: Final = ("istening", "unning on", "erving", "tarted", "Bound", "bound to")
+_LOOPBACK: Final = ("127.", "localhost", "[::1]")
+
+
+@dataclass(slots=True)
+class _Revision:
+    """What is known of one revision of a service while its log is read."""
+
+    said: list[tuple[Saying, Piece]] = field(default_factory=list)
+    words: list[Piece] = field(default_factory=list)
+    at_end: tuple[Piece, ...] = ()
+    listens: tuple[str, str, Piece] | None = None
+
+
+class Witness:
+    """Takes the pieces of one log in their order, and then says what went wrong."""
+
+    def __init__(self, source: str, service: str) -> None:
+        self._source = source
+        self._service = service
+        self._revisions: dict[tuple[str, str], _Revision] = {}
+
+    def see(self, piece: Piece) -> Saying | None:
+        """Take a piece; what it says went wrong."""
+        if not piece.text:
+            return None
+        key = (piece.service or self._service, piece.revision)
+        revision = self._revisions.get(key)
+        if revision is None:
+            revision = self._revisions[key] = _Revision()
+        saying = _saying(piece)
+        if saying is not None:
+            if saying.exact and not revision.at_end:
+                revision.at_end = tuple(revision.words)
+            revision.said.append((saying, piece))
+        elif piece.stream != "system" and not piece.audit:
+            self._heard(revision, piece)
+        return saying
+
+    def faults(self) -> tuple[Fault, ...]:
+        """One for each service, revision, kind and value, the most exact first."""
+        found: dict[tuple[object, ...], Fault] = {}
+        for (service, _), revision in self._revisions.items():
+            for fault in self._of(service, revision):
+                found.setdefault((fault.kind, fault.service, fault.value, fault.summary), fault)
+        return tuple(found.values())
+
+    def _heard(self, revision: _Revision, piece: Piece) -> None:
+        if revision.words and piece.stream != "stderr" and revision.words[-1].stream == "stderr":
+            pass  # what a program says on stderr tells more of its end
+        elif piece.text.strip():
+            revision.words.append(piece)
+            if len(revision.words) > _LAST_WORDS:
+                del revision.words[0]
+        if any(word in piece.text for word in _LISTEN_WORDS) and (
+            match := _LISTENS.search(piece.text)
+        ):
+            revision.listens = (match["host"] or "", match["port"], piece)
+
+    def _of(self, service: str, revision: _Revision) -> Iterable[Fault]:
+        exact = [(saying, piece) for saying, piece in revision.said if saying.exact]
+        rest = [(saying, piece) for saying, piece in revision.said if not saying.exact]
+        ready = [pair for pair in rest if pair[0].kind is FaultKind.NEVER_READY]
+        if not exact and ready and (port := self._wrong_port(service, revision, ready)):
+            yield port
+            rest = [pair for pair in rest if pair not in ready]
+        told: set[tuple[FaultKind, str | None]] = set()
+        for saying, piece in exact:
+            if (saying.kind, saying.value) in told:
+                continue
+            told.add((saying.kind, saying.value))
+            # What else the platform says of it is no second fault.
+            beside = [self._quote(other) for _, other in ready[:2]]
+            words = [self._quote(word) for word in revision.at_end]
+            yield self._fault(saying, piece, service, (*words, *beside))
+        for saying, piece in rest:
+            generic = saying.kind is FaultKind.NEVER_READY
+            if (generic and exact) or (saying.kind, saying.value) in told:
+                continue
+            told.add((saying.kind, saying.value))
+            words = [self._quote(word) for word in revision.words] if generic else []
+            yield self._fault(saying, piece, service, words)
+
+    def _fault(self, saying: Saying, piece: Piece, service: str, beside: Sequence[Quote]) -> Fault:
+        name = saying.service or service
+        words = saying.words or one_line(piece.text, limit=_LONGEST)
+        quotes = tuple(dict.fromkeys((self._quote(piece), *beside)))
+        return Fault(saying.kind, f"{name}: {words}", name, saying.value, quotes)
+
+    def _wrong_port(
+        self, service: str, revision: _Revision, ready: Sequence[tuple[Saying, Piece]]
+    ) -> Fault | None:
+        """It listens, and was not met there: on another port, or for itself alone."""
+        if revision.listens is None:
+            return None
+        host, port, piece = revision.listens
+        told = next((saying.port for saying, _ in ready if saying.port), None)
+        told = told or next(filter(None, (_port_in(p.text) for _, p in ready)), None)
+        if host.startswith(_LOOPBACK):
+            words = f"told PORT={told or port}, listens on 127.0.0.1:{port} only"
+        elif told is not None and told != port:
+            words = f"told PORT={told}, listens on {port}"
+        else:
+            return None
+        quotes = (self._quote(piece), *(self._quote(other) for _, other in ready[:2]))
+        return Fault(FaultKind.WRONG_PORT, f"{service}: {words}", service, port, quotes)
+
+    def _quote(self, piece: Piece) -> Quote:
+        text = piece.text.strip()
+        # Of a traceback in one entry the last line tells what was raised.
+        line = text.splitlines()[-1] if "Traceback" in text else one_line(text, limit=_LONGEST)
+        kind = "condition" if piece.audit else "log"
+        return Quote("condition" if kind == "condition" else "log", self._place(piece), line)
+
+    def _place(self, piece: Piece) -> str:
+        return f"{self._source}#{piece.number}"
+
+
+def _saying(piece: Piece) -> Saying | None:
+    if piece.audit:
+        # An audit entry without an error tells what somebody did.
+        failed = piece.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+        return condition_of(piece.text) if failed else None
+    return saying_of(piece.text)
+
+
+def _port_in(text: str) -> str | None:
+    match = re.search(r"on port (\d{2,5})\b", text)
+    return match[1] if match else None
