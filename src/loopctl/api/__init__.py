@@ -36,6 +36,7 @@ from loopctl.api.showing import (
     triaged_lines,
     view,
 )
+from loopctl.api.surveying import triage, triage_again
 from loopctl.api.triaging import LogsRequest, triage_logs
 from loopctl.api.watching import watch
 from loopctl.console.view import View
@@ -86,6 +87,8 @@ __all__ = [
     "runs",
     "runs_dir_of",
     "schema",
+    "triage",
+    "triage_again",
     "triage_logs",
     "triaged_document",
     "triaged_lines",

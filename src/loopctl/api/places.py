@@ -15,6 +15,7 @@ from loopctl.model.plan import Plan
 from loopctl.process import utc_now
 
 RUNS_DIR = ".loopctl"
+_KEY = "key"
 _KEY_BYTES = 32
 _STAMP = "%Y%m%d-%H%M%S"
 
@@ -36,16 +37,21 @@ def project_runs_dir(cwd: Path, given: Path | None) -> Path:
 
 def project_key(runs_dir: Path) -> bytes:
     """The key of this project's hashes of configuration, made when it is first asked for."""
-    path = runs_dir / "key"
-    try:
-        key = path.read_bytes()
-    except OSError:
-        key = b""
-    if len(key) < _KEY_BYTES:
+    key = known_key(runs_dir)
+    if key is None:
         key = secrets.token_bytes(_KEY_BYTES)
         ensure_private_dir(runs_dir)
-        write_atomic(path, key)
+        write_atomic(runs_dir / _KEY, key)
     return key
+
+
+def known_key(runs_dir: Path) -> bytes | None:
+    """The same, None where nobody has asked for it yet: nothing is made."""
+    try:
+        key = (runs_dir / _KEY).read_bytes()
+    except OSError:
+        return None
+    return key if len(key) >= _KEY_BYTES else None
 
 
 def journal_of(folder: Path) -> Path:

@@ -8,6 +8,7 @@ from loopctl.bootstrap.lookups import (
     missing_variables,
     verified_of,
 )
+from loopctl.bootstrap.surveys import by_hand_of, last_green_of, survey_of
 from loopctl.bootstrap.world import (
     World,
     callers_of,
@@ -21,15 +22,18 @@ __all__ = [
     "Composition",
     "World",
     "bundle_writer",
+    "by_hand_of",
     "callers_of",
     "catalogue_of",
     "checkup_of",
     "crash_writer",
     "gated_urls",
     "history_of",
+    "last_green_of",
     "missing_variables",
     "redactor_of",
     "suite_of",
+    "survey_of",
     "verified_of",
     "world_of",
 ]

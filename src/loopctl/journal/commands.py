@@ -70,6 +70,14 @@ class Commands:
         """What `run` would do, and who serves now."""
         return f"{self._loopctl} plan {self._loop} --env {self._environment}"
 
+    def triage(self) -> str:
+        """Look at the environment, and change nothing."""
+        return f"{self._loopctl} triage {self._loop} --env {self._environment}"
+
+    def doctor(self) -> str:
+        """What keeps this machine from the environment."""
+        return f"{self._loopctl} doctor {self._loop} --env {self._environment}"
+
     def rollback(self) -> str:
         """All traffic to the last verified revisions."""
         return f"{self._loopctl} rollback {self._where}"

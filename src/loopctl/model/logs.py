@@ -27,12 +27,17 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class LogWindow:
-    """Which entries are meant; None for `until` is now, for `revision` all of them."""
+    """Which entries are meant; None for `until` is now, for `revision` all of them.
+
+    `at_once`: entries that come late are not waited for; `Coverage.until` tells up to when all of
+    them are there.
+    """
 
     service: str
     since: datetime
     until: datetime | None = None
     revision: str | None = None
+    at_once: bool = False
 
     def is_over(self, at: datetime) -> bool:
         """Whether what was written at that time came after the window."""

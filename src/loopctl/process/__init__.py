@@ -2,7 +2,7 @@
 
 from loopctl.process.child import SIGNAL_LADDER, Child, OnBytes, capture
 from loopctl.process.identity import Exit, ProcessId, identify, is_alive, signal_name
-from loopctl.process.scope import TaskScope, in_parallel
+from loopctl.process.scope import TaskScope, in_parallel, in_time
 from loopctl.process.stop import FOREVER, Stop, utc_now
 from loopctl.process.watched import Watched
 
@@ -19,6 +19,7 @@ __all__ = [
     "capture",
     "identify",
     "in_parallel",
+    "in_time",
     "is_alive",
     "signal_name",
     "utc_now",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from loopctl.process.stop import Stop
 T = TypeVar("T")
 
 _TASK_FAILED = "a parallel task failed"
+_LOOK_S = 0.05
+_LAST_WORDS_S = 0.5
 
 
 class TaskScope:
@@ -73,3 +76,41 @@ def in_parallel(stop: Stop, jobs: int, tasks: Mapping[str, Callable[[Stop], T]])
         for name, task in tasks.items():
             scope.start(name, functools.partial(one, name, task))
     return {name: results[name] for name in tasks}
+
+
+def in_time(stop: Stop, tasks: Mapping[str, Callable[[Stop], T]]) -> Mapping[str, T]:
+    """Run named tasks side by side; the results of those that ended before `stop`, by name.
+
+    For looks alone: a task that hears no `Stop`, as one that waits for a name server, is left
+    behind and not waited for. Whoever needs its result finds none. Raises a task's error.
+    """
+    results: dict[str, T] = {}
+    errors: list[BaseException] = []
+    ended = threading.Semaphore(0)
+
+    def one(name: str, task: Callable[[Stop], T]) -> None:
+        try:
+            results[name] = task(stop)
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that waits
+            errors.append(error)
+        finally:
+            ended.release()
+
+    for name, task in tasks.items():
+        threading.Thread(target=one, args=(name, task), name=name, daemon=True).start()
+    _all_ended(ended, len(tasks), stop)
+    if errors:
+        raise errors[0]
+    return {name: results[name] for name in tasks if name in results}
+
+
+def _all_ended(ended: threading.Semaphore, number: int, stop: Stop) -> None:
+    """Wait for so many ends; once `stop` has stopped, half a second for those that heard it."""
+    until: float | None = None
+    while number:
+        if ended.acquire(timeout=_LOOK_S):
+            number -= 1
+        elif until is None and stop.reason is not None:
+            until = time.monotonic() + _LAST_WORDS_S
+        if until is not None and time.monotonic() > until:
+            return

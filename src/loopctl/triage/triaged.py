@@ -47,11 +47,21 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A run that is going on at the environment, by whom, and since when."""
+
+    run_id: str
+    holder: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Triaged:
     """A look at an environment, or at an export of logs.
 
     `loop` and `environment` are None for an export, `green_run` without an earlier green run.
-    `next` are commands, the most useful first; at least one works without loopctl.
+    `next` are commands, the most useful first; at least one works without loopctl. `under_way` is a
+    run that is going on there.
     """
 
     at: datetime
@@ -68,6 +78,7 @@ class Triaged:
     next: tuple[str, ...] = ()
     owner: str | None = None
     runbook: str | None = None
+    under_way: UnderWay | None = None
 
     @property
     def exit_code(self) -> int:

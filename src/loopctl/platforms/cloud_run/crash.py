@@ -20,13 +20,16 @@ from loopctl.platforms.cloud_run.clients import Clients
 from loopctl.platforms.cloud_run.log_entries import Logged, logged
 from loopctl.platforms.cloud_run.log_filter import STDERR, STDOUT, SYSTEM, View
 from loopctl.platforms.cloud_run.log_reader import LogReader
-from loopctl.process import Stop
+from loopctl.process import Stop, utc_now
 from loopctl.redact import Redactor
 
 _LONGEST: Final = 500
 _BEFORE: Final = timedelta(minutes=1)
 _LOOK_EVERY_S: Final = 2.0
 _LOOK_FOR_S: Final = 12.0
+_AGED: Final = timedelta(minutes=10)
+"""A revision fails within its probes' time; so long after it was made no line of it comes late."""
+
 _LAST_WORDS: Final = 5
 _LAST_WORDS_S: Final = 5.0
 _PROBE: Final = re.compile(r"STARTUP \w+ probe failed")
@@ -55,8 +58,10 @@ class LogAutopsy:
         """Waits some seconds for lines that come late; an unread log changes nothing."""
         found: Sequence[Logged] = ()
         try:
-            with stop.child(_LOOK_FOR_S) as limited:
+            with stop.child(_share(_LOOK_FOR_S, stop)) as limited:
                 while not _decides(found := self._lines(revision, limited)):
+                    if _is_old(revision):
+                        break
                     limited.wait(_LOOK_EVERY_S)
         except Stopped:
             stop.remaining(0)
@@ -74,10 +79,12 @@ class LogAutopsy:
         """
         page: Sequence[Any] = ()
         try:
-            with stop.child(_LAST_WORDS_S) as limited:
+            with stop.child(_share(_LAST_WORDS_S, stop)) as limited:
                 query = self._query(revision, STDERR, STDOUT)
                 # They may be ingested after the line that tells the end, whose entry came first.
                 while not (page := self._newest(query, limited)):
+                    if _is_old(revision):
+                        break
                     limited.wait(_LOOK_EVERY_S)
         except Stopped:
             stop.remaining(0)
@@ -125,6 +132,16 @@ class LogAutopsy:
                     fault, kind=kind, summary=summary, value=value, quotes=quotes, hint=hint
                 )
         return replace(fault, quotes=(*words, *fault.quotes))
+
+
+def _share(most_s: float, stop: Stop) -> float:
+    """Half of the time that is left at the most: what the condition tells must not be lost."""
+    return min(most_s, stop.remaining(2 * most_s) / 2)
+
+
+def _is_old(revision: Revision) -> bool:
+    """Whether what it has logged is there by now, or never will be."""
+    return utc_now() - revision.created_at > _AGED
 
 
 def _exact(name: str, raw: str, text: str) -> tuple[FaultKind, str, str | None] | None:

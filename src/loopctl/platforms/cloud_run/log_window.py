@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from loopctl.errors import PortError, Stopped
-from loopctl.model.logs import Coverage
+from loopctl.model.logs import Coverage, LogWindow
 from loopctl.platforms.cloud_run.errors import ApiError, Code
 from loopctl.platforms.cloud_run.log_entries import Logged, logged
 from loopctl.platforms.cloud_run.log_filter import View
@@ -56,6 +56,17 @@ class Pace:
 
 
 PACE: Final = Pace()
+
+
+def end_of(window: LogWindow, pace: Pace) -> datetime:
+    """Up to when a window must be complete: of one that is read at once, what has come by now.
+
+    What is younger is told all the same, as far as it is there.
+    """
+    until = window.until or utc_now()
+    if not window.at_once:
+        return until
+    return max(window.since, min(until, utc_now() - timedelta(seconds=pace.settled_s)))
 
 
 @dataclass(slots=True)

@@ -15,7 +15,13 @@ from loopctl.platforms.cloud_run.log_entries import Logged, logged
 from loopctl.platforms.cloud_run.log_filter import SAID, View, stamp
 from loopctl.platforms.cloud_run.log_lines import Transcript
 from loopctl.platforms.cloud_run.log_reader import LogReader
-from loopctl.platforms.cloud_run.log_window import PACE, Pace, WindowReading, as_log_error
+from loopctl.platforms.cloud_run.log_window import (
+    PACE,
+    Pace,
+    WindowReading,
+    as_log_error,
+    end_of,
+)
 from loopctl.platforms.cloud_run.names import Names
 from loopctl.platforms.cloud_run.quota import QuotaSpent, ReadQuota, quota_of
 from loopctl.process import Stop, utc_now
@@ -98,7 +104,7 @@ class CloudRunLogs:
             LogReader(self._clients, self._quota),
             self._quota,
             lower_bound(self._clients, window, stop),
-            window.until or utc_now(),
+            end_of(window, self._pace),
             self._pace,
         ).read(take, stop)
         for line in transcript.rest():

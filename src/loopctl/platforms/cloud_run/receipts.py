@@ -23,6 +23,7 @@ from loopctl.platforms.cloud_run.log_window import (
     Pace,
     WindowReading,
     as_log_error,
+    end_of,
 )
 from loopctl.platforms.cloud_run.logs import lower_bound
 from loopctl.platforms.cloud_run.quota import ReadQuota, quota_of
@@ -116,7 +117,7 @@ class CloudRunReceipts:
             self.reader,
             self._quota,
             lower_bound(self._clients, window, stop),
-            window.until or utc_now(),
+            end_of(window, self._pace),
             self._pace,
         ).read(take, stop)
 
