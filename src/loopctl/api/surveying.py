@@ -197,29 +197,29 @@ class _Looks:
             captured=tuple(captured for looked in looks for captured in looked.captured),
             changes=changes,
             green_run=green.run_id if green else None,
-            next=self._next(surveyed),
+            next=self._next(surveyed, diagnosis),
             owner=plan.owner,
             runbook=plan.runbook,
             under_way=UnderWay(held.run_id, held.holder, held.since) if held else None,
         )
 
-    def _next(self, surveyed: Surveyed) -> tuple[str, ...]:
+    def _next(self, surveyed: Surveyed, diagnosis: Diagnosis) -> tuple[str, ...]:
         from loopctl.bootstrap import by_hand_of
         from loopctl.journal.commands import Commands
         from loopctl.journal.history import read_summaries
-        from loopctl.stages.survey_next import next_commands
+        from loopctl.stages.survey_next import Around, next_commands
 
         plan = self._plan
         here = (plan.loop, plan.environment.name)
         runs = (r for r in read_summaries(self._place) if (r.loop, r.environment) == here)
         latest = next(runs, None)
-        return next_commands(
-            surveyed,
+        around = Around(
             Commands.of_plan(plan, self._place),
             {spec.name: spec.health.path for spec in plan.services},
             by_hand_of(plan, self._place),
             latest.run_id if latest else None,
         )
+        return next_commands(surveyed, diagnosis.findings, around)
 
 
 def _shared(green: LastGreen, world: World, stop: Stop) -> bytes | None:

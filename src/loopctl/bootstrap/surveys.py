@@ -87,14 +87,17 @@ def _of_records(
 ) -> LastGreen:
     newest = records[0]
     took = newest.duration_s or sum(newest.durations.values())
+    # What an older version has kept tells less: then the run's own folder may tell the rest.
+    same = kept if kept is not None and kept.run_id == newest.run_id else None
+    mine = _of_folder(same, plan, runs_dir) if same is not None else None
     return LastGreen(
         newest.run_id,
-        newest.started_at + timedelta(seconds=took),
+        mine.ended_at if mine else newest.started_at + timedelta(seconds=took),
         newest.commit,
-        newest.verified,
-        newest.configuration or None,
-        newest.files,
-        _merged(records) or _learnt(kept, plan, runs_dir),
+        newest.verified or (mine.verified if mine else {}),
+        newest.configuration or (mine.configuration if mine else None),
+        newest.files or (mine.files if mine else {}),
+        _merged(records) or (mine.baseline if mine else None),
         newest.hashed_by,
     )
 
@@ -117,10 +120,8 @@ def _of_folder(kept: RunSummary, plan: Plan, runs_dir: Path) -> LastGreen:
     )
 
 
-def _learnt(kept: RunSummary | None, plan: Plan, runs_dir: Path) -> Baseline | None:
+def _learnt(kept: RunSummary, plan: Plan, runs_dir: Path) -> Baseline | None:
     """What the logs tell that the last green run here has kept."""
-    if kept is None:
-        return None
     folder = runs_dir / RUNS / kept.run_id / "logs"
     logs = {
         spec.name: path

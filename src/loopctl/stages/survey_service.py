@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -63,7 +63,7 @@ class Unanswered:
     @classmethod
     def late(cls, what: str) -> Unanswered:
         """There was no answer in time."""
-        return cls(f"{what}: no answer in time")
+        return cls(f"{what} cannot be told: no answer in time")
 
 
 @dataclass(slots=True)
@@ -140,6 +140,9 @@ class ServiceSurvey:
         """The newest that came after what serves, and failed."""
         for revision in seen.newer_than_serving(state, self.since):
             if self._is_dead(revision, stop):
+                died = self._dead[revision.name]
+                said = f"{died.summary} (revision {revision.name}, which takes no traffic)"
+                self._dead[revision.name] = replace(died, summary=said)
                 self._read(revision.name, seen.birth(revision), stop)
                 return
 
@@ -218,14 +221,13 @@ class ServiceSurvey:
             met = self._met(asked, readings)
             requests = (RequestLog(name, asked.source, met),)
             captured.append(Captured(name, asked.source, len(met), asked.gap))
-        missing = [f"what {each.source} tells: {each.gap}" for each in captured if each.gap]
         return replace(
             looked,
             logs=tuple(ServiceLog(name, source, entries) for source, entries in lines.items()),
             requests=requests,
             facts=tuple(ServiceFacts(name, s.told, s.listening) for s in self._starting.values()),
             captured=tuple(captured),
-            unknown=(*self._unknown, *missing),
+            unknown=(*self._unknown, *_missing(captured)),
         )
 
     def _met(
@@ -235,6 +237,13 @@ class ServiceSurvey:
         told = frozenset(each.window.revision for each in readings if each.window.revision)
         every = told or frozenset(entry.revision for entry in asked.met.held())
         return asked.requests(every, self.began)
+
+
+def _missing(captured: Sequence[Captured]) -> Iterator[str]:
+    """What could not be read, all that is for one reason together."""
+    for gap in dict.fromkeys(each.gap for each in captured if each.gap):
+        sources = ", ".join(each.source for each in captured if each.gap == gap)
+        yield f"what {sources} would tell: {gap}"
 
 
 _WHO: Final = "who serves it"

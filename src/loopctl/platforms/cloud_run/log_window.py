@@ -66,7 +66,7 @@ def end_of(window: LogWindow, pace: Pace) -> datetime:
     until = window.until or utc_now()
     if not window.at_once:
         return until
-    return max(window.since, min(until, utc_now() - timedelta(seconds=pace.settled_s)))
+    return min(until, utc_now() - timedelta(seconds=pace.settled_s))
 
 
 @dataclass(slots=True)
