@@ -1,0 +1,151 @@
+"""Cases as they are written in cases/*.yaml, and the export that each of them comes to."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import yaml
+
+from bench.diagnosis.exports import export, suffix
+from bench.diagnosis.noise import layers, noise, passing
+from bench.diagnosis.story import Line, told
+
+_FOLDER: Final = Path(__file__).parent
+SETS: Final = ("cases", "held_out")
+_GREEN_S: Final = (-5400.0, -30.0)
+_AFTER_S: Final = (2.0, 900.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a case should come to.
+
+    `cause` are names of rows (`rows.yaml`), any of which is right, or `unknown`, or `green`.
+    `evidence` are texts that must be quoted, each of them. `may` are the actions that may be taken
+    without a person.
+    """
+
+    cause: tuple[str, ...]
+    evidence: tuple[str, ...]
+    service: str | None
+    may: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case: a log export, or what a run captured (`capture`)."""
+
+    name: str
+    near_miss: bool
+    expected: Expected
+    given: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def capture(self) -> Sequence[Mapping[str, Any]] | None:
+        """The rows of a run's capture, where the case is one."""
+        rows: Sequence[Mapping[str, Any]] | None = self.given.get("capture")
+        return rows
+
+    @property
+    def is_green(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.expected.cause == ("green",)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether something is wrong that no signature may claim to know."""
+        return self.expected.cause == ("unknown",)
+
+    @property
+    def file_name(self) -> str:
+        """What its export is called."""
+        return self.name + suffix(self.given.get("form", "raw"))
+
+    def text(self) -> str:
+        """Its export, the same each time."""
+        random = Random(zlib.crc32(self.name.encode()))  # noqa: S311 - noise, not a secret
+        if "raw" in self.given:
+            return _raw(self.given["raw"], random)
+        return export(self.given["form"], _lines(self.given, random), random.randrange(60))
+
+
+def cases(folder: str = "cases") -> tuple[Case, ...]:
+    """All of one set, in the order of their files. Raises ValueError for two of one name."""
+    rows = _yaml("rows.yaml")
+    found = [
+        _case(given, rows)
+        for file in sorted((_FOLDER / folder).glob("*.yaml"))
+        for given in yaml.safe_load(file.read_text("utf-8"))
+    ]
+    names = [case.name for case in found]
+    if len(names) != len(set(names)):
+        raise ValueError(f"two cases of one name: {sorted(n for n in names if names.count(n) > 1)}")
+    return tuple(found)
+
+
+def signatures_of(rows: Sequence[str]) -> frozenset[str]:
+    """The signatures that stand for those rows of the facts' table."""
+    known = _yaml("rows.yaml")
+    return frozenset(each for row in rows for each in known.get(row, {}).get("signatures", ()))
+
+
+def _yaml(name: str) -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = yaml.safe_load((_FOLDER / name).read_text("utf-8"))
+    return loaded
+
+
+def _case(given: Mapping[str, Any], rows: Mapping[str, Any]) -> Case:
+    cause = tuple(_many(given["cause"]))
+    missing = [row for row in cause if row not in rows and row not in ("unknown", "green")]
+    if missing:
+        raise ValueError(f"{given['id']}: no such row in rows.yaml: {', '.join(missing)}")
+    may = {action for row in cause for action in rows.get(row, {}).get("may", ())}
+    service = given.get("expect_service", given.get("service"))
+    expected = Expected(cause, tuple(_many(given.get("evidence", ()))), service, frozenset(may))
+    return Case(given["id"], bool(given.get("near")), expected, given)
+
+
+def _many(value: object) -> Sequence[str]:
+    return [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+
+
+def _lines(given: Mapping[str, Any], random: Random) -> Iterator[Line]:
+    service = given["service"]
+    revision = given.get("revision", f"{service}-00042-dj9")
+    green = given.get("green_revision", f"{service}-00041-kxh")
+    yield from told(given.get("story", ""), service, revision)
+    for amount in _many(given.get("noise", ())):
+        number, like, *rest = amount.split()
+        options = dict(part.split("=") for part in rest)
+        name = options.get("of", service)
+        serving = green if name == service else f"{name}-00007-46f"
+        within = (_GREEN_S[0], _AFTER_S[1])
+        match options.get("when"):
+            case "before":
+                within = _GREEN_S
+            case "after":
+                serving, within = (revision if name == service else serving), _AFTER_S
+        scary = float(options.get("scary", 0.02))
+        yield from noise(int(number), like, name, serving, within, random, scary)
+
+
+def _raw(text: str, random: Random) -> str:
+    return "".join(f"{line}\n" for raw in text.splitlines() for line in _expanded(raw, random))
+
+
+def _expanded(raw: str, random: Random) -> Iterator[str]:
+    match raw.split():
+        case ["%passing", number]:
+            yield from passing(int(number), random)
+        case ["%layers", number, state]:
+            yield from layers(int(number), random, state)
+        case ["%noise", number, like]:
+            lines = noise(int(number), like, "app", "app-1", (0, 1), random)
+            yield from (line.text for line in lines if line.kind != "req")
+        case _:
+            yield raw
