@@ -17,8 +17,7 @@ from bench.diagnosis.story import Line, told
 
 _FOLDER: Final = Path(__file__).parent
 SETS: Final = ("cases", "held_out")
-_GREEN_S: Final = (-5400.0, -30.0)
-_AFTER_S: Final = (2.0, 900.0)
+_WHEN: Final = {"before": (-5400.0, -30.0), "around": (-5400.0, 900.0), "after": (2.0, 900.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,9 @@ class Expected:
     """What a case should come to.
 
     `cause` are names of rows (`rows.yaml`), any of which is right, or `unknown`, or `green`.
-    `evidence` are texts that must be quoted, each of them. `may` are the actions that may be taken
-    without a person.
+    `evidence` are texts that must be quoted, each of them; ` … ` stands between parts that one
+    quote must hold. `service` is None where the export names none. `may` are the actions that
+    may be taken without a person.
     """
 
     cause: tuple[str, ...]
@@ -68,7 +68,7 @@ class Case:
 
     def text(self) -> str:
         """Its export, the same each time."""
-        random = Random(zlib.crc32(self.name.encode()))  # noqa: S311 - noise, not a secret
+        random = Random(zlib.crc32(self.name.encode()))
         if "raw" in self.given:
             return _raw(self.given["raw"], random)
         return export(self.given["form"], _lines(self.given, random), random.randrange(60))
@@ -104,7 +104,8 @@ def _case(given: Mapping[str, Any], rows: Mapping[str, Any]) -> Case:
     missing = [row for row in cause if row not in rows and row not in ("unknown", "green")]
     if missing:
         raise ValueError(f"{given['id']}: no such row in rows.yaml: {', '.join(missing)}")
-    may = {action for row in cause for action in rows.get(row, {}).get("may", ())}
+    true = (*cause, *given.get("also", ()))
+    may = {action for row in true for action in rows.get(row, {}).get("may", ())}
     service = given.get("expect_service", given.get("service"))
     expected = Expected(cause, tuple(_many(given.get("evidence", ()))), service, frozenset(may))
     return Case(given["id"], bool(given.get("near")), expected, given)
@@ -124,12 +125,9 @@ def _lines(given: Mapping[str, Any], random: Random) -> Iterator[Line]:
         options = dict(part.split("=") for part in rest)
         name = options.get("of", service)
         serving = green if name == service else f"{name}-00007-46f"
-        within = (_GREEN_S[0], _AFTER_S[1])
-        match options.get("when"):
-            case "before":
-                within = _GREEN_S
-            case "after":
-                serving, within = (revision if name == service else serving), _AFTER_S
+        within = _WHEN[options.get("when", "around")]
+        if name == service and options.get("when") == "after":
+            serving = revision
         scary = float(options.get("scary", 0.02))
         yield from noise(int(number), like, name, serving, within, random, scary)
 

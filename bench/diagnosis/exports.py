@@ -117,7 +117,7 @@ def _docker(lines: Sequence[Line], moment: datetime) -> str:
     )
 
 
-def _compose(lines: Sequence[Line], moment: datetime) -> str:
+def _compose(lines: Sequence[Line], _moment: datetime) -> str:
     """`docker compose logs`: the service before every line, and no time."""
     wide = max(len(line.service) for line in lines) + 3
     return "".join(
@@ -149,7 +149,7 @@ def _timed_text(lines: Sequence[Line], moment: datetime) -> str:
     )
 
 
-def _bare_text(lines: Sequence[Line], moment: datetime) -> str:
+def _bare_text(lines: Sequence[Line], _moment: datetime) -> str:
     """What a terminal showed, and no more."""
     return "".join(_said(line) + "\n" for line in lines)
 

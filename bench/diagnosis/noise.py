@@ -10,9 +10,10 @@ from typing import Final
 from bench.diagnosis.story import Line
 
 _PATHS: Final = (
-    "/api/threads", "/api/threads/{n}", "/api/messages", "/api/users/{n}", "/health", "/api/agents",
-    "/api/mcp/config", "/api/search?q=error+handling", "/static/app.{h}.js", "/api/orders/{n}/items",
-)  # fmt: skip
+    *("/api/threads", "/api/threads/{n}", "/api/messages", "/api/users/{n}", "/health"),
+    *("/api/agents", "/api/mcp/config", "/api/search?q=error+handling", "/static/app.{h}.js"),
+    "/api/orders/{n}/items",
+)
 _STATUSES: Final = (200,) * 30 + (201, 201, 204, 204, 304, 304, 401, 403, 404, 422)
 _HARMLESS: Final = (
     "DeprecationWarning: datetime.datetime.utcnow() is deprecated and scheduled for removal",
@@ -44,25 +45,19 @@ _JAVA: Final = ("c.e.chat.ThreadService", "c.e.chat.AgentController", "o.a.k.c.N
 Spoken = Callable[[str, str, Random], tuple[str, str, str]]
 
 
-def _uvicorn(level: str, text: str, random: Random) -> tuple[str, str, str]:
+def _uvicorn(level: str, text: str, _random: Random) -> tuple[str, str, str]:
     return "stderr", "", f"{level + ':':<9} {text}"
 
 
 def _python(level: str, text: str, random: Random) -> tuple[str, str, str]:
     module = random.choice(("app.threads", "app.agents", "app.ws.manager", "app.db"))
-    return (
-        "stderr",
-        "",
-        f"2025-09-08 13:{random.randrange(60):02}:07,{random.randrange(999):03} - {module} - {level} - {text}",
-    )  # noqa: E501
+    at = f"2025-09-08 13:{random.randrange(60):02}:07,{random.randrange(999):03}"
+    return "stderr", "", f"{at} - {module} - {level} - {text}"
 
 
 def _gunicorn(level: str, text: str, random: Random) -> tuple[str, str, str]:
-    return (
-        "stderr",
-        "",
-        f"[2025-09-08 13:58:{random.randrange(60):02} +0000] [{random.randrange(2, 9)}] [{level}] {text}",
-    )  # noqa: E501
+    at = f"2025-09-08 13:58:{random.randrange(60):02} +0000"
+    return "stderr", "", f"[{at}] [{random.randrange(2, 9)}] [{level}] {text}"
 
 
 def _pino(level: str, text: str, random: Random) -> tuple[str, str, str]:
@@ -71,17 +66,15 @@ def _pino(level: str, text: str, random: Random) -> tuple[str, str, str]:
     return "json", "", json.dumps(told)
 
 
-def _console(level: str, text: str, random: Random) -> tuple[str, str, str]:
+def _console(level: str, text: str, _random: Random) -> tuple[str, str, str]:
     return "stdout", "", text if level == "INFO" else f"warn: {text}"
 
 
 def _spring(level: str, text: str, random: Random) -> tuple[str, str, str]:
     word = "WARN" if level == "WARNING" else level
-    return (
-        "stdout",
-        "",
-        f"2025-09-08T13:{random.randrange(60):02}:26.{random.randrange(999):03}Z {word:>5} 1 --- [nio-8080-exec-{random.randrange(1, 20)}] {random.choice(_JAVA):<40} : {text}",
-    )  # noqa: E501
+    at = f"2025-09-08T13:{random.randrange(60):02}:26.{random.randrange(999):03}Z"
+    thread = f"nio-8080-exec-{random.randrange(1, 20)}"
+    return "stdout", "", f"{at} {word:>5} 1 --- [{thread}] {random.choice(_JAVA):<40} : {text}"
 
 
 def _logback(level: str, text: str, random: Random) -> tuple[str, str, str]:
@@ -91,16 +84,12 @@ def _logback(level: str, text: str, random: Random) -> tuple[str, str, str]:
 
 def _zap(level: str, text: str, random: Random) -> tuple[str, str, str]:
     word = {"INFO": "info", "WARNING": "warn"}[level]
-    told = {
-        "level": word,
-        "ts": 1757339906.1 + random.randrange(999),
-        "caller": "server/handler.go:88",
-        "msg": text,
-    }  # noqa: E501
+    at = 1757339906.1 + random.randrange(999)
+    told = {"level": word, "ts": at, "caller": "server/handler.go:88", "msg": text}
     return "json", "", json.dumps(told)
 
 
-def _structlog(level: str, text: str, random: Random) -> tuple[str, str, str]:
+def _structlog(level: str, text: str, _random: Random) -> tuple[str, str, str]:
     return "json", level, json.dumps({"severity": level, "message": text, "module": "threads"})
 
 
@@ -117,7 +106,7 @@ _LIKE: Final[Mapping[str, Spoken]] = {
 }
 
 
-def noise(  # noqa: PLR0913
+def noise(
     number: int,
     like: str,
     service: str,

@@ -1,0 +1,57 @@
+"""Gives each case to the product: its export to `triage --logs`, its capture to the diagnosis."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.diagnosis.captures import symptoms_of
+from bench.diagnosis.cases import Case
+from bench.diagnosis.scoring import Answer, Scored, answer_of, answer_of_document, scored
+from loopctl.api.triaging import LogsRequest, triage_logs
+from loopctl.triage.diagnose import diagnose
+from loopctl.triage.loading import Catalogue
+
+
+def in_process(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
+    """Without the command line."""
+    if case.capture is not None:
+        return _of_capture(case, catalogue)
+    triaged = triage_logs(LogsRequest((written(case, folder),)))
+    return answer_of(triaged.findings, triaged.novel, catalogue)
+
+
+def by_command(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
+    """By `loopctl triage --logs FILE --json`, as a person types it. Raises RuntimeError where it
+    prints no document.
+    """
+    if case.capture is not None:
+        return _of_capture(case, catalogue)
+    command = [sys.executable, "-m", "loopctl", "--json", "triage", "--logs"]
+    ran = subprocess.run(
+        [*command, str(written(case, folder))], capture_output=True, text=True, check=False
+    )
+    if ran.returncode not in (0, 1, 3):
+        raise RuntimeError(f"{case.name}: {ran.returncode}: {ran.stderr.strip()}")
+    return answer_of_document(json.loads(ran.stdout), catalogue)
+
+
+def written(case: Case, folder: Path) -> Path:
+    """The file with its export; made when it is not there."""
+    path = folder / case.file_name
+    if not path.exists():
+        path.write_text(case.text(), encoding="utf-8")
+    return path
+
+
+def all_in_process(cases: Sequence[Case], folder: Path, catalogue: Catalogue) -> list[Scored]:
+    """Each of them, scored."""
+    return [scored(case, in_process(case, folder, catalogue)) for case in cases]
+
+
+def _of_capture(case: Case, catalogue: Catalogue) -> Answer:
+    diagnosis = diagnose(symptoms_of(case.capture or ()), catalogue)
+    return answer_of(diagnosis.findings, diagnosis.novel, catalogue)
