@@ -38,7 +38,6 @@ from loopctl.api.showing import (
 )
 from loopctl.api.surveying import triage, triage_again
 from loopctl.api.triaging import LogsRequest, triage_logs
-from loopctl.api.surveying import triage, triage_again
 from loopctl.api.watching import watch
 from loopctl.console.view import View
 from loopctl.journal.history import RunSummary
@@ -93,8 +92,6 @@ __all__ = [
     "triage_logs",
     "triaged_document",
     "triaged_lines",
-    "triage",
-    "triage_again",
     "unlock",
     "validate",
     "view",

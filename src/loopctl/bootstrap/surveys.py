@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from loopctl.bootstrap.lookups import verified_of
 from loopctl.bootstrap.world import World, redactor_of
 from loopctl.inert import for_terminal
+from loopctl.journal.earlier_runs import EarlierRuns
 from loopctl.journal.history import RUNS, RunSummary, files_of, given_in, last_green
 from loopctl.journal.wording import iso
 from loopctl.model.baseline import Baseline
@@ -36,6 +37,7 @@ _LINES: Final = 50
 
 def survey_of(plan: Plan, runs_dir: Path, world: World, since: datetime) -> Survey:
     """The survey of the plan's environment, with logs from `since` on."""
+    earlier = EarlierRuns(world.history, plan.loop, plan.environment.name)
     ports = Ports(
         platform=world.platform,
         logs=world.logs,
@@ -43,15 +45,17 @@ def survey_of(plan: Plan, runs_dir: Path, world: World, since: datetime) -> Surv
         prober=world.prober,
         callers=world.callers,
         leases=world.leases,
-        verified=functools.partial(_verified, plan, runs_dir, world),
+        verified=functools.partial(_verified, plan, runs_dir, world, earlier),
         redact=redactor_of(plan).text,
     )
     return Survey(plan.deployed, plan.gated, ports, since)
 
 
-def _verified(plan: Plan, runs_dir: Path, world: World, service: str, _stop: Stop) -> Sequence[str]:
+def _verified(
+    plan: Plan, runs_dir: Path, world: World, earlier: EarlierRuns, service: str, stop: Stop
+) -> Sequence[str]:
     alone = replace(plan, services=tuple(s for s in plan.services if s.name == service))
-    return verified_of(alone, runs_dir, world).get(service, ())
+    return verified_of(alone, runs_dir, world, earlier.past(stop)).get(service, ())
 
 
 def last_green_of(plan: Plan, runs_dir: Path, world: World, stop: Stop) -> LastGreen | None:
