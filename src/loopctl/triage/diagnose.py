@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from loopctl.model.finding import Finding, ProposedRemedy, Quote
@@ -17,12 +18,13 @@ from loopctl.triage.records import cut, log_quote, log_record, records_of
 from loopctl.triage.severity import Severity
 from loopctl.triage.signatures import SUREST
 from loopctl.triage.symptoms import ServiceLog, Symptoms
-from loopctl.triage.unexplained import Explained, unexplained
+from loopctl.triage.unexplained import Explained, Novel, unexplained
+from loopctl.triage.unknown import Unknown, unknowns
+from loopctl.triage.upstream import Located, upstream_first
 from loopctl.triage.whys import Evidence, chain, fill, named_values, placeholders
 
 _MOST_NOVEL: Final = 10
 _MOST_EVIDENCE: Final = 10
-_SEVERITIES: Final = ("critical", "high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,20 @@ class NovelLine:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What is known and what is not. `ranked_by` says how the novel lines were found."""
+    """What is known and what is not. `ranked_by` says how the novel lines were found.
+
+    Findings stand causes first, each with those beneath it (`under`) behind it.
+    """
 
     findings: tuple[Finding, ...]
     novel: tuple[NovelLine, ...]
-    unknown: tuple[str, ...]
+    unknowns: tuple[Unknown, ...]
     ranked_by: str
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The open questions in words."""
+        return tuple(asked.text for asked in self.unknowns)
 
 
 def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
@@ -61,21 +71,26 @@ def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
         matcher.see(record)
     novel = _novel_lines(symptoms, matcher)
     causes = _folded([(_finding(seen), seen) for seen in matcher.seen()])
-    causes = [(with_changes(f, _said(f, seen), symptoms.changes), seen) for f, seen in causes]
-    known = [finding for finding, _ in causes]
-    explained = Explained.by(known, [seen for _, each in causes for seen in each])
-    by_service = [(line.service, quote) for line in novel for quote in line.quotes]
-    rest = [
-        with_changes(finding, _said(finding, ()), symptoms.changes)
-        for finding in unexplained(symptoms, explained, by_service)
-    ]
-    ranked_by = _ranked_by(symptoms)
-    return Diagnosis(
-        (*sorted(known, key=_rank), *rest),
-        novel,
-        tuple(_unknown(symptoms, known, rest, ranked_by)),
-        ranked_by,
+    explained = Explained.by([f for f, _ in causes], [seen for _, each in causes for seen in each])
+    rest = unexplained(symptoms, explained, [Novel(line.service, line.quotes) for line in novel])
+    located = [Located(finding, _began(seen), is_cause=True) for finding, seen in causes]
+    located += [Located(each.finding, each.began, each.by_stage) for each in rest]
+    seen_of = {finding.fingerprint: seen for finding, seen in causes}
+    findings = tuple(
+        finding
+        if finding.under
+        else with_changes(finding, _said(finding, seen_of), symptoms.changes)
+        for finding in upstream_first(located, symptoms.needs)
     )
+    ranked_by = _ranked_by(symptoms)
+    asked = tuple(unknowns(symptoms, findings, ranked_by))
+    return Diagnosis(findings, novel, asked, ranked_by)
+
+
+def _began(seen: Sequence[Seen]) -> datetime | None:
+    """When the first of what a cause rests on was seen."""
+    hits = (hit for each in seen for clause in each.hits for hit in clause)
+    return min((hit.record.at for hit in hits if hit.record.at is not None), default=None)
 
 
 def _novel_lines(symptoms: Symptoms, matcher: Matcher) -> tuple[NovelLine, ...]:
@@ -111,12 +126,12 @@ def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
     return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame)
 
 
-def _said(finding: Finding, seen: Sequence[Seen]) -> Iterator[str]:
+def _said(finding: Finding, seen_of: Mapping[str, Sequence[Seen]]) -> Iterator[str]:
     """What a finding rests on, line by line, the whole of each traceback."""
     for quote in finding.evidence:
         yield quote.quote
-    for each in seen:
-        for clause in each.hits:
+    for seen in seen_of.get(finding.fingerprint, ()):
+        for clause in seen.hits:
             for hit in clause:
                 yield from (line.quote for line in hit.record.lines)
 
@@ -183,10 +198,6 @@ def _absorb(cause: Finding, symptom: Finding) -> Finding:
     return replace(cause, evidence=evidence, cases=cases)
 
 
-def _rank(finding: Finding) -> tuple[int, float, str]:
-    return (_SEVERITIES.index(finding.severity), -finding.confidence, finding.fingerprint)
-
-
 def _ranked_by(symptoms: Symptoms) -> str:
     known = symptoms.baseline.templates if symptoms.baseline else {}
     if not symptoms.logs:
@@ -197,23 +208,3 @@ def _ranked_by(symptoms: Symptoms) -> str:
     if len(bare) == len(symptoms.logs):
         return "severity and rarity: there is no green run to compare with"
     return f"novelty, then severity; {', '.join(bare)} without a green run: severity and rarity"
-
-
-def _unknown(
-    symptoms: Symptoms, known: Sequence[Finding], rest: Sequence[Finding], ranked_by: str
-) -> Iterator[str]:
-    captured = {log.service for log in symptoms.logs}
-    concerned = dict.fromkeys(fault.service for fault in symptoms.faults if fault.service)
-    for service in concerned:
-        if service not in captured:
-            yield f"what {service} logged: nothing was captured"
-    if symptoms.logs and "no green run" in ranked_by:
-        yield "which lines are new: there is no green run to compare with"
-    for finding in rest:
-        number = len(finding.cases)
-        what = f"{number} test{'s' if number > 1 else ''} fail" if number else "it fail"
-        yield f"what made {what}: {finding.evidence[0].quote}"
-    for finding in known:
-        for why in finding.whys:
-            if why.status == "hypothesis":
-                yield f"{finding.title} – {why.question} Not shown, only thought: {why.answer}"

@@ -29,6 +29,11 @@ def message_fingerprint(text: str) -> str:
     return f"{VERSION}|message|{mask_message(text)[:200]}"
 
 
+def reason_fingerprint(reason: str) -> str:
+    """The fingerprint of a failure by its reason, which is masked already."""
+    return f"{VERSION}|message|{reason[:200]}"
+
+
 def cause_fingerprint(signature: str, service: str | None, key: str) -> str:
     """The fingerprint of a known cause: its signature, where, and what tells two of it apart."""
     parts = [VERSION, "signature", signature, service or "", *([key] if key else [])]

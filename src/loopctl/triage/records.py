@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from loopctl.model.evidence import CaseStatus, GradedCase
@@ -41,7 +42,7 @@ class Record:
     """One captured thing. `lines` are what a regex is looked for in.
 
     `proof` is quoted whichever line matched; without it the line that matched is. `channel` is a
-    log's stream or a suite's id.
+    log's stream or a suite's id. `at` is when it was seen, None where nobody wrote that down.
     """
 
     on: On
@@ -52,6 +53,7 @@ class Record:
     proof: tuple[Quote, ...] = ()
     fault: Fault | None = None
     cases: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 def cut(quote: Quote) -> Quote:
@@ -203,11 +205,23 @@ def _case(suite: SuiteResult, case: GradedCase, outcome: str | None) -> Record:
         },
         channel=suite.suite,
         cases=(case.id,),
+        at=case.at + timedelta(seconds=case.duration_s),
     )
 
 
-def _request(log: RequestLog, number: int, request: RequestEntry, cases: tuple[str, ...]) -> Record:
+def request_quote(log: RequestLog, number: int, request: RequestEntry) -> Quote:
+    """A request in words, located by file and line."""
     source = f"{log.source}#{number}"
+    if request.event == "close":
+        return Quote("ws_close", source, _close_text(request))
+    text = f"{request.method} {request.path} {request.status} in {request.latency_s * 1000:.0f} ms"
+    if request.error:
+        text += f", {request.error}"
+    return Quote("request", source, text)
+
+
+def _request(log: RequestLog, number: int, request: RequestEntry, cases: tuple[str, ...]) -> Record:
+    lines = (request_quote(log, number, request),)
     common: dict[str, Value] = {
         "method": request.method,
         "path": request.path,
@@ -218,7 +232,7 @@ def _request(log: RequestLog, number: int, request: RequestEntry, cases: tuple[s
         return Record(
             "ws_close",
             request.service,
-            (Quote("ws_close", source, _close_text(request)),),
+            lines,
             common
             | {
                 "code": request.close_code,
@@ -227,16 +241,15 @@ def _request(log: RequestLog, number: int, request: RequestEntry, cases: tuple[s
                 "age_s": None if request.age_s is None else round(request.age_s, 3),
             },
             cases=cases,
+            at=request.at,
         )
-    text = f"{request.method} {request.path} {request.status} in {request.latency_s * 1000:.0f} ms"
-    if request.error:
-        text += f", {request.error}"
     return Record(
         "http",
         request.service,
-        (Quote("request", source, text),),
+        lines,
         common | {"status": request.status, "latency_s": round(request.latency_s, 3)},
         cases=cases,
+        at=request.at,
     )
 
 
@@ -289,6 +302,7 @@ def log_record(log: ServiceLog, event: LogEvent, novel: bool | None) -> Record:
         fields,
         channel=event.stream,
         proof=proof,
+        at=event.at,
     )
 
 

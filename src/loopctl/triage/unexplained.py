@@ -1,18 +1,22 @@
-"""What no signature explains: grouped by how it looks, with the lines that may tell, no cause."""
+"""What no signature explains: grouped by its reason, with the lines that may tell, no cause."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 from loopctl.evidence.criteria import ERROR_RATE, ERRORS, place_of
 from loopctl.model.evidence import GradedCase
 from loopctl.model.finding import Fault, FaultKind, Finding, Quote
-from loopctl.triage.fingerprint import message_fingerprint
+from loopctl.model.logs import RequestEntry
+from loopctl.triage.alike import answer_of, is_5xx, reason_of
+from loopctl.triage.fingerprint import message_fingerprint, reason_fingerprint
 from loopctl.triage.match import Seen
-from loopctl.triage.records import FAILING, case_headline, case_quote, cut
+from loopctl.triage.records import FAILING, case_headline, case_quote, cut, request_quote
 from loopctl.triage.symptoms import SuiteResult, Symptoms
+from loopctl.triage.upstream import reach
 
 TITLE: Final = "No known cause"
 _MOST_FINDINGS: Final = 10
@@ -37,18 +41,48 @@ class Explained:
         return cls(cases, faults, bool(findings))
 
 
+@dataclass(frozen=True, slots=True)
+class Novel:
+    """What a service's log shows that no green one had: the line, and where it was raised."""
+
+    service: str
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A kind of failure without a known cause. `began` is None where no time was captured.
+
+    `by_stage`: a stage saw it, and not only tests.
+    """
+
+    finding: Finding
+    began: datetime | None
+    by_stage: bool
+
+
 @dataclass(slots=True)
 class _Group:
     service: str | None
-    quotes: list[Quote]
-    cases: list[str]
+    quotes: list[Quote] = field(default_factory=list)
+    cases: list[str] = field(default_factory=list)
+    began: datetime | None = None
+    by_stage: bool = False
+
+    def add(self, case: GradedCase, quotes: Iterable[Quote]) -> None:
+        """One more test that failed so."""
+        if len(self.cases) < _CASES_QUOTED:
+            self.quotes += [quote for quote in quotes if quote not in self.quotes]
+        self.cases.append(case.id)
+        ended = case.at + timedelta(seconds=case.duration_s)
+        self.began = ended if self.began is None else min(self.began, ended)
 
 
 def unexplained(
-    symptoms: Symptoms, explained: Explained, novel: Sequence[tuple[str, Quote]]
-) -> list[Finding]:
-    """A finding for each kind of failure that is left, the most frequent first."""
-    groups = _cases(symptoms, explained)
+    symptoms: Symptoms, explained: Explained, novel: Sequence[Novel]
+) -> list[Unexplained]:
+    """One for each kind of failure that is left, the most frequent first."""
+    groups = _cases(symptoms, explained, novel)
     failing = [case for _, case in _failing(symptoms)]
     for fault in symptoms.faults:
         # That a suite failed is said by its tests; alone it is all that is known.
@@ -58,22 +92,55 @@ def unexplained(
         if fault not in explained.faults and not (by_tests or by_requests):
             key = message_fingerprint(f"{fault.kind.value}: {fault.summary}")
             said = Quote("condition", symptoms.place, fault.summary)
-            groups.setdefault(key, _Group(fault.service, [*(fault.quotes or (said,))], []))
+            group = _Group(fault.service, [*(fault.quotes or (said,))], by_stage=True)
+            groups.setdefault(key, group)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1].cases))
-    return [_finding(key, group, novel) for key, group in _bounded(ordered)]
+    return [
+        Unexplained(_finding(key, group, novel), group.began, group.by_stage)
+        for key, group in _bounded(ordered)
+    ]
 
 
-def _cases(symptoms: Symptoms, explained: Explained) -> dict[str, _Group]:
+def _cases(symptoms: Symptoms, explained: Explained, novel: Sequence[Novel]) -> dict[str, _Group]:
     groups: dict[str, _Group] = {}
+    answers = _answers(symptoms)
     for suite, case in _failing(symptoms):
         if case.id in explained.cases:
             continue
-        headline = case_headline(case)
-        group = groups.setdefault(message_fingerprint(headline), _Group(suite.service, [], []))
-        if len(group.cases) < _CASES_QUOTED:
-            group.quotes.append(case_quote(suite, case, headline))
-        group.cases.append(case.id)
+        headline = case_quote(suite, case, case_headline(case))
+        request, quote = answers.get(case.trace or "", (None, None))
+        if request is None or quote is None:
+            group = groups.setdefault(reason_fingerprint(reason_of(case)), _Group(suite.service))
+            group.add(case, [headline])
+        else:
+            new = sum(each.service == request.service for each in novel)
+            key = reason_fingerprint(answer_of(request, by_path=new > 1))
+            groups.setdefault(key, _Group(request.service)).add(case, [headline, quote])
     return groups
+
+
+def _answers(symptoms: Symptoms) -> Mapping[str, tuple[RequestEntry, Quote]]:
+    """By trace the answer with 5xx that a test failed by.
+
+    Of several services that answered so under one trace the furthest upstream: the others only
+    passed it on.
+    """
+    wanted = {case.trace for _, case in _failing(symptoms) if case.trace}
+    asked: dict[str, list[tuple[RequestEntry, Quote]]] = {}
+    for log in symptoms.requests:
+        for number, request in enumerate(log.requests, log.first):
+            if request.trace in wanted and request.trace is not None:
+                quote = request_quote(log, number, request)
+                asked.setdefault(request.trace, []).append((request, quote))
+    found = {}
+    for trace, pairs in asked.items():
+        failed = [pair for pair in pairs if is_5xx(pair[0])]
+        if failed:
+            # Of one service the last: a test goes on until an answer breaks it.
+            found[trace] = min(
+                reversed(failed), key=lambda pair: len(reach(symptoms.needs, pair[0].service))
+            )
+    return found
 
 
 def _is_of_errors(fault: Fault) -> bool:
@@ -105,9 +172,10 @@ def _bounded(groups: Sequence[tuple[str, _Group]]) -> Iterator[tuple[str, _Group
         yield key, _Group(None, quotes[:_MOST_FINDINGS], cases)
 
 
-def _finding(key: str, group: _Group, novel: Sequence[tuple[str, Quote]]) -> Finding:
-    lines = [quote for service, quote in novel if group.service in (service, None)]
-    evidence = dict.fromkeys([*map(cut, group.quotes), *lines[:_NOVEL_SHOWN]])
+def _finding(key: str, group: _Group, novel: Sequence[Novel]) -> Finding:
+    lines = [each.quotes for each in novel if group.service in (each.service, None)]
+    told = [quote for quotes in lines[:_NOVEL_SHOWN] for quote in quotes]
+    evidence = dict.fromkeys([*map(cut, group.quotes), *told])
     return Finding(
         signature=None,
         title=TITLE,
