@@ -35,7 +35,8 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
     """
     from loopctl.triage.diagnose import diagnose
     from loopctl.triage.export.compare import compared
-    from loopctl.triage.export.next_steps import next_steps
+    from loopctl.triage.export.next_steps import green_command, next_steps
+    from loopctl.triage.export.outcome import known, still_open, telling
     from loopctl.triage.export.symptoms import captures_of, symptoms_of
     from loopctl.triage.loading import load_catalogue
     from loopctl.triage.triaged import Captured, Triaged
@@ -47,16 +48,17 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
     captures = [capture for export in logs for capture in captures_of(export)]
     against = compared(captures, [c for export in greens for c in captures_of(export)])
     diagnosis = diagnose(symptoms_of(captures, against.baseline), catalogue)
-    known = tuple(f for f in diagnosis.findings if f.signature is not None)
+    findings, novel = known(diagnosis), telling(diagnosis)
+    green = None if greens else green_command(captures)
     return Triaged(
         at=utc_now(),
-        findings=known,
-        novel=diagnosis.novel,
-        unknown=diagnosis.unknown,
+        findings=findings,
+        novel=novel,
+        unknown=tuple(still_open(diagnosis, novel, green)),
         ranked_by=against.said(diagnosis.ranked_by),
-        captured=tuple(Captured(c.service, c.source, len(c.pieces), c.export.gap) for c in captures)
+        captured=tuple(Captured(c.service, c.source, c.read, c.export.gap) for c in captures)
         or tuple(Captured(e.stem, e.name, 0, e.gap) for e in logs),
-        next=next_steps(captures, known, diagnosis.novel, compared=bool(greens)),
+        next=next_steps(captures, findings, novel, green),
     )
 
 

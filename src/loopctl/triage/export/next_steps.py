@@ -22,8 +22,7 @@ def next_steps(
     captures: Sequence[Capture],
     findings: Sequence[Finding],
     novel: Sequence[NovelLine],
-    *,
-    compared: bool,
+    green: str | None,
 ) -> tuple[str, ...]:
     """Commands; one that works without loopctl is always among them."""
     places = [quote.source for finding in findings[:1] for quote in finding.evidence]
@@ -32,11 +31,24 @@ def next_steps(
     steps: list[str] = []
     if found is not None:
         steps += [_shown(*found), *_asked(*found)]
+    elif any(_of_tests(place) for place in places):
+        steps.append(f"grep -n -e '^E  ' -e '^FAILED' -e '^ERROR' {_word(captures[0])}")
     elif captures:
         steps.append(f"less {_word(captures[0])}")
-    if captures and not compared and (novel or findings):
-        steps.append(f"loopctl triage --logs {_word(captures[0])} --green GOOD_LOG")
+    if green is not None and (novel or findings):
+        steps.append(green)
     return tuple(steps)
+
+
+def green_command(captures: Sequence[Capture]) -> str | None:
+    """What compares the same logs with those of a good time."""
+    files = dict.fromkeys(_word(capture) for capture in captures)
+    named = " ".join(f"--logs {file}" for file in files)
+    return f"loopctl triage {named} --green GOOD_LOG" if files else None
+
+
+def _of_tests(place: str) -> bool:
+    return "::" in place or ".py" in place
 
 
 def _at(captures: Sequence[Capture], place: str) -> tuple[Capture, Piece] | None:

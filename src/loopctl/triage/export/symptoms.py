@@ -15,6 +15,7 @@ from loopctl.triage.baseline import learn
 from loopctl.triage.export.asked import health_faults, request_logs
 from loopctl.triage.export.faults import Witness
 from loopctl.triage.export.pieces import Piece
+from loopctl.triage.export.pytest_output import PytestReader
 from loopctl.triage.export.reading import Export
 from loopctl.triage.export.times import UNKNOWN
 from loopctl.triage.symptoms import RequestLog, ServiceLog, SuiteResult, Symptoms
@@ -24,11 +25,16 @@ _MOST_SERVICES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The pieces of one service in one file. `service` is what it is called in reports."""
+    """The pieces of one service in one file. `service` is what it is called in reports.
+
+    What a test runner printed is in `suites`, and in no piece; `read` counts it too.
+    """
 
     service: str
     export: Export
     pieces: Sequence[Piece]
+    read: int
+    suites: tuple[SuiteResult, ...] = ()
 
     @property
     def source(self) -> str:
@@ -58,7 +64,13 @@ def captures_of(export: Export) -> list[Capture]:
         if name not in grouped and len(grouped) >= _MOST_SERVICES:
             name = rest
         grouped.setdefault(name, []).append(piece)
-    return [Capture(service, export, pieces) for service, pieces in grouped.items()]
+    return [_capture(service, export, pieces) for service, pieces in grouped.items()]
+
+
+def _capture(service: str, export: Export, pieces: Sequence[Piece]) -> Capture:
+    reader = PytestReader(export.name, export.stem)
+    rest = [piece for piece in pieces if not piece.text or not reader.takes(piece)]
+    return Capture(service, export, rest, len(pieces), tuple(reader.suites()))
 
 
 def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> Symptoms:
@@ -78,7 +90,7 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> Sympt
         faults=tuple(faults),
         logs=tuple(ServiceLog(c.service, c.source, c.entries()) for c in captures),
         requests=tuple(requests),
-        suites=tuple(_suites(captures)),
+        suites=tuple(suite for capture in captures for suite in capture.suites),
         baseline=baseline,
     )
 
@@ -86,8 +98,3 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> Sympt
 def learned(captures: Iterable[Capture]) -> Baseline:
     """What logs of a good time leave to compare with."""
     return learn((capture.service, assemble(capture.entries())) for capture in captures)
-
-
-def _suites(captures: Sequence[Capture]) -> Iterator[SuiteResult]:
-    del captures
-    return iter(())

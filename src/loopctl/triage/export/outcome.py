@@ -1,0 +1,48 @@
+"""What a diagnosis of an export comes to: causes that are known, lines that tell, what is open."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from loopctl.model.finding import Finding
+from loopctl.triage.diagnose import Diagnosis, NovelLine
+
+_MOST: int = 10
+_NO_GREEN = "which lines are new: "
+
+
+def known(diagnosis: Diagnosis) -> tuple[Finding, ...]:
+    """The causes that a signature names."""
+    return tuple(finding for finding in diagnosis.findings if finding.signature is not None)
+
+
+def telling(diagnosis: Diagnosis) -> tuple[NovelLine, ...]:
+    """The lines that a person should read: those of failures that nothing explains, in turn with
+    those that are new in the logs.
+    """
+    failures = [line for finding in diagnosis.findings if (line := _line(finding)) is not None]
+    turns = itertools.zip_longest(failures, diagnosis.novel)
+    found: dict[tuple[str, str], NovelLine] = {}
+    for line in itertools.chain.from_iterable(turns):
+        if line is not None:
+            found.setdefault((line.quote.source, line.quote.quote), line)
+    return tuple(found.values())[:_MOST]
+
+
+def _line(finding: Finding) -> NovelLine | None:
+    if finding.signature is not None or not finding.evidence:
+        return None
+    count = max(1, len(finding.cases))
+    return NovelLine(finding.fingerprint, count, finding.evidence[0], finding.service or "tests")
+
+
+def still_open(
+    diagnosis: Diagnosis, lines: Sequence[NovelLine], command: str | None
+) -> Iterator[str]:
+    """What is not known, with the command that would find out."""
+    for text in diagnosis.unknown:
+        if not text.startswith(_NO_GREEN):
+            yield text
+        elif command is not None and (lines or diagnosis.findings):
+            yield f"{_NO_GREEN}there is nothing to compare with; give logs of a good time: {command}"
