@@ -178,8 +178,8 @@ Traceback (most recent call last):
   File "/app/main.py", line 41, in lifespan
     app.state.manager = create_manager(None)
   File "/app/ws/manager.py", line 88, in create_manager
-    raise RuntimeError("WebSocket manager creation requires valid UserExecutionContext. Import-time initialization is prohibited.")
-RuntimeError: WebSocket manager creation requires valid UserExecutionContext. Import-time initialization is prohibited.
+    raise RuntimeError(NO_CONTEXT)
+RuntimeError: WebSocket manager creation requires valid UserExecutionContext.
 
 ERROR:    Application startup failed. Exiting.
 """

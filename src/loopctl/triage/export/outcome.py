@@ -45,4 +45,4 @@ def still_open(
         if not text.startswith(_NO_GREEN):
             yield text
         elif command is not None and (lines or diagnosis.findings):
-            yield f"{_NO_GREEN}there is nothing to compare with; give logs of a good time: {command}"
+            yield f"{_NO_GREEN}there is nothing to compare with; with a good time: {command}"
