@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from bench.diagnosis.exports import export, suffix
+from bench.diagnosis.exports import NAME_SERVICES, export, suffix
 from bench.diagnosis.noise import layers, noise, passing
 from bench.diagnosis.story import Line, told
 
@@ -106,7 +106,9 @@ def _case(given: Mapping[str, Any], rows: Mapping[str, Any]) -> Case:
         raise ValueError(f"{given['id']}: no such row in rows.yaml: {', '.join(missing)}")
     true = (*cause, *given.get("also", ()))
     may = {action for row in true for action in rows.get(row, {}).get("may", ())}
-    service = given.get("expect_service", given.get("service"))
+    # Plain text names no service, other than what compose puts before every line.
+    told = "capture" in given or given.get("form") in NAME_SERVICES
+    service = given.get("expect_service", given.get("service")) if told else None
     expected = Expected(cause, tuple(_many(given.get("evidence", ()))), service, frozenset(may))
     return Case(given["id"], bool(given.get("near")), expected, given)
 

@@ -183,6 +183,8 @@ _FORMS: Final[Mapping[str, Write]] = {
     "bare-text": _bare_text,
 }
 
+NAME_SERVICES: Final = frozenset({"gcloud", "gcloud-asc", "json-lines", "compose"})
+
 
 def export(form: str, lines: Iterator[Line], day: int) -> str:
     """The lines by time, in that form; `day` sets the date. Raises KeyError for an unknown form."""
