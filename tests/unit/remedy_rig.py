@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fake_remedies import FakeRemedyCommand, FakeWorkTree
-from fakes import BEGAN, FakePlatform
-from loop_rig import CATALOGUE, COMMANDS, a_journal, a_service, a_suite, held
+from fakes import BEGAN, FakeHistory, FakePlatform, FakeProber
+from loop_rig import CATALOGUE, COMMANDS, RUN_ID, a_journal, a_service, a_suite, held
 
 from loopctl.journal.store import Journal
 from loopctl.machine.transitions import after
@@ -31,8 +32,11 @@ from loopctl.model.outcome import Outcome
 from loopctl.model.plan import RemediationMode, RemedyRule
 from loopctl.model.state import OutcomeKind, State
 from loopctl.process import Stop
+from loopctl.stages.callers import ANONYMOUS
+from loopctl.stages.going_back import RollBack, WayBack
 from loopctl.stages.remediate import Remediate, RemedyRules
 from loopctl.stages.remedy_guard import Guard
+from loopctl.stages.remedy_limits import Ledger, read_ledger
 from loopctl.stages.remedy_run import RunCommand, Workshop
 
 AGAIN = "loopctl run golden-path --env local"
@@ -67,6 +71,7 @@ class Failure:
         self.services = [a_service("chat"), a_service("worker")]
         self.platform = FakePlatform("chat", "worker")
         self.command, self.tree = FakeRemedyCommand(), FakeWorkTree()
+        self.prober, self.history = FakeProber(), FakeHistory()
         self.verified: Mapping[str, tuple[str, ...]] = {}
         self.protected = False
         self.events: list[Event] = []
@@ -118,25 +123,41 @@ class Failure:
         partial: bool = False,
         deadline_s: float = 3600.0,
         elsewhere: frozenset[str] = frozenset(),
+        **rest: Any,
     ) -> Outcome:
         todo = RemedyRules(
             mode,
             rules,
             COMMANDS,
-            tuple(service.name for service in self.services),
+            tuple(self.services),
             deadline_s,
             max_cycles,
             no_progress,
             partial,
             elsewhere,
+            self.protected,
+            **rest,
         )
         workshop = Workshop(
             self.command, self.tree, GUARD, _bundle, {"LOOPCTL_RUN_ID": "run-1"}, self.protected
         )
+        way = WayBack(
+            RUN_ID,
+            self.services,
+            COMMANDS,
+            self.platform,
+            lambda: self.verified,
+            held,
+            self.prober,
+            ANONYMOUS,
+        )
         stage = Remediate(
-            todo, CATALOGUE, RunCommand(workshop), self.platform, lambda: self.verified, held
+            todo, CATALOGUE, RunCommand(workshop), RollBack(way), self._ledger, self.platform
         )
         return stage(self.journal.fold.cycle(), self.journal, Stop(5.0))
+
+    def _ledger(self, stop: Stop) -> Ledger:
+        return read_ledger(self.history, "golden-path", "local", RUN_ID, stop)
 
     @property
     def decided(self) -> RemedyDecided:

@@ -46,7 +46,7 @@ SURE = {"base": 0.8, "per_corroboration": 0.1, "act_at": 0.9}
         (a_signature(SURE), False),
         (a_signature(SURE, any_of=1, mode="person"), False),
         (a_signature(SURE, any_of=1, action="run"), False),
-        (a_signature(SURE, any_of=1, action="wait"), False),
+        (a_signature(SURE, any_of=1, action="wait"), True),
         (a_signature(SURE, any_of=1, limit=0), False),
     ],
     ids=["sure", "never sure enough", "a person's", "a command", "waiting", "never"],

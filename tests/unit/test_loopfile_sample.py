@@ -77,10 +77,6 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
     [
         ("    executor: cloud-run-job\n", "executor"),
         ("history: s3://ours/loopctl\n", "history"),
-        (
-            "environments: {e: {platform: local, services: {chat: {migrations: [a]}}}}\n",
-            "migrations",
-        ),
     ],
 )
 def test_a_later_key_is_accepted_and_named(tmp_path: Path, text: str, key: str) -> None:
@@ -91,7 +87,7 @@ def test_a_later_key_is_accepted_and_named(tmp_path: Path, text: str, key: str) 
 
 def test_what_is_had_today_is_not_called_later(tmp_path: Path) -> None:
     text = MINIMAL.replace(
-        "source:", "auth: none\n    migrations: []\n    image: null\n    source:"
+        "source:", "auth: none\n    migrations: [db/*.sql]\n    image: null\n    source:"
     )
     text += "    retries: 2\n    shards: auto\n    repeatable: true\n    executor: local\n"
     text += "    evidence: {control: changed, receipts: on}\n"

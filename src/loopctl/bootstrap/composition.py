@@ -38,6 +38,7 @@ from loopctl.stages.confirm import Confirm
 from loopctl.stages.criteria import CriteriaGate
 from loopctl.stages.deploy import Deploy, ToDeploy
 from loopctl.stages.diagnose import Diagnose, GreenRun
+from loopctl.stages.going_back import RollBack, WayBack
 from loopctl.stages.health import Health
 from loopctl.stages.keep_logs import LogKeeper
 from loopctl.stages.leaving import look_around
@@ -47,6 +48,7 @@ from loopctl.stages.promote import Promote
 from loopctl.stages.rejoin import Rejoin
 from loopctl.stages.remediate import Remediate, RemedyRules
 from loopctl.stages.remedy_guard import guard_of
+from loopctl.stages.remedy_limits import Ledger, read_ledger
 from loopctl.stages.remedy_run import RunCommand, Workshop
 from loopctl.stages.rollback import mended_by
 from loopctl.stages.settle import Settle
@@ -149,12 +151,16 @@ class Composition:
             mode=plan.remediation.mode,
             rules=plan.remediation.rules,
             commands=self.commands,
-            services=tuple(spec.name for spec in plan.deployed),
+            services=plan.deployed,
             elsewhere=frozenset(s.name for s in plan.deployed if s.image is not None),
             deadline_s=plan.limits.deadline_s,
             max_cycles=plan.limits.max_cycles,
             no_progress=plan.limits.no_progress,
             partial=partial is not None,
+            protected=plan.environment.protected,
+            per_day=plan.remediation.per_day,
+            max_memory=plan.remediation.max_memory,
+            limits_memory=plan.environment.platform is not PlatformKind.LOCAL,
         )
         workshop = Workshop(
             world.remedy_command,
@@ -164,8 +170,22 @@ class Composition:
             {"LOOPCTL_RUN_ID": self.run_id, "LOOPCTL_ENV": plan.environment.name},
             plan.environment.protected,
         )
-        command = RunCommand(workshop)
-        return Remediate(rules, self.catalogue, command, world.platform, self._verified, held)
+        way = WayBack(
+            self.run_id,
+            plan.deployed,
+            self.commands,
+            world.platform,
+            self._verified,
+            held,
+            world.prober,
+            world.callers,
+        )
+        command, back = RunCommand(workshop), RollBack(way)
+        return Remediate(rules, self.catalogue, command, back, self._ledger, world.platform)
+
+    def _ledger(self, stop: Stop) -> Ledger:
+        plan = self.plan
+        return read_ledger(self.world.history, plan.loop, plan.environment.name, self.run_id, stop)
 
     def _verified(self) -> Mapping[str, Sequence[str]]:
         return verified_of(self.plan, self.runs_dir, self.world, self.past)
@@ -226,7 +246,7 @@ class Composition:
 
     def _build(self, runner: SuiteRunner) -> Stage:
         plan, world = self.plan, self.world
-        todo = ToBuild(plan.deployed, plan.limits.jobs)
+        todo = ToBuild(plan.deployed, plan.limits.jobs, plan.root)
         collection = self._collection(State.BUILD, runner)
         return Build(todo, world.sources, world.builder, world.publisher, collection)
 

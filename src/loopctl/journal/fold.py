@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from loopctl.journal.codec import JournalError
@@ -21,6 +21,7 @@ from loopctl.model.events import (
     Intent,
     NotChecked,
     Note,
+    RemedyDecided,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -52,6 +53,7 @@ class WorklogFold:
         self._ran = 0.0
         self._failures: dict[tuple[str, str, _Images], str] = {}
         self._remedies: Counter[str] = Counter()
+        self._memory: dict[str, int] = {}
         self._unrecognised: dict[str, None] = {}
         self._lock = threading.RLock()
 
@@ -101,6 +103,8 @@ class WorklogFold:
         match event.payload:
             case CasesGraded(cases=cases) if event.suite is not None:
                 self._note_failures(event.suite, cases, cycle)
+            case RemedyDecided(memory=int(memory), service=str(service)):
+                self._memory[service] = memory
             case Intent(effect="remedy", detail=detail):
                 self._remedies[str(detail.get("rule", ""))] += 1
             case _:
@@ -155,6 +159,12 @@ class WorklogFold:
         """How often a rule's remedy was begun in this run."""
         with self._lock:
             return self._remedies[rule]
+
+    @property
+    def raised_memory(self) -> Mapping[str, int]:
+        """The bytes that remedies of this run have given to services, by name."""
+        with self._lock:
+            return dict(self._memory)
 
     def snapshot(self) -> Worklog:
         """The worklog as of the last event; raises `JournalError` when there is no run yet."""

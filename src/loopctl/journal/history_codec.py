@@ -133,6 +133,7 @@ def _to_json(record: RunRecord) -> bytes:
         "files": dict(record.files),
         "findings": [asdict(finding) for finding in record.findings[:_MOST_FINDINGS]],
         "remedies": [{**asdict(each), "at": iso(each.at)} for each in record.remedies],
+        "migrations": dict(record.migrations),
     }
     # ASCII: an id may hold half a surrogate pair, and must be the same when it is read again.
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode("ascii")
@@ -192,6 +193,7 @@ def _record(of: Any) -> RunRecord:  # Any: JSON; every field is checked where it
         files=_texts(of.get("files", {})),
         findings=tuple(_finding(each) for each in of.get("findings", ())),
         remedies=tuple(_remedy(each) for each in of.get("remedies", ())),
+        migrations=_texts(of.get("migrations", {})),
     )
 
 
@@ -213,6 +215,7 @@ def _remedy(of: Mapping[str, Any]) -> RemedyRecord:
         at=_moment(of["at"]),
         service=_text_or_none(of.get("service")),
         mended=mended if isinstance(mended, bool) else None,
+        on=_text(of.get("on", "")),
     )
 
 

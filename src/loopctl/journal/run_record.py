@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
+from loopctl.journal.mending import remedy_records
 from loopctl.journal.worklog import CycleRecord, Worklog
-from loopctl.model.finding import Finding
-from loopctl.model.state import State, Verdict
-from loopctl.ports.history import CaseRecord, FindingRecord, RemedyRecord, RunRecord
-
-_CARRIED_OUT = ("done", "failed")
+from loopctl.model.state import Verdict
+from loopctl.ports.history import CaseRecord, FindingRecord, RunRecord
 
 
 def record_of(worklog: Worklog) -> RunRecord:
@@ -36,7 +34,8 @@ def record_of(worklog: Worklog) -> RunRecord:
         durations=stage_seconds(cycle),
         files=run.files,
         findings=_findings(worklog),
-        remedies=tuple(_remedies(worklog)),
+        remedies=remedy_records(worklog),
+        migrations=_migrations(worklog.cycles),
     )
 
 
@@ -113,32 +112,12 @@ def _findings(worklog: Worklog) -> tuple[FindingRecord, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _remedies(worklog: Worklog) -> Iterator[RemedyRecord]:
-    cycles = worklog.cycles
-    for cycle, after in zip(cycles, (*cycles[1:], None), strict=True):
-        remedy = cycle.remedy
-        if remedy is None or remedy.result not in _CARRIED_OUT:
-            continue
-        stages = [stage for stage in cycle.stages if stage.stage is State.REMEDIATE]
-        yield RemedyRecord(
-            cause=remedy.rule or "",
-            action=remedy.action,
-            result=remedy.result,
-            at=stages[-1].started_at if stages else worklog.started_at,
-            service=next((f.service for f in cycle.findings if f.signature == remedy.rule), None),
-            mended=_mended(cycle, after, worklog),
-        )
-
-
-def _mended(cycle: CycleRecord, after: CycleRecord | None, worklog: Worklog) -> bool | None:
-    """Whether the cycle after a remedy was free of what it was for; None: nobody has looked."""
-    if after is None or after.says_nothing:
-        return None
-    if after.failed_stage is None:
-        return True if worklog.ended is not None else None
-    same = _fingerprints(cycle.findings) & _fingerprints(after.findings)
-    return False if same else None
-
-
-def _fingerprints(findings: tuple[Finding, ...]) -> frozenset[str]:
-    return frozenset(finding.fingerprint for finding in findings)
+def _migrations(cycles: Sequence[CycleRecord]) -> Mapping[str, str]:
+    """By service, where all cycles had the same: else nobody can tell which a revision has."""
+    found: dict[str, set[str | None]] = {}
+    for cycle in cycles:
+        for name, service in cycle.services.items():
+            if service.source is not None:
+                found.setdefault(name, set()).add(service.source.migrations)
+    single = {name: each.pop() for name, each in found.items() if len(each) == 1}
+    return {name: digest for name, digest in single.items() if digest is not None}

@@ -149,7 +149,13 @@ def _remediation(chosen: Chosen, part: RemediatePart) -> Remediation:
         RemedyRule(
             when={key: str(value) for key, value in rule.when if value is not None},
             do=rule.do,
-            **given(command=tuple(rule.command or ()), timeout_s=rule.timeout, limit=rule.limit),
+            **given(
+                command=tuple(rule.command or ()),
+                timeout_s=rule.timeout,
+                limit=rule.limit,
+                per_day=rule.per_day,
+                branch=rule.branch,
+            ),
         )
         for rule in part.rules or ()
     )
@@ -159,7 +165,16 @@ def _remediation(chosen: Chosen, part: RemediatePart) -> Remediation:
         for node in chosen.document.items("remediate", "may_edit")
         if isinstance(node, Scalar)
     )
-    return Remediation(**given(mode=mode, ceiling=mode, may_edit=globs, rules=rules))
+    return Remediation(
+        **given(
+            mode=mode,
+            ceiling=mode,
+            may_edit=globs,
+            rules=rules,
+            per_day=part.per_day,
+            max_memory=part.max_memory,
+        )
+    )
 
 
 def _secrets(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loopctl.loopfile.chosen import Chosen
-from loopctl.loopfile.paths import written_path
+from loopctl.loopfile.nodes import Scalar
+from loopctl.loopfile.paths import glob_from_root, written_path
 from loopctl.loopfile.schema_service import (
     AuthPart,
     BuildPart,
@@ -50,12 +52,28 @@ def _service(chosen: Chosen, name: str, part: ServicePart) -> ServiceSpec:
             url=part.url,
             image=part.image,
             needs=tuple(part.needs or ()),
-            migrations=tuple(part.migrations or ()),
+            migrations=_migrations(chosen, name),
             provenance=part.provenance,
             auth=_auth(part.auth),
             public_url=part.public_url,
         ),
     )
+
+
+def _migrations(chosen: Chosen, name: str) -> tuple[str, ...]:
+    """The globs from the project's root: as written in their file, and as below the source.
+
+    Both ways of writing them are found in the wild, and to look at too much only asks a person.
+    """
+    source = chosen.services.scalar(name, "source")
+    below = os.path.relpath(written_path(source), chosen.root) if source else None
+    found: dict[str, None] = {}
+    for node in chosen.services.items(name, "migrations"):
+        if isinstance(node, Scalar):
+            found[glob_from_root(node, chosen.root)] = None
+            if below is not None:
+                found[os.path.normpath(f"{below}/{node.text}")] = None
+    return tuple(glob for glob in found if glob != ".." and not glob.startswith("../"))
 
 
 def _build(chosen: Chosen, part: BuildPart) -> BuildSpec:

@@ -29,6 +29,8 @@ def _check_rule(rule: Table, problems: Problems) -> None:
         problems.add(rule.mark, '"command" goes with `do: run`, and only with it')
     if not runs and rule.get("timeout") is not None:
         problems.add(rule.entries["timeout"].mark, '"timeout" goes with `do: run` only')
+    if not runs and rule.get("branch") is not None:
+        problems.add(rule.entries["branch"].mark, '"branch" goes with `do: run` only')
 
 
 def _check_glob(glob: Scalar, root: Path, problems: Problems) -> None:

@@ -10,6 +10,7 @@ from loopctl.evidence.criteria import is_measurable
 from loopctl.loopfile.quantities import (
     Measure,
     OwnText,
+    Size,
     SomeTime,
     Text,
     VariableName,
@@ -127,7 +128,9 @@ class RulePart(Part):
     """A remedy: when to do what, and how often in a run."""
 
     when: Annotated[TriggerPart, BeforeValidator(_trigger)] = Field(description="When.")
-    do: Literal["rebuild", "retry", "rollback", "run"] = Field(description="What.")
+    do: Literal["rebuild", "retry", "rollback", "run", "raise-memory", "wait"] = Field(
+        description="What."
+    )
     command: Annotated[list[OwnText], Field(min_length=1)] | None = Field(
         None, description="With `do: run`, what is run in the project root."
     )
@@ -136,6 +139,12 @@ class RulePart(Part):
     )
     limit: Annotated[int, Field(ge=1)] | None = Field(
         None, description="How often in a run; 1 unless given."
+    )
+    per_day: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How often in 24 hours, over all runs; as remediate.per_day unless given."
+    )
+    branch: bool | None = Field(
+        None, description="With `do: run`, in a clean work tree on a branch of its own; false."
     )
 
 
@@ -148,6 +157,12 @@ class RemediatePart(Part):
     )
     may_edit: list[Text] | None = Field(
         None, description="Globs a remedy may change besides the services' sources."
+    )
+    per_day: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How many remedies in 24 hours, over all runs; 24 unless given."
+    )
+    max_memory: Size | None = Field(
+        None, description="How far raise-memory may go; 2Gi unless given."
     )
     rules: list[RulePart] | None = Field(None, description="The remedies.")
 

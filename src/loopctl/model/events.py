@@ -117,7 +117,10 @@ class RunResumed:
 
 @dataclass(frozen=True, slots=True)
 class SourceRead:
-    """The source tree of one service (`service` in the envelope) at the start of a cycle."""
+    """The source tree of one service (`service` in the envelope) at the start of a cycle.
+
+    `migrations` is a hash of what its schema is made of, None where the loop file names nothing.
+    """
 
     KIND: ClassVar[str] = "source.read"
 
@@ -125,6 +128,7 @@ class SourceRead:
     commit: str | None
     dirty: bool
     files: int
+    migrations: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +409,11 @@ class RemedyDecided:
     `command` is the exact command a person would type, `rule` what asked for it: a rule of the loop
     file by its place, or a signature. `ends` is why the loop ends with it, None when it goes on.
     `output` is the file with what a command printed, below the run's folder.
+    `service` is what it is done to, None for all; `cause` the fingerprints of the findings that it
+    is to mend, `verify` what shows that it did (`image_tree`, `health`, `suites`; empty: the stage
+    that failed), and `on` a digest of the sources it was done on. `mended` and `seen` are what a
+    look right after it has shown, None where only the next cycle can. `memory` in bytes is what
+    the service is given from then on.
     """
 
     KIND: ClassVar[str] = "remedy.decided"
@@ -418,6 +427,13 @@ class RemedyDecided:
     rule: str | None = None
     ends: StopReason | None = None
     output: str | None = None
+    service: str | None = None
+    cause: tuple[str, ...] = ()
+    verify: str = ""
+    on: str = ""
+    mended: bool | None = None
+    seen: str = ""
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

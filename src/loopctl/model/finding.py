@@ -90,7 +90,7 @@ class Why:
 class ProposedRemedy:
     """What a signature suggests; whether it may be done is the policy's to say."""
 
-    action: Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
+    action: Literal["rebuild", "retry", "rollback", "run", "raise-memory", "wait", "person"]
     detail: str = ""
 
 

@@ -317,26 +317,35 @@ class LoopLimits:
 
 @dataclass(frozen=True, slots=True)
 class RemedyRule:
-    """When to do what, at most `limit` times in a run."""
+    """When to do what, at most `limit` times in a run and `per_day` times in 24 hours.
+
+    `branch`: the command is run in a clean work tree on a branch of its own.
+    """
 
     when: Mapping[str, str]
-    do: Literal["rebuild", "retry", "rollback", "run"]
+    do: Literal["rebuild", "retry", "rollback", "run", "raise-memory", "wait"]
     command: tuple[str, ...] = ()
     timeout_s: float = 1800.0
     limit: int = 1
+    per_day: int | None = None
+    branch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Remediation:
     """Which remedies there are and how far they may go.
 
-    `ceiling` is the mode that the loop file itself names: no option goes beyond it.
+    `ceiling` is the mode that the loop file itself names: no option goes beyond it. `per_day` is
+    how many remedies the runs of this loop on one environment may carry out in 24 hours, together;
+    `max_memory` in bytes how far `raise-memory` may go.
     """
 
     mode: RemediationMode = RemediationMode.PROPOSE
     may_edit: tuple[str, ...] = ()
     rules: tuple[RemedyRule, ...] = ()
     ceiling: RemediationMode | None = None
+    per_day: int = 24
+    max_memory: int = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)

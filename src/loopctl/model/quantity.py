@@ -16,3 +16,11 @@ def duration(text: str) -> float:
     if not match:
         raise ValueError(DURATION_RULE)
     return round(float(match[1]) * _SECONDS[match[2]], 9)
+
+
+def size(count: int) -> str:
+    """Bytes as a loop file has them: `512Mi`."""
+    for unit, name in ((1024**3, "Gi"), (1024**2, "Mi"), (1024, "Ki")):
+        if count % unit == 0:
+            return f"{count // unit}{name}"
+    return f"{count} bytes"

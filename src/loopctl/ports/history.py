@@ -35,7 +35,8 @@ class RemedyRecord:
     """A remedy that a run carried out. `cause` is the rule or signature that asked for it.
 
     `result` is `done` or `failed`; `mended`: what it claims to mend was seen whole afterwards, None
-    where the run ended before anyone looked.
+    where the run ended before anyone looked. `on` is a digest of the sources that it was done on,
+    empty where those are not known.
     """
 
     cause: str
@@ -44,6 +45,7 @@ class RemedyRecord:
     at: datetime
     service: str | None = None
     mended: bool | None = None
+    on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class RunRecord:
     runs alone; `greens` are the newest green runs that this one knew of, itself among them, the
     newest first: by them a green run is found behind many that are not. `configuration` is what
     services and suites were given, names with hashes under the key whose id is `hashed_by`,
-    `files` the loop's files with theirs. `findings` and `remedies` are of all its cycles.
+    `files` the loop's files with theirs. `findings` and `remedies` are of all its cycles;
+    `migrations` a hash of what the schema of each service is made of, where it was the same in all
+    of them.
     """
 
     run_id: str
@@ -92,6 +96,7 @@ class RunRecord:
     files: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[FindingRecord, ...] = ()
     remedies: tuple[RemedyRecord, ...] = ()
+    migrations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_whole_green(self) -> bool:

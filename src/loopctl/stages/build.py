@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from loopctl.errors import PortError, Stopped
 from loopctl.journal.store import Journal
@@ -40,15 +41,17 @@ from loopctl.ports.publisher import Publisher, PublishError
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop, in_parallel
 from loopctl.stages.content_chain import broken_link
+from loopctl.stages.migrations import NO_FILES, digest_of
 from loopctl.stages.suite_collection import SuiteCollection
 
 
 @dataclass(frozen=True, slots=True)
 class ToBuild:
-    """The services to build; `jobs` builds run side by side."""
+    """The services to build; `jobs` builds run side by side. `root` is the project's."""
 
     services: tuple[ServiceSpec, ...]
     jobs: int
+    root: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +162,13 @@ class Build:
             assert spec.image is not None
             return None
         source = self._sources.read(spec.source, stop)
+        schema = digest_of(spec, self._todo.root, self._sources, stop)
         journal.append(
-            SourceRead(source.digest, source.commit, source.dirty, len(source.files)),
+            SourceRead(source.digest, source.commit, source.dirty, len(source.files), schema),
             service=spec.name,
         )
+        if spec.migrations and schema is None:
+            journal.append(NotChecked(f"the schema of {spec.name}", NO_FILES))
         return source
 
     def _proven(self, made: Made, spec: ServiceSpec, journal: Journal, stop: Stop) -> ContentProof:

@@ -100,6 +100,7 @@ class Deploy:
         artifact = record.artifact
         if artifact is None:
             raise PlatformError(f"{spec.name} has no image to deploy", where=spec.name)
+        spec = _as_raised(spec, journal)
         # A service that serves nothing yet has nothing to be spared: its first revision serves.
         first = not shares(record.before)
         share: Literal["none", "all"] = (
@@ -199,6 +200,12 @@ class Deploy:
                 hint = f"let a new revision serve: {commands.down()} && {commands.run_anew()}"
                 fault = replace(status.fault, summary=what, hint=hint)
                 raise PlatformError(what, fault=fault, where=state.service, hint=hint)
+
+
+def _as_raised(spec: ServiceSpec, journal: Journal) -> ServiceSpec:
+    """The service with the memory that a remedy of this run has given to it."""
+    memory = journal.fold.raised_memory.get(spec.name)
+    return replace(spec, run=replace(spec.run, memory=memory)) if memory is not None else spec
 
 
 def _referred(spec: ServiceSpec) -> set[str]:

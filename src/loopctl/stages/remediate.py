@@ -6,25 +6,30 @@ import contextlib
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from loopctl.journal.commands import Commands
+from loopctl.journal.mending import Mending, done_on, mendings
 from loopctl.journal.progress import is_stuck
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.events import Intent, RemedyDecided, Result, Routed
+from loopctl.model.events import Intent, RemedyDecided, Result
 from loopctl.model.finding import FaultKind
 from loopctl.model.outcome import Outcome
-from loopctl.model.plan import RemediationMode, RemedyRule
+from loopctl.model.plan import RemediationMode, RemedyRule, ServiceSpec
+from loopctl.model.quantity import size
 from loopctl.model.state import OutcomeKind, State, StopReason
-from loopctl.ports.leases import Held
-from loopctl.ports.platform import Absent, Platform, PlatformError
+from loopctl.ports.history import RunRecord
+from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.collected import fewer_than_before
+from loopctl.stages.going_back import RollBack
+from loopctl.stages.more_memory import Step, step_up
+from loopctl.stages.never import Asked, never
 from loopctl.stages.remedy_choice import Action, Choice, NotRebuilt, choose, chosen_before
+from loopctl.stages.remedy_limits import Ledger, beyond, failed_before
 from loopctl.stages.remedy_run import Applied, RunCommand
-from loopctl.stages.rollback import Verified, go_back, moves_back
-from loopctl.stages.traffic import as_moved, traffic_moved
+from loopctl.stages.waiting import waited
 from loopctl.triage.loading import Catalogue
 
 _LOOK = "git status --short"
@@ -33,31 +38,40 @@ _LOOK = "git status --short"
 
 _LATE = "the run's time was up"
 
+_ENDS_THE_RUN: Final = frozenset({"rollback", "wait"})
+"""What begins no other cycle, and so is not kept back by the bounds of those."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemedyRules:
     """What a run may do by itself, and how often it may go round.
 
-    `commands` are what a person is told to type; `services` the names of those that it deploys,
-    `elsewhere` of those among them that are images built elsewhere;
+    `commands` are what a person is told to type; `services` those that it deploys,
+    `elsewhere` the names of those among them that are images built elsewhere;
     `deadline_s` is the running time after which nothing more is begun; `partial`: it must not touch
-    traffic.
+    traffic. `per_day` bounds the remedies of all runs in 24 hours, `max_memory` in bytes what a
+    service may be given; `limits_memory`: the platform keeps a service to its memory.
     """
 
     mode: RemediationMode
     rules: tuple[RemedyRule, ...]
     commands: Commands
-    services: tuple[str, ...]
+    services: tuple[ServiceSpec, ...]
     deadline_s: float
     max_cycles: int
     no_progress: int
     partial: bool
     elsewhere: frozenset[str] = frozenset()
+    protected: bool = False
+    per_day: int = 24
+    max_memory: int = 2 << 30
+    limits_memory: bool = True
 
     @property
     def not_rebuilt(self) -> NotRebuilt:
         """The services that no build makes another image of."""
-        return NotRebuilt(self.elsewhere, every=self.elsewhere == frozenset(self.services))
+        names = frozenset(spec.name for spec in self.services)
+        return NotRebuilt(self.elsewhere, every=self.elsewhere == names)
 
 
 class Remediate:
@@ -68,16 +82,16 @@ class Remediate:
         todo: RemedyRules,
         catalogue: Callable[[], Catalogue],
         command: RunCommand,
+        back: RollBack,
+        ledger: Callable[[Stop], Ledger],
         platform: Platform,
-        verified: Callable[[], Verified],
-        held: Callable[[], Held],
     ) -> None:
         self._todo = todo
         self._catalogue = catalogue
         self._command = command
+        self._back = back
+        self._ledger = ledger
         self._platform = platform
-        self._verified = verified
-        self._held = held
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """GO to where the next cycle begins, or FAILED: the loop ends, and why stands beside it."""
@@ -98,26 +112,31 @@ class Remediate:
         if mode is RemediationMode.OFF:
             decided = RemedyDecided("none", mode.value, "remediation is off")
             return _ended(decided, journal, "remediation is off")
+        return self._chosen(cycle, journal, stop)
+
+    def _chosen(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+        day = _Day(self._ledger, stop)
         choice = self._begun(cycle) or choose(
             cycle,
             self._todo.rules,
             self._catalogue,
             journal.fold.remedies_begun,
             self._todo.not_rebuilt,
+            lambda choice: self._forbidden(choice, cycle, journal, day),
         )
         if choice is None or not self._may(choice, cycle):
-            return _ended(self._proposal(choice, cycle), journal)
+            return _ended(self._proposal(choice, cycle, journal), journal)
         if cycle.remedy_begun is None and self._is_late(journal):
-            proposal = self._proposal(choice, cycle, StopReason.DEADLINE)
+            proposal = self._proposal(choice, cycle, journal, StopReason.DEADLINE)
             return _ended(proposal, journal, _LATE)
-        if choice.action != "rollback" and (ends := self._no_more(journal)) is not None:
+        if choice.action not in _ENDS_THE_RUN and (ends := self._no_more(journal)) is not None:
             reason, why = ends
             # What has just not helped is not asked for once more.
             helps = reason is StopReason.MAX_CYCLES
             again = choice if helps else Choice("person", "mend the cause and run again")
-            proposal = self._proposal(again, cycle, reason)
+            proposal = self._proposal(again, cycle, journal, reason)
             return _ended(replace(proposal, detail=f"{why}; {proposal.detail}"), journal, why)
-        return self._applied(choice, cycle, journal, stop)
+        return self._applied(choice, cycle, journal, day, stop)
 
     def _may(self, choice: Choice, cycle: CycleRecord) -> bool:
         """Whether loopctl may do it without a person."""
@@ -126,6 +145,32 @@ class Remediate:
         touches_traffic = choice.action == "rollback" and self._todo.partial
         automatic = self._todo.mode is RemediationMode.AUTO and choice.by_itself
         return automatic and not unsettled and not touches_traffic
+
+    def _forbidden(
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day
+    ) -> str | None:
+        """Why it is not to be done without a person, in mode `auto`."""
+        if self._todo.mode is not RemediationMode.AUTO:
+            return None
+        own = mendings(journal.fold.snapshot().cycles)
+        ledger = day.ledger
+        found = never(self._asked(choice, done_on(cycle), own, ledger))
+        if found is not None:
+            return str(found)
+        if choice.action == "raise-memory" and (why := self._step(choice, cycle, journal).why):
+            return why
+        return beyond(choice, ledger, own, self._todo.per_day)
+
+    def _asked(self, choice: Choice, on: str, own: Sequence[Mending], ledger: Ledger) -> Asked:
+        return Asked(
+            choice.action,
+            choice.rule,
+            choice.service,
+            "" if choice.action == "run" else on,
+            choice.command,
+            self._todo.protected,
+            failed_before(ledger, own),
+        )
 
     def _begun(self, cycle: CycleRecord) -> Choice | None:
         """The remedy that a process was about, which was killed before its end."""
@@ -149,13 +194,15 @@ class Remediate:
             )
         return None
 
-    def _applied(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
+    def _applied(
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
+    ) -> Outcome:
         if choice.action == "rollback":
             # A platform that does not answer is the rollback's own fault to tell.
             with contextlib.suppress(PlatformError):
-                if (moved := self._moved(cycle, stop)) is not None:
+                if (moved := self._back.moved(journal, stop)) is not None:
                     return moved
-        applied = self._apply(choice, cycle, journal, stop)
+        applied = self._apply(choice, cycle, journal, day, stop)
         decided = RemedyDecided(
             choice.action,
             self._todo.mode.value,
@@ -166,24 +213,57 @@ class Remediate:
             choice.rule,
             applied.ends,
             applied.output,
+            service=applied.service or choice.service,
+            cause=choice.cause,
+            verify=choice.verify,
+            on=applied.on or done_on(cycle),
+            mended=applied.mended,
+            seen=applied.seen,
+            memory=applied.memory,
         )
         journal.append(decided, service=choice.service)
         return _as_decided(decided, cycle)
 
-    def _apply(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Applied:
+    def _apply(
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
+    ) -> Applied:
         match choice.action:
             case "rebuild" | "retry":
-                return _noted(choice, journal)
+                return _noted(choice, journal, stop)
+            case "raise-memory":
+                return self._raise(choice, cycle, journal, stop)
             case "rollback":
-                return self._roll_back(choice, journal, stop)
+                return self._back.apply(choice, day.records, journal, stop)
             case "run":
-                return self._run(choice, cycle, journal, stop)
-            case "wait" | "person":
+                return self._run(choice, cycle, journal, day, stop)
+            case "wait":
+                return waited(choice, self._todo.services, self._platform, journal, stop)
+            case "person":
                 return Applied("done", choice.detail, ends=StopReason.NEEDS_HUMAN)
             case _:
                 assert_never(choice.action)
 
-    def _run(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Applied:
+    def _raise(self, choice: Choice, cycle: CycleRecord, journal: Journal, stop: Stop) -> Applied:
+        step = self._step(choice, cycle, journal)
+        if step.why:
+            return Applied("proposed", step.why)
+        noted = _noted(choice, journal, stop)
+        detail = (
+            f"{step.service} is given {size(step.to)} of memory in place of {size(step.was)} for "
+            f"this run; write {step.written} into the loop file"
+        )
+        return replace(noted, detail=detail, memory=step.to, service=step.service)
+
+    def _step(self, choice: Choice, cycle: CycleRecord, journal: Journal) -> Step:
+        todo = self._todo
+        if not todo.limits_memory:
+            return Step(choice.service, why="no process is kept to run.memory here")
+        raised = journal.fold.raised_memory
+        return step_up(choice, cycle, todo.services, raised, todo.max_memory)
+
+    def _run(
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
+    ) -> Applied:
         begun = cycle.remedy_begun
         if begun is not None:
             taken = self._command.take_up(choice, begun, cycle.remedy_ended, journal, stop)
@@ -196,42 +276,21 @@ class Remediate:
                 return taken
             if self._is_late(journal):
                 return Applied("failed", f"{_LATE} before it was done", ends=StopReason.DEADLINE)
-        return self._command.apply(choice, journal, stop)
+        own = mendings(journal.fold.snapshot().cycles)
+        asked = self._asked(choice, "", own, day.ledger)
 
-    def _moved(self, cycle: CycleRecord, stop: Stop) -> Outcome | None:
-        """What a stranger did since the cycle was settled, as in the pause before a resume."""
-        for name in self._todo.services:
-            state = self._platform.observe(name, stop)
-            if isinstance(state, Absent):
-                continue
-            if (moved := traffic_moved(cycle.services[name], state)) is not None:
-                return as_moved(name, moved)
-        return None
+        def forbids(on: str) -> str | None:
+            found = never(replace(asked, on=on))
+            return str(found) if found is not None and begun is None else None
 
-    def _roll_back(self, choice: Choice, journal: Journal, stop: Stop) -> Applied:
-        intent = Intent(
-            "remedy", f"{journal.cycle}/{choice.rule}", {"rule": choice.rule, "action": "rollback"}
-        )
-        try:
-            todo = self._todo
-            verified = self._verified()
-            moves = moves_back(todo.services, self._platform, verified, todo.commands, stop)
-            with journal.effect(intent):
-                for move in moves:
-                    want = dict(move.want or {})
-                    key = f"{journal.cycle}/{move.service}/rollback"
-                    if not want:
-                        continue
-                    with journal.effect(Intent("route", key, want), service=move.service):
-                        state = go_back(move, self._platform, self._held, stop)
-                    if state is not None:
-                        journal.append(Routed(state, "rollback"), service=move.service)
-        except PlatformError as error:
-            return Applied("failed", error.what)
-        return Applied("done", "; ".join(map(str, moves)), ends=StopReason.ROLLED_BACK)
+        return self._command.apply(choice, journal, stop, forbids)
 
     def _proposal(
-        self, choice: Choice | None, cycle: CycleRecord, ends: StopReason | None = None
+        self,
+        choice: Choice | None,
+        cycle: CycleRecord,
+        journal: Journal,
+        ends: StopReason | None = None,
     ) -> RemedyDecided:
         """What a person is asked to do, with the command."""
         action: Action = choice.action if choice else "person"
@@ -241,6 +300,8 @@ class Remediate:
         elif action == "rollback" and not choice.rule.startswith("remediate."):
             # SETTLE has put the traffic back already, and an older revision mends no source.
             action, detail = "person", f"mend the cause and run again; {_now(cycle)}"
+        elif action == "raise-memory":
+            detail = self._memory_by_hand(choice, cycle, journal)
         else:
             # What a person is to do needs no name of an action before it.
             named = "" if action == "person" else f"{action}: "
@@ -251,6 +312,15 @@ class Remediate:
             action, self._todo.mode.value, detail, command, "proposed", rule=rule, ends=ends
         )
 
+    def _memory_by_hand(self, choice: Choice, cycle: CycleRecord, journal: Journal) -> str:
+        step = self._step(choice, cycle, journal)
+        if step.why:
+            return f"raise-memory: {choice.detail} ({step.why})"
+        return (
+            f"raise-memory: write {step.written} for {step.service} into the loop file "
+            f"(it has {size(step.was)}) and run again"
+        )
+
     def _by_hand(self, choice: Choice) -> str:
         """The exact command by which a person does it."""
         match choice.action:
@@ -258,10 +328,30 @@ class Remediate:
                 return shlex.join(choice.command)
             case "rollback":
                 return self._todo.commands.rollback()
-            case "rebuild" | "retry" | "wait" | "person":
+            case "wait":
+                return self._todo.commands.plan()
+            case "rebuild" | "retry" | "raise-memory" | "person":
                 return self._todo.commands.run()
             case _:
                 assert_never(choice.action)
+
+
+class _Day:
+    """The ledger, read once and only where something is about to be done."""
+
+    def __init__(self, read: Callable[[Stop], Ledger], stop: Stop) -> None:
+        self._read, self._stop = read, stop
+        self._ledger: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        if self._ledger is None:
+            self._ledger = self._read(self._stop)
+        return self._ledger
+
+    @property
+    def records(self) -> Sequence[RunRecord] | None:
+        return None if self.ledger.unreadable is not None else self.ledger.records
 
 
 def _refused(cycle: CycleRecord, journal: Journal) -> str | None:
@@ -277,15 +367,18 @@ def _ended(decided: RemedyDecided, journal: Journal, why: str | None = None) -> 
     return Outcome(OutcomeKind.FAILED, why or f"a person is needed: {decided.detail}")
 
 
-def _noted(choice: Choice, journal: Journal) -> Applied:
+def _noted(choice: Choice, journal: Journal, stop: Stop) -> Applied:
     """A remedy that is nothing but going round again; it is counted by its intent."""
     key = f"{journal.cycle}/{choice.rule}"
     cycle = journal.fold.cycle()
     if cycle.remedy_begun is None:
         detail = {"rule": choice.rule, "action": choice.action}
         journal.append(Intent("remedy", key, detail))
+    if choice.pause_s:
+        stop.wait(choice.pause_s)
     journal.append(Result("remedy", key, ok=True))
-    return Applied("done", choice.detail)
+    paused = f", after {choice.pause_s:g} s" if choice.pause_s else ""
+    return Applied("done", f"{choice.detail}{paused}")
 
 
 def _now(cycle: CycleRecord) -> str:
@@ -301,7 +394,8 @@ def _as_decided(decided: RemedyDecided, cycle: CycleRecord) -> Outcome:
     """Where a remedy that was done leads; the end of the loop where it says so, or none was."""
     if decided.result != "done" or decided.ends is not None:
         return Outcome(OutcomeKind.FAILED, f"{decided.action}: {decided.detail}")
-    go = _entry_of_retry(cycle) if decided.action == "retry" else OutcomeKind.GO_BUILD
+    same_images = decided.action in ("retry", "raise-memory")
+    go = _entry_of_retry(cycle) if same_images else OutcomeKind.GO_BUILD
     return Outcome(go, f"{decided.action}: {decided.detail}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from loopctl.journal.verdicts import verdict_of
@@ -14,7 +14,10 @@ from loopctl.model.plan import RemedyRule
 from loopctl.triage.acting import OWN_ACTIONS
 from loopctl.triage.loading import Catalogue
 
-Action = Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
+Action = Literal["rebuild", "retry", "rollback", "run", "raise-memory", "wait", "person"]
+
+SIGNATURE_PER_DAY = 6
+"""How often in 24 hours a known cause may be acted upon, over all runs."""
 
 _NOT_OURS = frozenset({FaultKind.DEPENDENCY_DOWN, FaultKind.CANNOT_REACH})
 """What no rebuild, retry or rollback mends: the service is not at fault."""
@@ -24,7 +27,10 @@ _NOT_OURS = frozenset({FaultKind.DEPENDENCY_DOWN, FaultKind.CANNOT_REACH})
 class Choice:
     """A remedy to be done or proposed. `rule` is what asked for it: a place in the file, or an id.
 
-    `by_itself`: loopctl may do it without a person, where the mode allows that.
+    `by_itself`: loopctl may do it without a person, where the mode allows that; `per_day`: so many
+    times in 24 hours, None: as the loop allows for all. `cause` are the fingerprints of what it is
+    to mend, `verify` names what shows that it did. `pause_s` is waited before it, `branch`: the
+    command is run in a work tree of its own.
     """
 
     action: Action
@@ -35,6 +41,11 @@ class Choice:
     timeout_s: float = 0.0
     service: str | None = None
     by_itself: bool = False
+    cause: tuple[str, ...] = ()
+    verify: str = ""
+    per_day: int | None = None
+    pause_s: float = 0.0
+    branch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +74,38 @@ def choose(
     catalogue: Callable[[], Catalogue],
     begun: Callable[[str], int],
     not_rebuilt: NotRebuilt | None = None,
+    forbids: Callable[[Choice], str | None] = lambda _: None,
 ) -> Choice | None:
     """The first remedy that fits and has not been done as often as it may be; None: none is known.
 
-    `begun` tells how often a rule was begun in this run. The last resort is a person, told what
-    was asked for.
+    `begun` tells how often a rule was begun in this run, `forbids` why one is not to be done by
+    itself. Where nothing else is left, what was forbidden is asked of a person, else that person is
+    told what was tried.
     """
     spent: list[Choice] = []
+    forbidden: list[tuple[Choice, str]] = []
     for fitting in _fitting(cycle, rules, catalogue):
         choice = fitting if not_rebuilt is None else not_rebuilt.instead(fitting)
-        if not choice.by_itself or begun(choice.rule) < choice.limit:
+        if not choice.by_itself:
+            # What a rule asked for before it, and may not be done, is a person's to know first.
+            return _asked_of_a_person(*forbidden[0]) if forbidden else choice
+        if begun(choice.rule) >= choice.limit:
+            spent.append(choice)
+        elif (why := forbids(choice)) is not None:
+            forbidden.append((choice, why))
+        else:
             return choice
-        spent.append(choice)
+    if forbidden:
+        return _asked_of_a_person(*forbidden[0])
     if not spent:
         return None
     done = ", ".join(f"{one.action} {_times(one.limit)} ({one.rule})" for one in spent)
     detail = f"nothing is left to try within the limits: {done}"
     return Choice("person", detail, spent[0].rule, service=spent[0].service)
+
+
+def _asked_of_a_person(choice: Choice, why: str) -> Choice:
+    return replace(choice, detail=f"{choice.detail}; not done by itself: {why}", by_itself=False)
 
 
 def _times(limit: int) -> str:
@@ -102,7 +128,7 @@ def _fitting(
     barred = _barred(cycle)
     for number, rule in enumerate(rules):
         if _fits(rule.when, cycle) and not (barred and rule.do in OWN_ACTIONS):
-            yield _by_rule(f"remediate.rules[{number}]", rule, cycle)
+            yield _by_rule(f"remediate.rules[{number}]", rule, cycle, catalogue)
     for finding in cycle.findings:
         if finding.remedy is None:
             continue
@@ -116,9 +142,15 @@ def _barred(cycle: CycleRecord) -> bool:
     return any(fault.kind in _NOT_OURS for stage in cycle.stages for fault in stage.faults)
 
 
-def _by_rule(name: str, rule: RemedyRule, cycle: CycleRecord) -> Choice:
+def _by_rule(
+    name: str, rule: RemedyRule, cycle: CycleRecord, catalogue: Callable[[], Catalogue]
+) -> Choice:
     why = ", ".join(f"{key} {value}" for key, value in rule.when.items()) or "every failure"
-    named = next((f for f in cycle.findings if f.signature == rule.when.get("signature")), None)
+    signature = rule.when.get("signature")
+    meant = [f for f in cycle.findings if signature in (None, f.signature)]
+    named = next(iter(meant), None) if signature is not None else None
+    known = catalogue().find(signature) if signature is not None else None
+    same = known is not None and known.remedy.action == rule.do
     return Choice(
         rule.do,
         f"the loop file asks for it ({why})",
@@ -128,7 +160,15 @@ def _by_rule(name: str, rule: RemedyRule, cycle: CycleRecord) -> Choice:
         rule.timeout_s,
         named.service if named else rule.when.get("service"),
         by_itself=True,
+        cause=tuple(finding.fingerprint for finding in meant),
+        verify=(known.remedy.verify or "") if known and same else _VERIFIES.get(rule.do, ""),
+        per_day=rule.per_day,
+        branch=rule.branch,
     )
+
+
+_VERIFIES: Mapping[str, str] = {"rebuild": "image_tree", "rollback": "health"}
+"""What shows that a remedy has mended, where no signature says it."""
 
 
 def _by_signature(finding: Finding, catalogue: Callable[[], Catalogue]) -> Choice:
@@ -148,6 +188,10 @@ def _by_signature(finding: Finding, catalogue: Callable[[], Catalogue]) -> Choic
         known.remedy.limit if known else 0,
         service=finding.service,
         by_itself=sure,
+        cause=(finding.fingerprint,),
+        verify=(known.remedy.verify or "") if known else "",
+        per_day=SIGNATURE_PER_DAY,
+        pause_s=known.remedy.pause if known else 0.0,
     )
 
 

@@ -29,14 +29,21 @@ _NAMED = 5
 class Applied:
     """What came of a remedy. `ends` is why the loop ends with it; None: it goes on.
 
-    `output` is the file with what a command printed, below the run's folder.
+    `output` is the file with what a command printed, below the run's folder. `on` tells the
+    sources that it was done on, `mended` and `seen` what a look right after it has shown, `memory`
+    in bytes what the `service` is given from now on.
     """
 
-    result: Literal["done", "failed", "refused"]
+    result: Literal["done", "failed", "refused", "proposed"]
     detail: str
     changed_source: bool = False
     ends: StopReason | None = None
     output: str | None = None
+    on: str = ""
+    mended: bool | None = None
+    seen: str = ""
+    memory: int | None = None
+    service: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,21 @@ class RunCommand:
     def __init__(self, workshop: Workshop) -> None:
         self._shop = workshop
 
-    def apply(self, choice: Choice, journal: Journal, stop: Stop) -> Applied:
-        """Run it; every fault of the command is its own, never the run's."""
+    def apply(
+        self,
+        choice: Choice,
+        journal: Journal,
+        stop: Stop,
+        forbids: Callable[[str], str | None] = lambda _: None,
+    ) -> Applied:
+        """Run it; every fault of the command is its own, never the run's.
+
+        `forbids` tells by the digest of the work tree why it is not to be run on that.
+        """
         try:
             before = self._shop.tree.read(stop)
+            if (why := forbids(before.digest)) is not None:
+                return Applied("proposed", f"{choice.detail}; not done by itself: {why}")
             _keep(before, _kept(journal))
             bundle = journal.folder / "bundle" / str(journal.cycle)
             self._shop.bundle(bundle, journal)
@@ -136,7 +154,7 @@ class RunCommand:
         choice: Choice,
     ) -> Applied:
         applied = self._allowed(before, after, end, choice)
-        return replace(applied, output=end.output)
+        return replace(applied, output=end.output, on=before.digest)
 
     def _allowed(
         self,

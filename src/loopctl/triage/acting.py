@@ -6,7 +6,7 @@ from typing import Final
 
 from loopctl.triage.signatures import Signature
 
-OWN_ACTIONS: Final = frozenset({"rebuild", "retry", "rollback"})
+OWN_ACTIONS: Final = frozenset({"rebuild", "retry", "rollback", "raise-memory", "wait"})
 """What loopctl does itself; a command stands in a loop file, never in a signature."""
 
 

@@ -148,12 +148,17 @@ class WhyTemplate(_Strict):
 
 
 class RemedyTemplate(_Strict):
-    """What may be done: `auto` within `limit`, or `person`."""
+    """What may be done: `auto` within `limit` times a run, or `person`.
 
-    action: Literal["rebuild", "retry", "rollback", "run", "wait", "person"]
+    `verify` is what shows that it has mended; without it, that the failed stage comes to a good
+    end. `pause` are seconds to wait before it.
+    """
+
+    action: Literal["rebuild", "retry", "rollback", "run", "raise-memory", "wait", "person"]
     mode: Literal["auto", "person"] = "person"
     limit: int = Field(default=1, ge=0, le=10)
-    verify: str | None = None
+    verify: Literal["image_tree", "health", "suites"] | None = None
+    pause: float = Field(default=0.0, ge=0, le=300)
     detail: str = ""
 
 

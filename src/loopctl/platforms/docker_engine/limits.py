@@ -7,7 +7,7 @@ from typing import Final
 from loopctl.engine.connection import About
 from loopctl.errors import Problem
 from loopctl.model.plan import ServiceSpec
-from loopctl.platforms.host.workload import size
+from loopctl.model.quantity import size
 
 #: The least that an engine grants a container.
 LEAST_MEMORY: Final = 6 * 1024 * 1024

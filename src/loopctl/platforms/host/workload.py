@@ -7,6 +7,7 @@ import select
 from dataclasses import dataclass
 from typing import Protocol
 
+from loopctl.model.quantity import size
 from loopctl.platforms.host.log_file import LogFile
 from loopctl.process import signal_name
 from loopctl.redact import Redactor
@@ -117,11 +118,3 @@ def has_exited(process: int) -> bool:
     look = select.poll()
     look.register(process, select.POLLIN)
     return bool(look.poll(0))
-
-
-def size(count: int) -> str:
-    """Bytes as a loop file has them: `512Mi`."""
-    for unit, name in ((1024**3, "Gi"), (1024**2, "Mi"), (1024, "Ki")):
-        if count % unit == 0:
-            return f"{count // unit}{name}"
-    return f"{count} bytes"
