@@ -8,7 +8,14 @@ import pytest
 from loopfile_project import MINIMAL, only, place, plan_of, problems_of, project
 
 from loopctl.model.evidence import Grade
-from loopctl.model.plan import AuthSpec, BucketPlace, PlatformKind, Priority, RemediationMode
+from loopctl.model.plan import (
+    AuthSpec,
+    BucketPlace,
+    PlatformKind,
+    Priority,
+    RemediationMode,
+    UrlPlace,
+)
 
 SAMPLE = Path(__file__).parent / "fixtures" / "loopfile" / "golden-path.yaml"
 
@@ -76,7 +83,6 @@ def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path)
     ("text", "key"),
     [
         ("    executor: cloud-run-job\n", "executor"),
-        ("history: s3://ours/loopctl\n", "history"),
     ],
 )
 def test_a_later_key_is_accepted_and_named(tmp_path: Path, text: str, key: str) -> None:
@@ -122,6 +128,36 @@ def test_history_is_a_place_in_a_bucket(tmp_path: Path, written: str, place: Buc
     assert plan.history == place
     assert plan.later == ()
     assert BucketPlace.of_url(str(place)) == place
+
+
+def test_history_is_any_place_that_fsspec_reaches(tmp_path: Path) -> None:
+    plan = plan_of(project(tmp_path, MINIMAL + "history: local:///mnt/loopctl/\n"))
+    assert plan.history == UrlPlace("local:///mnt/loopctl")
+    assert UrlPlace.of_url(str(plan.history)) == plan.history
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "hint"),
+    [
+        ("s3://ours/loopctl", "not installed beside loopctl: s3fs", "pip install s3fs"),
+        ("az://ours/loopctl", "not installed beside loopctl: adlfs", "pip install adlfs"),
+        ("sftp://host/loopctl", "not installed beside loopctl: paramiko", "pip install paramiko"),
+        ("smb://host/share", "not installed beside loopctl: smbprotocol", "install smbprotocol"),
+        ("sftpp://ours/x", "fsspec knows no filesystem sftpp://", "did you mean sftp"),
+        ("nowhere://ours", "fsspec knows no filesystem nowhere://", "a folder, gs://bucket"),
+        ("https://host/x", "nothing can be written to https://", "a folder, gs://bucket"),
+        ("simplecache::s3://ours/x", "names no place for a history", "no chain"),
+        ("sftp://ana:hunter22@host/x", "has a password in it", "name the user alone"),
+    ],
+)
+def test_a_place_that_cannot_be_spoken_to_is_told_with_what_to_do(
+    tmp_path: Path, written: str, said: str, hint: str
+) -> None:
+    found = only(problems_of(project(tmp_path, MINIMAL + f"history: {written}\n")))
+    assert said in found.message
+    assert hint in str(found.hint)
+    assert "hunter22" not in str(found)
+    assert place(found) == (MINIMAL.count("\n") + 1, len("history: ") + 1)
 
 
 @pytest.mark.parametrize(

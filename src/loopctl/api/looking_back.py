@@ -19,7 +19,7 @@ from loopctl.journal.tail import folding, read
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import Event
-from loopctl.model.plan import BucketPlace
+from loopctl.model.plan import BucketPlace, UrlPlace
 from loopctl.ports.history import History
 from loopctl.process import Stop
 
@@ -59,7 +59,8 @@ def _history(place: str | None, runs_dir: Path) -> History:
 
     if place is None:
         return history_of(None, runs_dir)
-    return history_of(BucketPlace.of_url(place) or Path(place), runs_dir)
+    named = BucketPlace.of_url(place) or UrlPlace.of_url(place) or Path(place)
+    return history_of(named, runs_dir)
 
 
 def find(runs_dir: Path, ref: str) -> Path:

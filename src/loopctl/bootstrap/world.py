@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from loopctl.machine.lease import PACE, Pace
-from loopctl.model.plan import BucketPlace, Plan, PlatformKind, SuiteKind
+from loopctl.model.plan import BucketPlace, Plan, PlatformKind, SuiteKind, UrlPlace
 from loopctl.ports.builder import Builder
 from loopctl.ports.history import History
 from loopctl.ports.leases import Leases
@@ -256,8 +256,10 @@ def _bucket_users(plan: Plan) -> Who | None:
     return bucket_users(place)
 
 
-def history_of(place: Path | BucketPlace | None, runs_dir: Path, who: Who | None = None) -> History:
-    """The history of cases at a place, in the runs folder if None is named.
+def history_of(
+    place: Path | BucketPlace | UrlPlace | None, runs_dir: Path, who: Who | None = None
+) -> History:
+    """The history of runs at a place, in the runs folder if None is named.
 
     A bucket is asked by `who`, or with Application Default Credentials.
     """
@@ -267,6 +269,10 @@ def history_of(place: Path | BucketPlace | None, runs_dir: Path, who: Who | None
             from loopctl.platforms.cloud_run.bucket_history import BucketHistory
 
             return BucketHistory(BucketClient(place, who))
+        case UrlPlace():
+            from loopctl.platforms.url_history import UrlHistory
+
+            return UrlHistory(place)
         case _:
             from loopctl.journal.history_files import FOLDER, FileHistory
 

@@ -35,6 +35,7 @@ from loopctl.model.plan import (
     RemediationMode,
     RemedyRule,
     ServiceSpec,
+    UrlPlace,
     WorklogRules,
 )
 from loopctl.redact import Secret
@@ -124,15 +125,15 @@ def _runbook(chosen: Chosen) -> str | None:
     return str(path.relative_to(chosen.root)) if inside else runbook.text
 
 
-def _history(chosen: Chosen) -> Path | BucketPlace | None:
-    """What `history` names by a path, a file URL or that of a bucket; others are told as later."""
+def _history(chosen: Chosen) -> Path | BucketPlace | UrlPlace | None:
+    """What `history` names by a path, a file URL, that of a bucket or of another place."""
     history = chosen.document.scalar("history")
     if history is None or history.is_null or not history.text:
         return None
     if history.text.startswith(GS):
         return BucketPlace.of_url(history.text)
     text = history.text.removeprefix("file://")
-    return None if "://" in text else absolute(history.mark.folder / text)
+    return UrlPlace.of_url(text) if "://" in text else absolute(history.mark.folder / text)
 
 
 def _criteria(chosen: Chosen, parts: list[CriterionPart]) -> tuple[Criterion, ...]:

@@ -7,6 +7,7 @@ from datetime import date
 
 from loopctl.evidence.criteria import limit_fault
 from loopctl.loopfile.chosen import Chosen
+from loopctl.loopfile.history_place import has_password, place_fault
 from loopctl.loopfile.marks import quoted, shown_path
 from loopctl.loopfile.nodes import Origin, Scalar, Table
 from loopctl.loopfile.paths import folder_fault, is_file, written_path
@@ -114,10 +115,16 @@ def check_rest(chosen: Chosen, problems: Problems) -> None:
 
 
 def _check_history(history: Scalar | None, problems: Problems) -> None:
-    if history is None or history.origin is Origin.UNRESOLVED or not history.text.startswith(GS):
+    if history is None or history.origin is Origin.UNRESOLVED or "://" not in history.text:
         return
-    if BucketPlace.of_url(history.text) is None:
-        problems.add(history.mark, f"{quoted(history.text)} names no place in a bucket", _BUCKET)
+    if history.text.startswith(GS):
+        if BucketPlace.of_url(history.text) is None:
+            what = f"{quoted(history.text)} names no place in a bucket"
+            problems.add(history.mark, what, _BUCKET)
+    elif not history.text.startswith("file://") and (fault := place_fault(history.text)):
+        if has_password(history.text):
+            problems.hide(history)
+        problems.add(history.mark, *fault)
 
 
 def _check_limit(criterion: Table, problems: Problems) -> None:

@@ -8,7 +8,6 @@ several environments they are meant for the others, and on local there is nothin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,18 +24,15 @@ _HINT = "take the key away, or wait for the version that has it"
 class Later:
     """A key by its path, `*` for any name or item.
 
-    Null, empty and `now` values are had today, and those that `now_like`, a pattern, matches.
+    Null, empty and `now` values are had today.
     """
 
     path: str
     now: tuple[str, ...] = ()
-    now_like: str | None = None
 
 
 LATER = (
     Later("suites.*.executor", ("local",)),
-    # Plain files and buckets are had today; other places by their URL are not.
-    Later("history", now_like=r"file://|gs://|(?!\w+://)"),
     Later("notify"),
 )
 
@@ -85,8 +81,7 @@ def _all(node: Node) -> Iterator[tuple[Mark, Node]]:
 def _is_given(node: Node, rule: Later) -> bool:
     match node:
         case Scalar():
-            had = rule.now_like is not None and re.match(rule.now_like, node.text)
-            return not (node.is_null or node.text in rule.now or had)
+            return not (node.is_null or node.text in rule.now)
         case Sequence():
             return bool(node.items)
         case Table():

@@ -48,6 +48,10 @@ class Problems:
             self._secret[id(secret)] = secret
             self._mask(secret)
 
+    def hide(self, value: Scalar) -> None:
+        """Show a value in no excerpt: there is a secret in it, wherever it stands."""
+        self._mask(value)
+
     def is_secret(self, node: Node) -> bool:
         """Whether a node's value must not be quoted."""
         return id(node) in self._secret

@@ -222,7 +222,8 @@ class LoopFile(Part):
     remediate: RemediatePart | None = Field(None, description="What it may mend by itself.")
     signatures: list[Text] | None = Field(None, description="Files with your known failures.")
     history: Text | None = Field(
-        None, description="Where later runs find earlier ones: a folder, or gs://bucket/prefix."
+        None,
+        description="Where later runs find earlier ones: a folder, or any URL of fsspec's.",
     )
     notify: list[NoticePart] | None = Field(None, description="Who is told.")
     worklog: WorklogPart | None = Field(None, description="How runs are kept.")

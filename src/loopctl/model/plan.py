@@ -95,6 +95,35 @@ class BucketPlace:
         return cls(found["bucket"], found["prefix"] or "")
 
 
+@dataclass(frozen=True, slots=True)
+class UrlPlace:
+    """A place that is neither a folder here nor a bucket of Google's, as fsspec names it."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    @classmethod
+    def of_url(cls, url: str) -> UrlPlace | None:
+        """The place of that URL, None for what is none.
+
+        None also for a chain of filesystems, and for a URL with a password in it, which would be
+        written down with every run.
+        """
+        found = _PLACE_URL.fullmatch(url)
+        return cls(url.rstrip("/")) if found is not None and "::" not in url else None
+
+    @property
+    def scheme(self) -> str:
+        """What stands before `://`."""
+        return self.url.partition("://")[0]
+
+
+_PLACE_URL: Final = re.compile(
+    r"[a-z][a-z0-9+.-]{0,30}://(?![^/@]*:[^/@]*@)[^\s\x00-\x1f\x7f?#]{1,400}"
+)
+
 GS: Final = "gs://"
 _BUCKET_URL: Final = re.compile(
     r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>[\w.=@+-][\w.=@+/-]{0,399}?)?/?)?",
@@ -362,8 +391,8 @@ class Plan:
 
     `files` are the loop file and what it extends, each with its hash; `later` names every key
     given whose behaviour this version does not have. `secrets` are all values that redaction
-    must know, by name. `history` is the folder or bucket where later runs find what earlier ones
-    tell of their cases; None: in the runs folder. Services stand in the order of their needs,
+    must know, by name. `history` is the folder, bucket or other place where later runs find what
+    earlier ones tell; None: in the runs folder. Services stand in the order of their needs,
     suites by priority.
     """
 
@@ -381,7 +410,7 @@ class Plan:
     limits: LoopLimits = LoopLimits()
     remediation: Remediation = Remediation()
     signatures: tuple[Path, ...] = ()
-    history: Path | BucketPlace | None = None
+    history: Path | BucketPlace | UrlPlace | None = None
     worklog: WorklogRules = WorklogRules()
     files: Mapping[str, str] | None = None
     secrets: Mapping[str, Secret] | None = None
