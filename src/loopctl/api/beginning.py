@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopctl import __version__
-from loopctl.api.given import SHARED_DIGITS, given_hashes
+from loopctl.api.given import given_hashes
 from loopctl.api.places import project_key
+from loopctl.api.since_green import SinceGreen
 from loopctl.errors import Problem, UsageError
-from loopctl.journal.history import changed_names, files_of, given_in
 from loopctl.model.events import NotChecked, RunStarted, ServiceFacts, SuiteFacts
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, RemediationMode
@@ -22,7 +22,6 @@ from loopctl.redact.secret import keyed_hash
 
 if TYPE_CHECKING:
     from loopctl.bootstrap import Composition
-    from loopctl.bootstrap.green_run import LastGreen
 
 
 def confirmation_problems(
@@ -94,7 +93,12 @@ def run_started(composition: Composition) -> RunStarted:
     me = identify(os.getpid())
     green = composition.last_green()
     given = given_hashes(composition.full, project_key(composition.runs_dir))
-    values = _changed_values(composition, green, given) if green else None
+    since = (
+        SinceGreen(composition.full, composition.runs_dir, composition.earlier, green)
+        if green
+        else None
+    )
+    values = since.values(given) if since else None
     impact = plan.impact or {}
     return RunStarted(
         run_id=composition.run_id,
@@ -146,32 +150,12 @@ def run_started(composition: Composition) -> RunStarted:
         strategy=plan.environment.strategy,
         after_green=plan.environment.after_green if composition.world.verified else None,
         green_run=green.run_id if green else None,
-        config_changed=(*_changed_files(composition, green), *(values or ())) if green else (),
+        config_changed=(*since.files(), *(values or ())) if since else (),
         given=given,
         given_compared=values is not None,
         plan=fingerprint(composition.full, composition.runs_dir),
         history=str(plan.history) if plan.history else None,
     )
-
-
-def _changed_files(composition: Composition, green: LastGreen) -> tuple[str, ...]:
-    """The loop's files that differ from those of the green run."""
-    here = files_of(composition.runs_dir, green.run_id)
-    then = green.record.files if green.record is not None and green.record.files else here
-    return changed_names(then, composition.plan.files or {})
-
-
-def _changed_values(
-    composition: Composition, green: LastGreen, given: Mapping[str, str]
-) -> tuple[str, ...] | None:
-    """The names of what the green run was given otherwise; None where that cannot be told."""
-    then = given_in(composition.runs_dir, green.run_id)
-    if then is not None:
-        return changed_names(then, given)
-    record, key = green.record, composition.earlier.key()
-    if record is None or key is None or record.hashed_by != composition.earlier.hashed_by():
-        return None
-    return changed_names(record.configuration, given_hashes(composition.full, key, SHARED_DIGITS))
 
 
 def unread(composition: Composition) -> tuple[NotChecked, ...]:

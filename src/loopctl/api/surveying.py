@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,15 +12,17 @@ from typing import TYPE_CHECKING, Final
 from loopctl.api.given import given_hashes
 from loopctl.api.loading import duration
 from loopctl.api.places import known_key, runs_dir_of
-from loopctl.errors import Problem, Stopped, UsageError
+from loopctl.api.since_green import SinceGreen
+from loopctl.errors import Problem, UsageError
+from loopctl.journal.earlier_runs import EarlierRuns
 from loopctl.model.plan import Plan
 from loopctl.process import Stop, utc_now
 
 if TYPE_CHECKING:
-    from loopctl.bootstrap import World
+    from loopctl.bootstrap.green_run import LastGreen
+    from loopctl.model.baseline import Baseline
     from loopctl.model.finding import Change
     from loopctl.stages.survey import Surveyed
-    from loopctl.stages.survey_changes import LastGreen
     from loopctl.triage.diagnose import Diagnosis
     from loopctl.triage.triaged import Triaged
 
@@ -26,10 +30,11 @@ WINDOW: Final = timedelta(hours=1)
 """How far logs are read back where nobody says, and the last green run is longer ago."""
 
 EVERY_S: Final = 10.0
-"""Seconds between two looks of `watch_environment`."""
+"""Seconds between two looks of `triage_again`."""
 
 _HISTORY_S: Final = 2.5
 _GIT_S: Final = 2.0
+_REMEMBERED_S: Final = 300.0
 
 
 def triage(
@@ -73,7 +78,7 @@ def since_of(text: str, now: datetime) -> datetime:
 
 
 class _Looks:
-    """Looks at one environment: its adapters are made once."""
+    """Looks at one environment. Its adapters are made once, what earlier runs tell is kept."""
 
     def __init__(self, plan: Plan, runs_dir: Path | None, since: str | None) -> None:
         from loopctl.bootstrap import catalogue_of, world_of
@@ -85,66 +90,74 @@ class _Looks:
         self._place = runs_dir_of(plan, runs_dir)
         self._catalogue = catalogue_of(plan)
         self._world = world_of(plan, self._place)
+        self._earlier: tuple[float, EarlierRuns] | None = None
 
     def look(self, stop: Stop) -> Triaged:
         """Look once."""
         from loopctl.bootstrap import survey_of
+        from loopctl.bootstrap.green_run import LastGreen
 
-        green, missing = self._green(stop)
-        survey = survey_of(self._plan, self._place, self._world, self._from(green))
+        earlier = self._remembered(stop)
+        past = earlier.past()
+        green = LastGreen.find(self._plan, self._place, past)
+        survey = survey_of(self._plan, self._place, self._world, past, self._from(green))
         surveyed = survey(stop)
-        changes = self._changes(green, surveyed, stop)
-        diagnosis = self._diagnosed(surveyed, green, changes)
+        changes = self._changes(green, earlier, surveyed, stop) if green else ()
+        baseline = green.baseline(self._plan, past) if green else None
+        diagnosis = self._diagnosed(surveyed, baseline, changes)
+        found = tuple(replace(f, seen=past.sightings(f.fingerprint)) for f in diagnosis.findings)
         stop.remaining(0)
-        return self._triaged(surveyed, green, changes, diagnosis, missing)
+        triaged = self._triaged(surveyed, replace(diagnosis, findings=found), changes)
+        missing = (f"what earlier runs left: {past.unread}",) if past.unread else ()
+        return replace(
+            triaged,
+            green_run=green.run_id if green else None,
+            unknown=tuple(dict.fromkeys([*missing, *triaged.unknown])),
+        )
+
+    def _remembered(self, stop: Stop) -> EarlierRuns:
+        """What earlier runs tell; asked for anew every few minutes."""
+        plan, now = self._plan, time.monotonic()
+        if self._earlier is None or now - self._earlier[0] > _REMEMBERED_S:
+            earlier = EarlierRuns(self._world.history, plan.loop, plan.environment.name)
+            with stop.child(_HISTORY_S) as limited:
+                earlier.past(limited)
+            stop.remaining(0)
+            self._earlier = now, earlier
+        return self._earlier[1]
 
     def _from(self, green: LastGreen | None) -> datetime:
         now = utc_now()
         if self._since is not None:
             return since_of(self._since, now)
-        return max(now - WINDOW, min(now, green.ended_at)) if green else now - WINDOW
-
-    def _green(self, stop: Stop) -> tuple[LastGreen | None, tuple[str, ...]]:
-        """The last green run, and why it is not known."""
-        from loopctl.bootstrap import last_green_of
-        from loopctl.ports.history import HistoryError
-
-        try:
-            with stop.child(_HISTORY_S) as limited:
-                return last_green_of(self._plan, self._place, self._world, limited), ()
-        except HistoryError as error:
-            return None, (f"what the last green run left: {error.what}",)
-        except Stopped:
-            stop.remaining(0)
-            return None, ("what the last green run left: the history did not answer in time",)
+        return max(now - WINDOW, min(now, _end_of(green))) if green else now - WINDOW
 
     def _changes(
-        self, green: LastGreen | None, surveyed: Surveyed, stop: Stop
+        self, green: LastGreen, earlier: EarlierRuns, surveyed: Surveyed, stop: Stop
     ) -> tuple[Change, ...]:
-        from loopctl.stages.survey_changes import Now, changes_since
+        """What serves otherwise, then what is given otherwise, then the commits."""
+        from loopctl.stages.changes import commit_change, configured_by
+        from loopctl.stages.survey_changes import served_otherwise
         from loopctl.stages.survey_commits import commits_since
 
-        if green is None:
-            return ()
-        seen = surveyed.services.items()
+        plan, key = self._plan, known_key(self._place)
+        since = SinceGreen(plan, self._place, earlier, green)
+        names = [*since.files(), *(since.values(given_hashes(plan, key) if key else None) or ())]
+        services = {spec.name for spec in plan.services}
+        found: list[Change] = []
+        for looked in surveyed.services.values():
+            if looked.state is not None:
+                found += served_otherwise(looked.state, green.run_id, green.verified)
+        # What a suite is given is nothing to a service that serves.
+        found += [configured_by(name, services) for name in names if " of suite " not in name]
         with stop.child(_GIT_S) as limited:
-            now = Now(
-                {name: looked.state for name, looked in seen if looked.state is not None},
-                commits_since(self._plan.deployed, green.commit, self._world.sources, limited),
-                None if green.configuration is None else self._given(green, limited),
-                self._plan.files or {},
-            )
-        return changes_since(green, now)
-
-    def _given(self, green: LastGreen, stop: Stop) -> Mapping[str, str] | None:
-        """What the loop gives now, under the key of what it gave then; None: it cannot be told."""
-        key = (
-            known_key(self._place) if green.hashed_by is None else _shared(green, self._world, stop)
-        )
-        return None if key is None else given_hashes(self._plan, key)
+            commits = commits_since(plan.deployed, green.commit, self._world.sources, limited)
+        for service, lines in commits.items():
+            found += [commit_change(line, service) for line in lines]
+        return tuple(found)
 
     def _diagnosed(
-        self, surveyed: Surveyed, green: LastGreen | None, changes: tuple[Change, ...]
+        self, surveyed: Surveyed, baseline: Baseline | None, changes: tuple[Change, ...]
     ) -> Diagnosis:
         from loopctl.triage.diagnose import diagnose
         from loopctl.triage.symptoms import Symptoms
@@ -156,47 +169,33 @@ class _Looks:
             logs=tuple(log for looked in looks for log in looked.logs),
             requests=tuple(log for looked in looks for log in looked.requests),
             facts=tuple(facts for looked in looks for facts in looked.facts),
-            baseline=green.baseline if green else None,
+            baseline=baseline,
             needs={spec.name: spec.needs for spec in self._plan.services},
             changes=changes,
         )
         return diagnose(symptoms, self._catalogue())
 
     def _triaged(
-        self,
-        surveyed: Surveyed,
-        green: LastGreen | None,
-        changes: tuple[Change, ...],
-        diagnosis: Diagnosis,
-        missing: tuple[str, ...],
+        self, surveyed: Surveyed, diagnosis: Diagnosis, changes: tuple[Change, ...]
     ) -> Triaged:
-        from dataclasses import replace
-
         from loopctl.triage.triaged import Triaged, UnderWay
 
         plan, looks, held = self._plan, surveyed.services.values(), surveyed.held
+        missing = [unknown for looked in looks for unknown in looked.unknown]
         return Triaged(
             at=surveyed.began,
             findings=diagnosis.findings,
             novel=diagnosis.novel,
-            unknown=tuple(
-                dict.fromkeys(
-                    [*missing, *(u for looked in looks for u in looked.unknown), *diagnosis.unknown]
-                )
-            ),
+            unknown=(*missing, *diagnosis.unknown),
             ranked_by=diagnosis.ranked_by,
             loop=plan.loop,
             environment=plan.environment.name,
             services=tuple(
-                replace(
-                    looked.look,
-                    changes=tuple(c for c in changes if c.service == looked.look.name),
-                )
-                for looked in looks
+                replace(each, changes=tuple(c for c in changes if c.service == each.name))
+                for each in (looked.look for looked in looks)
             ),
             captured=tuple(captured for looked in looks for captured in looked.captured),
-            changes=changes,
-            green_run=green.run_id if green else None,
+            changes=tuple(c for c in changes if c.service not in surveyed.services),
             next=self._next(surveyed, diagnosis),
             owner=plan.owner,
             runbook=plan.runbook,
@@ -222,13 +221,13 @@ class _Looks:
         return next_commands(surveyed, diagnosis.findings, around)
 
 
-def _shared(green: LastGreen, world: World, stop: Stop) -> bytes | None:
-    """The key that all who share the history have; asked for only where it has been made."""
-    from loopctl.journal.history_codec import key_id
-    from loopctl.ports.history import HistoryError
+def _end_of(green: LastGreen) -> datetime:
+    """When a green run was over."""
+    from loopctl.journal.history import read_summary
 
-    try:
-        key = world.history.key(stop)
-    except (HistoryError, Stopped):
-        return None
-    return key if key_id(key) == green.hashed_by else None
+    kept = read_summary(green.folder) if green.folder is not None else None
+    if kept is not None and (ended := kept.ended_at or kept.started_at):
+        return datetime.fromisoformat(ended)
+    if green.record is None:
+        return utc_now() - WINDOW
+    return green.record.started_at + timedelta(seconds=green.record.duration_s or 0.0)

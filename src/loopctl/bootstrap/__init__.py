@@ -8,7 +8,7 @@ from loopctl.bootstrap.lookups import (
     missing_variables,
     verified_of,
 )
-from loopctl.bootstrap.surveys import by_hand_of, last_green_of, survey_of
+from loopctl.bootstrap.surveys import by_hand_of, survey_of
 from loopctl.bootstrap.world import (
     World,
     callers_of,
@@ -29,7 +29,6 @@ __all__ = [
     "crash_writer",
     "gated_urls",
     "history_of",
-    "last_green_of",
     "missing_variables",
     "redactor_of",
     "suite_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from loopctl.errors import Stopped
@@ -31,11 +31,11 @@ class GreenSource:
 def configured(run: RunStarted) -> tuple[Change, ...]:
     """The configuration that is not the green run's: names alone, never a value."""
     services = {service.name for service in run.services}
-    return tuple(_configured(name, services) for name in run.config_changed)
+    return tuple(configured_by(name, services) for name in run.config_changed)
 
 
-def _configured(name: str, services: set[str]) -> Change:
-    """`NAME of SERVICE`, `NAME of suite ID`, or a file."""
+def configured_by(name: str, services: Set[str]) -> Change:
+    """One name of those: `NAME of SERVICE`, `NAME of suite ID`, or a file."""
     what, of, owner = name.rpartition(" of ")
     if of and owner in services:
         return Change("image" if what == "image" else "configuration", what, name, owner)
@@ -88,10 +88,11 @@ def _noted(
     for line in commits:
         changed = CommitChanged(line.commit, line.subject, green.run_id, line.files)
         journal.append(changed, service=spec.name)
-        yield _commit(line, spec.name)
+        yield commit_change(line, spec.name)
 
 
-def _commit(line: CommitLine, service: str) -> Change:
+def commit_change(line: CommitLine, service: str) -> Change:
+    """A commit that touches the service's source."""
     name = short(line.commit)
     return Change("commit", name, f"{name} {line.subject}", service, line.files)
 
