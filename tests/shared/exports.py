@@ -93,7 +93,7 @@ def audited(message: str, seconds: float, revision: str = "chat-00002-kxh") -> E
 def traceback(lines: str, seconds: float, **of: str) -> list[Entry]:
     """Text of several lines, an entry each, as most of it reaches Cloud Logging."""
     return [
-        said(line, seconds + number / 10_000, **of)  # type: ignore[arg-type]
+        said(line, seconds + number / 10_000, **of)
         for number, line in enumerate(lines.strip("\n").split("\n"))
     ]
 
