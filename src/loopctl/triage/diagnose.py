@@ -12,6 +12,7 @@ from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Novelty, RankedTemplate, Window, rank_key
 from loopctl.triage.changed import with_changes
 from loopctl.triage.fingerprint import cause_fingerprint
+from loopctl.triage.lines import Line
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.match import Matcher, Seen
 from loopctl.triage.records import cut, log_quote, log_record, records_of
@@ -118,10 +119,10 @@ def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
     event = ranked.first
     line, frame = event.lines[0], None
     if event.trace is not None:
-        by_number = {each.number: each for each in event.lines}
-        line = by_number[event.trace.innermost.number]
-        if event.trace.frame is not None:
-            frame = cut(log_quote(log, by_number[event.trace.frame.number]))
+        raised, innermost = event.trace.innermost, event.trace.frame
+        line = Line(raised.number, raised.text)
+        if innermost is not None:
+            frame = cut(log_quote(log, Line(innermost.number, innermost.quote)))
     quote = cut(log_quote(log, line))
     return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame)
 

@@ -19,7 +19,7 @@ _FRAMES: Final = 5
 def stack_fingerprint(trace: StackTrace) -> str:
     """The fingerprint of a traceback, its message sub-key at the end as `#` and 8 hex digits."""
     raised = trace.innermost
-    places = [frame.place for frame in raised.frames if frame.in_app][-_FRAMES:]
+    places = [frame.place for frame in trace.own_frames[-_FRAMES:]]
     body = "|".join([VERSION, trace.language, raised.type, *places])
     return f"{body}#{_sub_key(raised.message)}"
 

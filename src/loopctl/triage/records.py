@@ -10,8 +10,9 @@ from typing import Final
 from loopctl.model.evidence import CaseStatus, GradedCase
 from loopctl.model.finding import Fault, Quote
 from loopctl.model.logs import RequestEntry
-from loopctl.triage.assemble import Line, LogEvent
+from loopctl.triage.assemble import LogEvent
 from loopctl.triage.fingerprint import stack_fingerprint
+from loopctl.triage.lines import Line
 from loopctl.triage.severity import severity_of
 from loopctl.triage.signatures import On
 from loopctl.triage.symptoms import (
@@ -294,7 +295,7 @@ def log_record(log: ServiceLog, event: LogEvent, novel: bool | None) -> Record:
     proof: tuple[Quote, ...] = ()
     if event.trace is not None:
         fields |= _trace_fields(event.trace)
-        proof = _trace_proof(log, event, event.trace)
+        proof = _trace_proof(log, event.trace)
     return Record(
         "log",
         log.service,
@@ -319,8 +320,10 @@ def _trace_fields(trace: StackTrace) -> dict[str, Value]:
     }
 
 
-def _trace_proof(log: ServiceLog, event: LogEvent, trace: StackTrace) -> tuple[Quote, ...]:
+def _trace_proof(log: ServiceLog, trace: StackTrace) -> tuple[Quote, ...]:
     """The line that names the exception, and the frame it came from."""
-    wanted = [trace.innermost.number] + ([trace.frame.number] if trace.frame else [])
-    by_number = {line.number: line for line in event.lines}
-    return tuple(log_quote(log, by_number[number]) for number in wanted)
+    raised, frame = trace.innermost, trace.frame
+    wanted = [Line(raised.number, raised.text)]
+    if frame is not None:
+        wanted.append(Line(frame.number, frame.quote))
+    return tuple(log_quote(log, line) for line in wanted)
