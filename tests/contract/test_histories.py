@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from bucket_rig import BucketRig, a_bucket
+from gcs_rig import GcsRig, a_gcs
 
 from loopctl.errors import Stopped
 from loopctl.journal.history_files import FileHistory
@@ -40,10 +41,14 @@ BROKEN = ("{", "[]", "null", "\x00" * 99, "[" * 100_000, "\x1f\x8b\x08 not packe
 
 
 class HistoryRig(ABC):
-    """A history, another of the same place, and a hand that writes below it by name."""
+    """A history, another of the same place, and a hand that writes below it by name.
+
+    `at_once` is how many may make the key side by side.
+    """
 
     history: History
     elsewhere: History
+    at_once = 2
 
     @abstractmethod
     def write(self, name: str, content: str) -> None: ...
@@ -67,7 +72,7 @@ class FileRig(HistoryRig):
 
 
 class InBucket(HistoryRig):
-    def __init__(self, bucket: BucketRig) -> None:
+    def __init__(self, bucket: BucketRig | GcsRig) -> None:
         self._bucket = bucket
         self.history = BucketHistory(bucket.client())
         self.elsewhere = BucketHistory(bucket.client())
@@ -101,6 +106,15 @@ def file_rig() -> Iterator[HistoryRig]:
 
 
 @contextmanager
+def gcs_rig() -> Iterator[HistoryRig]:
+    with a_gcs() as bucket:
+        rig = InBucket(bucket)
+        # That server looks whether there is an object, and writes it, in two steps.
+        rig.at_once = 1
+        yield rig
+
+
+@contextmanager
 def bucket_rig() -> Iterator[HistoryRig]:
     with a_bucket() as bucket:
         yield InBucket(bucket)
@@ -109,6 +123,7 @@ def bucket_rig() -> Iterator[HistoryRig]:
 ADAPTERS: Mapping[str, Callable[[], AbstractContextManager[HistoryRig]]] = {
     "files": file_rig,
     "bucket": bucket_rig,
+    "gcs": gcs_rig,
     "url": url_rig,
 }
 
@@ -203,7 +218,7 @@ def test_runs_are_found_by_name_however_many_came_after_them(rig: HistoryRig, st
 
 def test_all_who_share_a_history_have_one_key(rig: HistoryRig, stop: Stop) -> None:
     asked = {name: h.key for name, h in {"here": rig.history, "there": rig.elsewhere}.items()}
-    first = in_parallel(stop, 2, asked)
+    first = in_parallel(stop, rig.at_once, asked)
     rig.history.put(a_run(1, a=P), stop)
 
     assert len(set(first.values())) == 1

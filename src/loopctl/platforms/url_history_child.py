@@ -87,10 +87,19 @@ class Records:
     def key(self, name: str) -> bytes:
         """The key, made if there is none."""
         with contextlib.suppress(FileNotFoundError):
-            return bytes(_tried(lambda: self._fs.cat_file(self._path(name))))
+            return self._whole_key(name)
         self._make(name, secrets.token_bytes(KEY_BYTES))
         # Whoever was first, or, where nothing tells that, whoever was last.
-        return bytes(_tried(lambda: self._fs.cat_file(self._path(name))))
+        return self._whole_key(name)
+
+    def _whole_key(self, name: str) -> bytes:
+        """The key, once whoever makes it has written it."""
+        for pause in _PAUSES_S:
+            found = bytes(_tried(lambda: self._fs.cat_file(self._path(name))))
+            if pause is None or len(found) >= KEY_BYTES:
+                return found
+            time.sleep(pause)
+        raise AssertionError("the last look returns")
 
     def _make(self, name: str, data: bytes) -> bool:
         """Write what is not there yet; false where it is."""
