@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,32 @@ def sightings(ran: Ran) -> list[dict[str, Any]]:
 
 def events(ran: Ran) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (ran.run / "journal.jsonl").read_text().splitlines()]
+
+
+def test_a_history_that_cannot_be_read_is_told_and_changes_no_verdict(
+    project: Project, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.write_text("a file stands where the folder should be")
+    a_loop(project, str(shared))
+    green = project.run("web")
+    assert green.code == 0, str(green)
+    assert "what this run tells was not kept for later runs: cannot" in green.out + green.err
+    assert f"earlier runs in the history at {shared}" in (green.run / "worklog.md").read_text()
+
+    red = broken(project)
+    changed = red.line("CHANGED SINCE GREEN")
+    assert f"since {green.run.name} that this machine knows of" in changed
+    assert "the history could not be read" in changed
+    assert novel(red)[0]["baseline"] is True
+
+
+@pytest.mark.slow
+def test_a_history_that_hangs_costs_seconds(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        a_loop(project, f"ftp://127.0.0.1:{silent.getsockname()[1]}/loopctl")
+        ran = project.run("web")
+    assert ran.code == 0, str(ran)
+    assert ran.seconds < 25
+    assert "no answer within 5 s" in (ran.run / "worklog.md").read_text()
+    assert "was not kept for later runs: ended by its deadline" in ran.out + ran.err

@@ -12,6 +12,7 @@ from loopctl.api.given import given_hashes
 from loopctl.api.places import project_key
 from loopctl.api.since_green import SinceGreen
 from loopctl.errors import Problem, UsageError
+from loopctl.journal.earlier_runs import UNREAD
 from loopctl.model.events import NotChecked, RunStarted, ServiceFacts, SuiteFacts
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, RemediationMode
@@ -165,7 +166,7 @@ def unread(composition: Composition) -> tuple[NotChecked, ...]:
         return ()
     where = composition.plan.history or "the runs folder"
     said = f"{why}; compared with what this machine knows"
-    return (NotChecked(f"earlier runs in the history at {where}", said),)
+    return (NotChecked(f"{UNREAD} at {where}", said),)
 
 
 def _said(options: RunOptions) -> Mapping[str, str | int | bool | None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from loopctl.inert import one_line
+from loopctl.journal.earlier_runs import UNREAD
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import NovelLine, RemedyDecided, RunStarted
@@ -175,15 +176,17 @@ def changes_text(worklog: Worklog) -> str:
     if cycle is None or (failed is not None and failed.stage is State.PREFLIGHT):
         return ""
     commits = cycle.commits
+    unread = any(each.what.startswith(UNREAD) for each in worklog.not_checked)
+    alone = " that this machine knows of; the history could not be read" if unread else ""
     since = run.green_run or (commits[0].since_run if commits else None)
     if since is None:
-        return "no green run to compare with"
+        return f"no green run to compare with{alone}"
     named = "; ".join(
         f"{short(commit.commit)} {one_line(commit.subject, 60)}" for commit in commits[:_COMMITS]
     )
     more = f" and {len(commits) - _COMMITS} more" if len(commits) > _COMMITS else ""
     said = f"{count(len(commits), 'commit')}{': ' if commits else ''}{named}{more}"
-    return f"{said}; configuration: {_configuration(run)}; since {one_line(since, 120)}"
+    return f"{said}; configuration: {_configuration(run)}; since {one_line(since, 120)}{alone}"
 
 
 def _configuration(run: RunStarted) -> str:

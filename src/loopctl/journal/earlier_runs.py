@@ -23,6 +23,9 @@ MERGED: Final = 5
 RECORDS: Final = 30
 """How many runs of whatever verdict are read."""
 
+UNREAD: Final = "earlier runs in the history"
+"""What was not looked at, where a history could not be read."""
+
 ASKED_S: Final = 5.0
 """How long a run waits for its history, at its beginning and at its end."""
 

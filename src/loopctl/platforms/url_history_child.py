@@ -8,6 +8,7 @@ variables, its files, fsspec's own configuration.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import secrets
 import sys
@@ -33,7 +34,11 @@ _FOLDERS: Final = frozenset(
 )
 """Where a folder must be made before a file can be; elsewhere a slip would make a bucket."""
 
-_LASTING: Final = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
+_PASSING: Final = frozenset(
+    (None, errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNRESET, errno.EPIPE)
+)
+"""What another try may mend; filesystems of networks give their own numbers, or none."""
+
 T = TypeVar("T")
 
 
@@ -144,13 +149,17 @@ def _tried(call: Callable[[], T]) -> T:
     for pause in _PAUSES_S:
         try:
             return call()
-        except _LASTING:
-            raise
-        except (OSError, TimeoutError):
-            if pause is None:
+        except OSError as error:
+            if pause is None or not _may_pass(error):
                 raise
             time.sleep(pause)
     raise AssertionError("the last try returns or raises")
+
+
+def _may_pass(error: OSError) -> bool:
+    if isinstance(error, FileNotFoundError | FileExistsError | PermissionError):
+        return False
+    return isinstance(error, ConnectionError | TimeoutError) or error.errno in _PASSING
 
 
 def _answer(asked: Mapping[str, Any], folder: Path) -> Mapping[str, object]:

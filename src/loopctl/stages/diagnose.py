@@ -85,7 +85,7 @@ class Diagnose:
                 line.count,
                 line.quote.quote,
                 line.quote.source,
-                baseline=self._green is not None,
+                baseline=symptoms.baseline is not None,
             )
             journal.append(novel, service=line.service)
         for unknown in diagnosis.unknown:
