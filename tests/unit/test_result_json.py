@@ -47,13 +47,15 @@ CONTRACT = """
 ADDED = {
     *("reasons", "dead", "resumed", "image_id", "compared", "altered"),
     *("metrics", "control", "quarantined", "built_elsewhere"),
+    *("severity", "under", "links", "seen", "tests"),
 }
 """Keys that the sample does not show.
 
 Why a suite was not run, how what serves has died, how often the run was gone on with; what the
 engine calls an image that was pushed, how many of its files were compared, which a step altered;
 what a suite has measured, what the control run showed of a case, and whether its failures count;
-what is known of an image that was built elsewhere.
+what is known of an image that was built elsewhere; how grave a finding is, which tests fail by
+it, what it is a symptom of, where the tracker has it, and how many earlier runs had it.
 """
 FREE = ("grades", "traffic", "metrics")
 """Objects whose keys are data."""

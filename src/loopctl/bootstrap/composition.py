@@ -16,6 +16,7 @@ from loopctl.bootstrap.lookups import (
     missing_variables,
     verified_of,
 )
+from loopctl.bootstrap.surveys import by_hand_of
 from loopctl.bootstrap.world import World, redactor_of
 from loopctl.files import write_atomic
 from loopctl.journal.case_history import borne_out, durations
@@ -130,7 +131,12 @@ class Composition:
             State.COLLECT: Collect(keeper, plan.gated, world.prober, world.callers),
             State.SETTLE: Settle(deployed, world.platform, held, self.options.keep),
             State.DIAGNOSE: Diagnose(
-                deployed, self.catalogue, self._green(), world.sources, self.past.sightings
+                deployed,
+                self.catalogue,
+                self._green(),
+                world.sources,
+                self.past.sightings,
+                by_hand_of(plan, self.runs_dir),
             ),
             State.REMEDIATE: self._remediate(held, partial),
         }

@@ -16,8 +16,8 @@ from loopctl.inert import for_terminal
 from loopctl.journal.earlier_runs import Past
 from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
+from loopctl.stages.finding_out import ByHand
 from loopctl.stages.survey import Survey
-from loopctl.stages.survey_next import ByHand
 from loopctl.stages.survey_service import Ports
 
 _LINES: Final = 50

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from loopctl.inert import one_line
+from loopctl.journal.causes import Cause, beneath_text, causes_of
 from loopctl.journal.earlier_runs import UNREAD
+from loopctl.journal.known_issue import known_issue
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import NovelLine, RemedyDecided, RunStarted
@@ -37,9 +39,16 @@ def likely(cycle: CycleRecord) -> Finding | None:
     """
     failed = cycle.failed_stage
     unproven = failed is not None and failed.kind is OutcomeKind.UNPROVEN
-    findings = [finding for finding in cycle.findings if unproven or not finding.not_evidence]
+    causes = [cause.finding for cause in causes_of(cycle.findings)]
+    findings = [finding for finding in causes if unproven or not finding.not_evidence]
     known = [finding for finding in findings if finding.signature is not None]
     return next(iter(known or findings), None)
+
+
+def likely_cause(cycle: CycleRecord) -> Cause | None:
+    """The same with what hangs beneath it."""
+    finding = likely(cycle)
+    return next((c for c in causes_of(cycle.findings) if c.finding is finding), None)
 
 
 def cause_lines(worklog: Worklog) -> CauseLines:
@@ -57,7 +66,7 @@ def cause_lines(worklog: Worklog) -> CauseLines:
     others = [q for q in finding.evidence[1:] if q.kind == "log" and q != quote]
     second = _last_of_its_place(others)
     log = _quoted(second) if second else _novel(novel)
-    return CauseLines(_cause(finding), _quoted(quote) if quote else "", log)
+    return CauseLines(_cause(finding, cycle), _quoted(quote) if quote else "", log)
 
 
 def _telling(finding: Finding) -> Quote | None:
@@ -101,19 +110,38 @@ def _unquoted(cycle: CycleRecord, finding: Finding | None) -> NovelLine | None:
     return next((line for line in lines if line.quote not in said), None)
 
 
-def _cause(finding: Finding) -> str:
+def _cause(finding: Finding, cycle: CycleRecord) -> str:
     service = f"{one_line(finding.service, 63)}: " if finding.service else ""
     title = one_line(finding.title, 200)
+    reach = f"{_reach(finding, cycle)}{_other_causes(finding, cycle)}"
     if finding.signature is None:
         said = "" if title.lower() == "no known cause" else f"; {title}"
-        return f"{service}no known cause{said}"
+        return f"{service}no known cause{said}{reach}"
     signature = one_line(finding.signature, 80)
-    said = f"{service}{title} ({signature}, confidence {finding.confidence:.2f})"
+    said = f"{service}{title} ({signature}, confidence {finding.confidence:.2f}){reach}"
     remedy = finding.remedy
     # What loopctl itself may do is told as what was tried, or proposed.
     if remedy is None or remedy.action != "person" or not remedy.detail:
         return said
     return f"{said}; to do: {one_line(remedy.detail, 240)}"
+
+
+def _reach(finding: Finding, cycle: CycleRecord) -> str:
+    """What is known of it from before, and how much fails by it."""
+    cause = next((c for c in causes_of(cycle.findings) if c.finding is finding), None)
+    known, beneath = known_issue(finding), beneath_text(cause) if cause else ""
+    alike = len(finding.cases)
+    said = [f"{count(alike, 'test')} alike"] if finding.signature is None and alike > 1 else []
+    said += [f"beneath it {beneath}"] if beneath else []
+    said += [known] if known else []
+    return f"; {'; '.join(said)}" if said else ""
+
+
+def _other_causes(finding: Finding, cycle: CycleRecord) -> str:
+    """That there are more, so that nobody takes the first for the only one."""
+    found = [cause.finding for cause in causes_of(cycle.findings)]
+    others = sum(other is not finding and not other.not_evidence for other in found)
+    return f"; {count(others, 'other finding')} in the report" if others else ""
 
 
 def _seen(cycle: CycleRecord) -> str:
@@ -186,6 +214,7 @@ def changes_text(worklog: Worklog) -> str:
     )
     more = f" and {len(commits) - _COMMITS} more" if len(commits) > _COMMITS else ""
     said = f"{count(len(commits), 'commit')}{': ' if commits else ''}{named}{more}"
+    said += "".join(f"; {one_line(change.text, 120)}" for change in cycle.changed[:_COMMITS])
     return f"{said}; configuration: {_configuration(run)}; since {one_line(since, 120)}{alone}"
 
 

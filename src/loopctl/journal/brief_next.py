@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from loopctl.inert import for_terminal, one_line
-from loopctl.journal.brief_cause import blamed, likely
+from loopctl.journal.brief_cause import blamed, likely_cause
 from loopctl.journal.brief_failed import unmet_suites
 from loopctl.journal.commands import Commands, path_word
 from loopctl.journal.worklog import (
@@ -130,13 +130,13 @@ def _build_log(failed: StageRecord) -> str | None:
 def _telling_suite(cycle: CycleRecord) -> SuiteRecord | None:
     """The suite that the likely cause is about, else the first that is told to have failed."""
     unmet = [suite for suite in unmet_suites(cycle) if suite.folder]
-    finding = likely(cycle)
-    if finding is not None:
-        quoted = [quote.source.partition("#")[0] for quote in finding.evidence]
+    cause = likely_cause(cycle)
+    if cause is not None:
+        quoted = [quote.source.partition("#")[0] for quote in cause.finding.evidence]
         for suite in unmet:
             if suite.folder in quoted:
                 return suite
-        of_cases = set(finding.cases)
+        of_cases = set(cause.cases)
         for suite in unmet:
             if any(case.id in of_cases for case in suite.cases):
                 return suite

@@ -466,12 +466,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """Something that this run could not or did not check; reports list it."""
+    """Something that this run could not or did not check; reports list it.
+
+    `command` is what would find it out, None where nothing that can be typed would.
+    """
 
     KIND: ClassVar[str] = "not-checked"
 
     what: str
     why: str
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

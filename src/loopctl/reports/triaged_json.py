@@ -43,8 +43,7 @@ def _finding(finding: Finding) -> Document:
             "result": "none",
             "detail": remedy.detail,
         }
-    document = finding_document(finding, "persisting" if finding.seen else "new", proposed)
-    return {**document, "severity": finding.severity, "links": list(finding.links)}
+    return finding_document(finding, "persisting" if finding.seen else "new", proposed)
 
 
 def _novel(line: NovelLine) -> Document:

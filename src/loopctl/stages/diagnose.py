@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopctl.evidence.criteria import measured, place_of
+from loopctl.journal.commands import Commands
 from loopctl.journal.quarantine import not_counted
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
@@ -22,6 +23,7 @@ from loopctl.ports.source import Sources
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
 from loopctl.stages.changes import GreenSource, configured, note_changes
+from loopctl.stages.finding_out import ByHand, FindingOut, below
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.symptoms import (
@@ -64,12 +66,14 @@ class Diagnose:
         green: GreenRun | None,
         sources: Sources,
         sightings: Callable[[str], Sightings | None] = _nothing,
+        by_hand: ByHand = _nothing,
     ) -> None:
         self._services = services
         self._catalogue = catalogue
         self._green = green
         self._sources = sources
         self._sightings = sightings
+        self._by_hand = by_hand
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK with the findings written down."""
@@ -88,10 +92,17 @@ class Diagnose:
                 baseline=symptoms.baseline is not None,
             )
             journal.append(novel, service=line.service)
-        for unknown in diagnosis.unknown:
-            journal.append(NotChecked("the cause", unknown))
+        open_ = self._finding_out(journal)
+        for asked in diagnosis.unknowns:
+            journal.append(NotChecked("the cause", asked.text, open_.command(asked, cycle)))
         named = [f.title for f in diagnosis.findings if f.signature is not None]
         return Outcome(OutcomeKind.OK, "; ".join(named) or "no known cause")
+
+    def _finding_out(self, journal: Journal) -> FindingOut:
+        run, folder = journal.fold.run, journal.folder
+        commands = Commands.of_run(run, folder.parent.parent)
+        place = below(commands.root, folder)
+        return FindingOut(commands, run.run_id, place, self._services, self._by_hand)
 
     def _symptoms(
         self, cycle: CycleRecord, journal: Journal, changes: tuple[Change, ...]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from loopctl.inert import for_terminal
 from loopctl.journal.commands import Commands
 from loopctl.model.finding import Finding
+from loopctl.stages.finding_out import ByHand
 from loopctl.stages.survey import Surveyed
 from loopctl.stages.survey_looked import Looked
 
 _MOST = 6
 _WORST = {"unhealthy": 0, "absent": 1, "unknown": 2, "healthy": 3}
-
-ByHand = Callable[[str, str | None], str | None]
-"""The command that shows a service's log without loopctl, of one revision where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
