@@ -29,7 +29,7 @@ from loopctl.model.events import (
 from loopctl.model.evidence import SuiteJudgement, SuiteOutcome
 from loopctl.model.finding import Fault, Finding, ProposedRemedy
 from loopctl.model.outcome import Outcome
-from loopctl.model.plan import RemediationMode, RemedyRule
+from loopctl.model.plan import RemediationMode, RemedyRule, RunSpec
 from loopctl.model.state import OutcomeKind, State
 from loopctl.process import Stop
 from loopctl.stages.callers import ANONYMOUS
@@ -67,8 +67,12 @@ class Failure:
         stage: State = State.VERIFY,
         kind: OutcomeKind = OutcomeKind.FAILED,
         faults: tuple[Fault, ...] = (),
+        migrations: tuple[str, ...] = (),
+        schema: str | None = None,
+        memory: int | None = None,
     ) -> None:
-        self.services = [a_service("chat"), a_service("worker")]
+        chat = a_service("chat", migrations=migrations, run=RunSpec(memory=memory))
+        self.services, self.schema = [chat, a_service("worker")], schema
         self.platform = FakePlatform("chat", "worker")
         self.command, self.tree = FakeRemedyCommand(), FakeWorkTree()
         self.prober, self.history = FakeProber(), FakeHistory()
@@ -76,6 +80,7 @@ class Failure:
         self.protected = False
         self.events: list[Event] = []
         self.findings, self.stage, self.kind, self.faults = findings, stage, kind, faults
+        folder.mkdir(exist_ok=True)
         self.journal = a_journal(folder, self.services, [a_suite()], [self.events.append])
         self.fails()
 
@@ -102,7 +107,7 @@ class Failure:
 
     def _built(self, name: str, tree: str) -> None:
         image = Artifact(name, ArtifactKind.FOLDER, f"sha256:{tree}", "images/x", tree, BEGAN)
-        self.journal.append(SourceRead(tree, "c0ffee", dirty=False, files=1), service=name)
+        self.journal.append(SourceRead(tree, "c0ffee", False, 1, self.schema), service=name)  # noqa: FBT003
         self.journal.append(ImageBuilt(image, 0.1, "log"), service=name)
         self.journal.append(ContentProven(ContentProof(name, tree, tree)), service=name)
         state = self.platform.states[name]

@@ -47,7 +47,7 @@ CONTRACT = """
 ADDED = {
     *("reasons", "dead", "resumed", "image_id", "compared", "altered"),
     *("metrics", "control", "quarantined", "built_elsewhere"),
-    *("severity", "under", "links", "seen", "tests"),
+    *("severity", "under", "links", "seen", "tests", "mended"),
 }
 """Keys that the sample does not show.
 

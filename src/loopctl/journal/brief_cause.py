@@ -14,6 +14,7 @@ from loopctl.inert import one_line
 from loopctl.journal.causes import Cause, beneath_text, causes_of
 from loopctl.journal.earlier_runs import UNREAD
 from loopctl.journal.known_issue import known_issue
+from loopctl.journal.mending import mendings
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import NovelLine, RemedyDecided, RunStarted
@@ -228,9 +229,8 @@ def _configuration(run: RunStarted) -> str:
 
 
 def tried_text(worklog: Worklog) -> str:
-    """Every remedy that was carried out, by cycle; of the last one, what came of it.
-
-    Where none followed it, why not.
+    """Every remedy that was carried out, by cycle, and whether it has mended; of the last one, what
+    came of it. Where none followed it, why not.
     """
     tried = [
         (cycle.number, cycle.remedy)
@@ -239,7 +239,11 @@ def tried_text(worklog: Worklog) -> str:
     ]
     if not tried:
         return _begun(worklog.last) or f"nothing{_proposed(worklog.last)}"
-    said = "; ".join(f"cycle {number}: {_tried(remedy)}" for number, remedy in tried)
+    mended = {each.cycle: each.said for each in mendings(worklog.cycles)}
+    said = "; ".join(
+        f"cycle {number}: {_tried(remedy)}{_mended(mended.get(number, ''))}"
+        for number, remedy in tried
+    )
     last = worklog.last.remedy if worklog.last else None
     then = f"; then {one_line(last.detail, 240)}" if last and last.result == "proposed" else ""
     then = then or (f"; {begun}" if (begun := _begun(worklog.last)) else "")
@@ -267,6 +271,10 @@ def _begun(cycle: CycleRecord | None) -> str:
     why = f": {one_line(last.detail, 240)}" if last.detail else ""
     action = one_line(str(cycle.remedy_begun.detail.get("action", "remedy")), 40)
     return f"cycle {cycle.number}: {action}, begun and not ended{why}"
+
+
+def _mended(said: str) -> str:
+    return f", {one_line(said, 160)}" if said else ""
 
 
 def _tried(remedy: RemedyDecided) -> str:

@@ -30,7 +30,7 @@ from loopctl.reports.facts import (
 )
 from loopctl.reports.not_checked import not_checked
 from loopctl.reports.result import stage_outcome
-from loopctl.reports.story import case_evidence, cycle_changes, failed_cases, timeline
+from loopctl.reports.story import case_evidence, cycle_changes, failed_cases, mendings_of, timeline
 
 _VERBATIM = (Role.MEND, Role.NEXT, Role.QUOTE, Role.LOG, Role.REPORT)
 """Lines of the brief that a person copies: no escape may stand in a command, a quote or a path."""
@@ -105,6 +105,7 @@ _FUNCTIONS: Mapping[str, object] = {
     "count": count,
     "counts_of": counts_of,
     "cycle_changes": cycle_changes,
+    "mendings_of": mendings_of,
     "failed_cases": failed_cases,
     "grades_of": grades_of,
     "lowest": lowest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from loopctl.journal.mending import mendings
 from loopctl.journal.wording import iso
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, Worklog
 from loopctl.model.artifact import ContentProof
@@ -82,7 +83,7 @@ def _cycle(worklog: Worklog, index: int) -> Document:
             )
             for f in cycle.findings
         ],
-        "remedy": _remedy(cycle.remedy) if cycle.remedy else None,
+        "remedy": _remedy(cycle.remedy, worklog, cycle.number) if cycle.remedy else None,
     }
 
 
@@ -179,12 +180,16 @@ def _finding_remedy(finding: Finding, decided: RemedyDecided | None) -> Document
     }
 
 
-def _remedy(remedy: RemedyDecided) -> Document:
+def _remedy(remedy: RemedyDecided, worklog: Worklog, cycle: int) -> Document:
+    shown = [each.shown for each in mendings(worklog.cycles) if each.cycle == cycle]
+    mended = shown[0] if shown else None
     return {
         "action": remedy.action,
         "detail": remedy.detail,
         "changed_source": remedy.changed_source,
         "result": remedy.result,
+        "mended": mended.mended if mended else None,
+        "seen": mended.seen if mended else "",
     }
 
 

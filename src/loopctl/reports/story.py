@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from loopctl.journal.mending import mendings
 from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Changes, CycleRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase
@@ -60,6 +61,11 @@ def cycle_changes(worklog: Worklog, index: int) -> Changes:
     """What the cycle at `index` mended, broke and left, compared with the one before it."""
     upto = Worklog(worklog.run, worklog.started_at, worklog.cycles[: index + 1])
     return upto.changes()
+
+
+def mendings_of(worklog: Worklog) -> Mapping[int, str]:
+    """Whether each remedy has mended what it was for, in words, by cycle."""
+    return {each.cycle: each.said for each in mendings(worklog.cycles)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,8 @@ class Remediate:
         """Why it is not to be done without a person, in mode `auto`."""
         if self._todo.mode is not RemediationMode.AUTO:
             return None
+        if choice.action not in _ENDS_THE_RUN and self._no_more(journal) is not None:
+            return None  # nothing is begun then, and that is what is told
         own = mendings(journal.fold.snapshot().cycles)
         ledger = day.ledger
         found = never(self._asked(choice, done_on(cycle), own, ledger))
@@ -306,6 +308,8 @@ class Remediate:
             # What a person is to do needs no name of an action before it.
             named = "" if action == "person" else f"{action}: "
             detail = f"{named}{choice.detail}"
+        if choice is not None and choice.held_back:
+            detail = f"{detail}; not done by itself: {choice.held_back}"
         again = self._todo.commands.run()
         command = self._by_hand(choice) if choice and action != "person" else again
         return RemedyDecided(

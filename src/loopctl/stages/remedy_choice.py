@@ -30,7 +30,7 @@ class Choice:
     `by_itself`: loopctl may do it without a person, where the mode allows that; `per_day`: so many
     times in 24 hours, None: as the loop allows for all. `cause` are the fingerprints of what it is
     to mend, `verify` names what shows that it did. `pause_s` is waited before it, `branch`: the
-    command is run in a work tree of its own.
+    command is run in a work tree of its own. `held_back` is why it is not done by itself after all.
     """
 
     action: Action
@@ -46,6 +46,7 @@ class Choice:
     per_day: int | None = None
     pause_s: float = 0.0
     branch: bool = False
+    held_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def choose(
 
 
 def _asked_of_a_person(choice: Choice, why: str) -> Choice:
-    return replace(choice, detail=f"{choice.detail}; not done by itself: {why}", by_itself=False)
+    return replace(choice, held_back=why, by_itself=False)
 
 
 def _times(limit: int) -> str:
