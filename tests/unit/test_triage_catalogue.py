@@ -25,8 +25,10 @@ def test_a_cause_is_not_seen_where_it_is_not(signature: str, name: str) -> None:
     assert signature not in [finding.signature for finding in findings]
 
 
-def test_nothing_is_found_in_a_green_run() -> None:
-    assert diagnose(symptoms_of("green.jsonl"), CATALOGUE).findings == ()
+@pytest.mark.parametrize("name", sorted(file.name for file in FOLDER.glob("green*")))
+def test_nothing_is_found_in_a_green_run(name: str) -> None:
+    found = diagnose(symptoms_of(name), CATALOGUE).findings
+    assert [(finding.signature, finding.evidence) for finding in found] == []
 
 
 def test_every_signature_is_held_against_the_green_run() -> None:
@@ -42,7 +44,8 @@ def test_every_finding_quotes_located_evidence_that_was_captured(name: str) -> N
             assert quote.source
             if quote.kind == "log":
                 assert "#" in quote.source
-                assert quote.quote[:40].replace('"', '\\"') in text
+                said = quote.quote[:40]
+                assert said in text or said.replace('"', '\\"') in text
 
 
 @pytest.mark.parametrize("name", sorted({name for _, name in POSITIVE}))

@@ -73,6 +73,7 @@ class _Watch:
     ends: Sequence[_Watch] = ()
     comparisons: tuple[Comparison, ...] = ()
     regex: Regex | None = None
+    unless: Regex | None = None
     news: bool = False
     hits: list[Hit] = field(default_factory=list)
 
@@ -81,6 +82,8 @@ class _Watch:
         self.news = any(map(asks_for_news, self.comparisons))
         if self.clause.regex is not None:
             self.regex = compiled(self.clause.regex)
+        if self.clause.unless is not None:
+            self.unless = compiled(self.clause.unless)
 
     @property
     def needs_trace(self) -> bool:
@@ -122,15 +125,19 @@ class _Watch:
         if self.regex is None:
             return Hit(record, {}, record.proof or record.lines[:1], sure)
         for line in record.lines:
-            groups = self.regex.search(line.quote[:_LONGEST])
-            if groups is not None:
+            text = line.quote[:_LONGEST]
+            groups = self.regex.search(text)
+            if groups is not None and not self._is_excused(text):
                 captured = {name: text.strip(" '\"") for name, text in groups.items() if text}
                 return Hit(record, captured, tuple(dict.fromkeys((line, *record.proof))), sure)
         return None
 
+    def _is_excused(self, text: str) -> bool:
+        return self.unless is not None and self.unless.search(text) is not None
 
-class _Kind:
-    """The clauses on one kind of record; those with a regex are looked for all at once."""
+
+class _Looked:
+    """Clauses that are looked for all at once: those with a regex, and those without."""
 
     def __init__(self, watches: Sequence[_Watch]) -> None:
         self._found = [watch for watch in watches if watch.clause.regex is not None]
@@ -138,9 +145,10 @@ class _Kind:
         self._set = RegexSet([watch.clause.regex or "" for watch in self._found])
 
     def wants(self, event: LogEvent, novel: bool | None) -> bool:
-        """Whether a log event may be hit; run for every line of every log."""
+        """Whether a log event may be hit."""
+        among = self._set.among
         for line in event.lines:
-            found = self._set.among(line.text[:_LONGEST])
+            found = among(line.text[:_LONGEST])
             if found and any(self._found[at].may_hit(event.stream, novel) for at in found):
                 return True
         # A clause without a regex asks for a traceback: the linter lets no other pass.
@@ -155,6 +163,30 @@ class _Kind:
             self._found[at].see(record)
         for watch in self._bare:
             watch.see(record)
+
+
+class _Kind:
+    """The clauses on one kind of record."""
+
+    def __init__(self, watches: Sequence[_Watch]) -> None:
+        ends = [watch for watch in watches if watch.ends]
+        self._evidence = _Looked([watch for watch in watches if not watch.ends])
+        self._ends = _Looked(ends)
+        self._endable = list(dict.fromkeys(watch for end in ends for watch in end.ends))
+        self._may_end = False
+
+    def wants(self, event: LogEvent, novel: bool | None) -> bool:
+        """Whether a log event may be hit; run for every line of every log."""
+        return self._evidence.wants(event, novel) or (
+            self._may_end and self._ends.wants(event, None)
+        )
+
+    def see(self, record: Record) -> None:
+        """Hold the record against every clause; what ends a trouble ends only what was before."""
+        if self._may_end:
+            self._ends.see(record)
+        self._evidence.see(record)
+        self._may_end = any(watch.hits for watch in self._endable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +279,8 @@ def _groups(
         grouped = tuple(
             tuple(hit for hit in clause if _key(hit, names) in (key, "")) for clause in hits
         )
+        if signature.match.differ is not None:
+            grouped = _differing(signature.match.differ, grouped)
         if _satisfied(signature, grouped):
             yield Seen(signature, service, grouped, key)
 
@@ -255,6 +289,24 @@ def _key(hit: Hit, names: Sequence[str]) -> str:
     """What tells this hit's cause from another of the signature; empty where it has no say."""
     values = [hit.value(name) for name in names]
     return "|".join(str(value) for value in values) if any(values) else ""
+
+
+def _differing(
+    names: tuple[str, str], hits: Sequence[tuple[Hit, ...]]
+) -> tuple[tuple[Hit, ...], ...]:
+    """The hits without those that know one of the names, unless the other's values are others."""
+    one, other = ({str(v) for h in _all(hits) if (v := h.value(name))} for name in names)
+    if one and other and not one & other:
+        return tuple(hits)
+    return tuple(
+        tuple(hit for hit in clause if len([n for n in names if hit.value(n)]) != 1)
+        for clause in hits
+    )
+
+
+def _all(hits: Sequence[tuple[Hit, ...]]) -> Iterator[Hit]:
+    for clause in hits:
+        yield from clause
 
 
 def _satisfied(signature: Signature, hits: Sequence[tuple[Hit, ...]]) -> bool:

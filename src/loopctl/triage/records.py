@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,9 +34,12 @@ FAILING: Final = frozenset(
     {CaseStatus.FAILED, CaseStatus.BROKEN, CaseStatus.TIMEOUT, CaseStatus.LOST}
 )
 TRACE_FIELDS: Final = frozenset(
-    {"type", "message", "where", "fingerprint", "at_import", "in_app", "language"}
+    {"type", "message", "where", "fingerprint", "at_import", "in_app", "in_test", "language"}
 )
 _MOST_TEST_LINES: Final = 400
+_OF_TESTS: Final = re.compile(
+    r"(?:^|/)(?:tests?/|test_[^/]*$|conftest\.py$|[^/]*[_.-](?:test|spec)\.)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +295,7 @@ def log_record(log: ServiceLog, event: LogEvent, novel: bool | None) -> Record:
     fields: dict[str, Value] = {
         "severity": severity_of(event).name.lower(),
         "novel": "unknown" if novel is None else "yes" if novel else "no",
+        "revision": event.revision,
     }
     proof: tuple[Quote, ...] = ()
     if event.trace is not None:
@@ -316,6 +321,7 @@ def _trace_fields(trace: StackTrace) -> dict[str, Value]:
         "fingerprint": stack_fingerprint(trace),
         "at_import": trace.at_import,
         "in_app": bool(frame and frame.in_app),
+        "in_test": bool(frame and _OF_TESTS.search(frame.file)),
         "language": trace.language,
     }
 

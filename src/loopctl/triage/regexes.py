@@ -62,11 +62,11 @@ class RegexSet:
     def among(self, text: str) -> Sequence[int]:
         """The indices of the patterns that match somewhere in the text, in no order."""
         found: Sequence[int] = ()
-        for each, indices in self._sets:
+        for match, indices in self._sets:
             try:
-                hit = each.Match(text)
+                hit = match(text)
             except UnicodeEncodeError:
-                hit = each.Match(_plain(text))
+                hit = match(_plain(text))
             if hit:
                 # The probe is a pattern too, the last of each set.
                 found = [*found, *(indices[at] for at in hit if at < len(indices))]
@@ -133,7 +133,7 @@ def _sets(patterns: Sequence[tuple[int, str]]) -> list[tuple[Any, list[int]]]:
         made.Add(_PROBE)
         made.Compile()
         if made.Match(_PROBE) or len(patterns) == 1:
-            return [(made, [index for index, _ in patterns])]
+            return [(made.Match, [index for index, _ in patterns])]
     except re2.error:
         if len(patterns) == 1:
             raise

@@ -53,7 +53,8 @@ class Clause(_Strict):
     """What one piece of evidence looks like.
 
     `source` is a log's stream or a suite's id; `regex` is looked for in every line of the record;
-    `field` … is short for a single entry of `where`. `or` holds other looks of the same evidence.
+    a line that `unless` matches too is passed over. `field` … is short for a single entry of
+    `where`. `or` holds other looks of the same evidence.
     `confidence` is the signature's base where this is all there is to go by: a line of a log says
     less than what loopctl itself has seen. `same` is for `recovered`: over is only what has the
     same values under these names.
@@ -62,6 +63,7 @@ class Clause(_Strict):
     on: On
     source: str | None = None
     regex: Regex | None = None
+    unless: Regex | None = None
     where: tuple[Comparison, ...] = ()
     field: str | None = None
     op: Literal["eq", "ne", "lt", "le", "gt", "ge", "in"] = "eq"
@@ -77,6 +79,8 @@ class Clause(_Strict):
             raise ValueError("op, value and ref need a field")
         if not self.regex and not self.comparisons:
             raise ValueError("a clause needs a regex, a field or a where")
+        if self.unless and not self.regex:
+            raise ValueError("unless needs a regex")
         if any(other.or_ for other in self.or_):
             raise ValueError("an `or` within an `or`: write them beside each other")
         return self
@@ -101,12 +105,17 @@ class Clause(_Strict):
 
 
 class Match(_Strict):
-    """When the cause is seen."""
+    """When the cause is seen.
+
+    `differ`: two names of which the values must not be the same; what has but one of them counts
+    only where the other was seen and is different.
+    """
 
     all: tuple[Clause, ...] = ()
     any: tuple[Clause, ...] = ()
     none: tuple[Clause, ...] = ()
     recovered: tuple[Clause, ...] = ()
+    differ: tuple[str, str] | None = None
 
     @model_validator(mode="after")
     def _sees_something(self) -> Self:
@@ -173,12 +182,14 @@ class Signature(_Strict):
     """A known cause. `explains` names signatures that say less about the same failure.
 
     `group_by`: captures or fields whose values tell two findings of this signature apart.
-    `not_evidence`: the run itself is at fault and proves nothing about the service.
+    `plain_title` is the title where not every name of `title` was captured. `not_evidence`: the run
+    itself is at fault and proves nothing about the service.
     """
 
     schema_: Literal[1] = Field(alias="schema")
     id: str = Field(pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)+$")
     title: str
+    plain_title: str | None = None
     severity: Literal["critical", "high", "medium", "low"]
     confidence: Confidence = Confidence()
     match: Match
