@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import HEALTHY, serving
@@ -172,10 +173,10 @@ def test_memory_goes_up_by_one_step_for_this_run_alone_and_a_person_is_told(
     assert failure.journal.fold.raised_memory == {"chat": 512 * MI}
 
 
-def steps(failure: Failure, **bounds: int) -> Iterator[int | None]:
+def steps(failure: Failure) -> Iterator[int | None]:
     rule = RemedyRule({"signature": "deploy.out-of-memory"}, "raise-memory", limit=9)
     for number in range(4):
-        outcome = failure.remediate(rule, max_cycles=9, no_progress=9, **bounds)
+        outcome = failure.remediate(rule, max_cycles=9, no_progress=9)
         yield failure.decided.memory
         if outcome.kind is OutcomeKind.FAILED:
             return
@@ -198,9 +199,9 @@ def test_it_goes_no_further_than_the_cap(tmp_path: Path) -> None:
     ],
 )
 def test_where_it_cannot_be_raised_a_person_is_told_why(
-    tmp_path: Path, facts: dict[str, int], bounds: dict[str, bool], why: str
+    tmp_path: Path, facts: dict[str, Any], bounds: dict[str, Any], why: str
 ) -> None:
-    failure = Failure(tmp_path, OOM, stage=State.HEALTH, **facts)  # type: ignore[arg-type]
+    failure = Failure(tmp_path, OOM, stage=State.HEALTH, **facts)
     rule = RemedyRule({"signature": "deploy.out-of-memory"}, "raise-memory")
     assert failure.remediate(rule, **bounds).kind is OutcomeKind.FAILED
     assert failure.decided.result == "proposed"
