@@ -35,7 +35,9 @@ def test_a_remedy_that_repairs_the_source_turns_the_next_cycle_green(project: Pr
     assert left["traffic"] == {ran.service("web")["revision"]: 100}
     assert (left["verified"], left["changed_by_run"]) == (True, True)
     assert "cycle 2 of at most 3" in ran.line("VERDICT")
-    assert ran.line("TRIED") == "TRIED: cycle 1: run, done: ./fix.sh changed web/word.txt"
+    mended = "(mended: verify came to a good end)"
+    assert ran.line("TRIED") == f"TRIED: cycle 1: run, done: ./fix.sh changed web/word.txt {mended}"
+    assert remedy(ran, 0)["mended"] is True
     assert "with uncommitted changes" in ran.line("WHERE"), "what serves stands in no commit"
     told = worklog(ran)
     assert f"fixed: `{CASE}`" in told

@@ -129,9 +129,9 @@ def test_a_rollback_goes_back_to_the_last_verified_revision(
     assert ended(ran) == (1, "rolled-back", 1), str(ran)
     assert ran.result["verdict"] == "red", "an old revision's green is never this commit's"
     assert met_by_users(before.stable_url) == good
-    assert ran.line("TRIED") == (
-        f"TRIED: cycle 1: rollback, done: web from {bad} 100 % to {good} 100 %"
-    )
+    done = f"TRIED: cycle 1: rollback, done: web from {bad} 100 % to {good} 100 %"
+    assert ran.line("TRIED").startswith(f"{done} (mended: {good} is healthy (HTTP 200 in ")
+    assert remedy(ran)["mended"] is True
     assert f"web: {good} 100 %" in ran.first_line
     assert ", verified, changed by this run" in ran.first_line
     left = ran.result["left"][0]

@@ -14,7 +14,7 @@ from loopctl.inert import one_line
 from loopctl.journal.causes import Cause, beneath_text, causes_of
 from loopctl.journal.earlier_runs import UNREAD
 from loopctl.journal.known_issue import known_issue
-from loopctl.journal.mending import mendings
+from loopctl.journal.mending import Mending, mendings
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import NovelLine, RemedyDecided, RunStarted
@@ -239,15 +239,15 @@ def tried_text(worklog: Worklog) -> str:
     ]
     if not tried:
         return _begun(worklog.last) or f"nothing{_proposed(worklog.last)}"
-    mended = {each.cycle: each.said for each in mendings(worklog.cycles)}
-    said = "; ".join(
-        f"cycle {number}: {_tried(remedy)}{_mended(mended.get(number, ''))}"
-        for number, remedy in tried
-    )
+    shown = {each.cycle: _mended(each) for each in mendings(worklog.cycles)}
+    *before, (last_number, last_tried) = tried
+    said = "".join(f"cycle {n}: {_tried(remedy)}{shown.get(n, '')}; " for n, remedy in before)
+    said += f"cycle {last_number}: {_tried(last_tried)}: {one_line(last_tried.detail, 240)}"
+    said += shown.get(last_number, "")
     last = worklog.last.remedy if worklog.last else None
     then = f"; then {one_line(last.detail, 240)}" if last and last.result == "proposed" else ""
     then = then or (f"; {begun}" if (begun := _begun(worklog.last)) else "")
-    return f"{said}: {one_line(tried[-1][1].detail, 240)}{then}"
+    return f"{said}{then}"
 
 
 def _proposed(cycle: CycleRecord | None) -> str:
@@ -273,8 +273,8 @@ def _begun(cycle: CycleRecord | None) -> str:
     return f"cycle {cycle.number}: {action}, begun and not ended{why}"
 
 
-def _mended(said: str) -> str:
-    return f", {one_line(said, 160)}" if said else ""
+def _mended(mending: Mending) -> str:
+    return f" ({one_line(mending.said, 160)})" if mending.shown.seen else ""
 
 
 def _tried(remedy: RemedyDecided) -> str:

@@ -20,7 +20,7 @@ from loopctl.ports.history import RunRecord
 from loopctl.ports.identity import IdentityError
 from loopctl.ports.leases import Held
 from loopctl.ports.platform import Absent, Platform, PlatformError
-from loopctl.ports.probe import Prober
+from loopctl.ports.probe import Answer, Prober
 from loopctl.process import Stop
 from loopctl.stages.callers import Callers
 from loopctl.stages.health_check import Asked, check_answer, quoted
@@ -168,4 +168,6 @@ class RollBack:
         fault = check_answer(
             answer, Asked(spec.name, spec.health, cold=True, caller=caller, url=state.url)
         )
+        if fault is None and isinstance(answer, Answer):
+            return True, f"HTTP {answer.status} in {answer.latency_s:.3f} s"
         return fault is None, one_line(fault.summary if fault else quoted(answer), 160)
