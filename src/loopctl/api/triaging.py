@@ -47,8 +47,9 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
     logs, greens = exports[: len(request.logs)], exports[len(request.logs) :]
     captures = [capture for export in logs for capture in captures_of(export)]
     against = compared(captures, [c for export in greens for c in captures_of(export)])
-    diagnosis = diagnose(symptoms_of(captures, against.baseline), catalogue)
-    findings, novel = known(diagnosis), telling(diagnosis)
+    symptoms, troubled = symptoms_of(against.captures, against.baseline)
+    diagnosis = diagnose(symptoms, catalogue)
+    findings, novel = known(diagnosis), telling(diagnosis, symptoms)
     green = None if greens else green_command(captures)
     return Triaged(
         at=utc_now(),
@@ -56,6 +57,7 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
         novel=novel,
         unknown=tuple(still_open(diagnosis, novel, green)),
         ranked_by=against.said(diagnosis.ranked_by),
+        troubled=bool(diagnosis.findings) or troubled,
         captured=tuple(Captured(c.service, c.source, c.read, c.export.gap) for c in captures)
         or tuple(Captured(e.stem, e.name, 0, e.gap) for e in logs),
         next=next_steps(captures, findings, novel, green),

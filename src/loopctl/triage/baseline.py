@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
@@ -111,10 +112,10 @@ class Window:
         return Novelty.RATE_CHANGED if changed else Novelty.KNOWN
 
 
-def rank_key(ranked: RankedTemplate) -> tuple[int, int, int, int]:
+def rank_key(ranked: RankedTemplate) -> tuple[int, int, int, datetime, int]:
     """Sorts templates: by novelty, then by severity, the rare before the frequent."""
     novelty = Novelty.NOVEL if ranked.novelty is None else ranked.novelty
-    return (novelty, -ranked.severity, ranked.count, ranked.first.number)
+    return (novelty, -ranked.severity, ranked.count, ranked.first.at, ranked.first.number)
 
 
 def learn(services: Iterable[tuple[str, Iterable[LogEvent]]]) -> Baseline:

@@ -61,7 +61,8 @@ class Triaged:
 
     `loop` and `environment` are None for an export, `green_run` without an earlier green run.
     `next` are commands, the most useful first; at least one works without loopctl. `under_way` is a
-    run that is going on there.
+    run that is going on there. `troubled` says of an export whether anything in it, however well
+    known, is an error; None where services were looked at, whose state says it.
     """
 
     at: datetime
@@ -79,6 +80,7 @@ class Triaged:
     owner: str | None = None
     runbook: str | None = None
     under_way: UnderWay | None = None
+    troubled: bool | None = None
 
     @property
     def exit_code(self) -> int:
@@ -87,4 +89,5 @@ class Triaged:
             return 1
         unseen = any(look.state == "unknown" for look in self.services)
         read = self.services or any(capture.lines for capture in self.captured)
-        return 3 if unseen or not read or self.novel else 0
+        open_ = bool(self.novel) if self.troubled is None else self.troubled
+        return 3 if unseen or not read or open_ else 0

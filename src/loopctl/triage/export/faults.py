@@ -20,16 +20,21 @@ _LISTENS: Final = re.compile(
     r"(?P<port>\d{2,5})\b(?![.\d])"
 )
 _LISTEN_WORDS: Final = ("istening", "unning on", "erving", "tarted", "Bound", "bound to")
+_HEALING: Final = (FaultKind.NEVER_READY, FaultKind.CONTROL_PLANE)
 _LOOPBACK: Final = ("127.", "localhost", "[::1]")
 
 
 @dataclass(slots=True)
 class _Revision:
-    """What is known of one revision of a service while its log is read."""
+    """What is known of one revision of a service while its log is read.
+
+    The first `over` sayings were followed by a good answer, or by a probe that succeeded.
+    """
 
     said: list[tuple[Saying, Piece]] = field(default_factory=list)
     words: list[Piece] = field(default_factory=list)
     at_end: tuple[Piece, ...] = ()
+    over: int = 0
     listens: tuple[str, str, Piece] | None = None
 
 
@@ -43,13 +48,13 @@ class Witness:
 
     def see(self, piece: Piece) -> Saying | None:
         """Take a piece; what it says went wrong."""
-        if not piece.text:
-            return None
         key = (piece.service or self._service, piece.revision)
         revision = self._revisions.get(key)
         if revision is None:
             revision = self._revisions[key] = _Revision()
-        saying = _saying(piece)
+        if _is_well(piece):
+            revision.over = len(revision.said)
+        saying = _saying(piece) if piece.trouble and piece.text else None
         if saying is not None:
             if saying.exact and not revision.at_end:
                 revision.at_end = tuple(revision.words)
@@ -57,6 +62,15 @@ class Witness:
         elif piece.stream != "system" and not piece.audit:
             self._heard(revision, piece)
         return saying
+
+    def over(self) -> frozenset[int]:
+        """The numbers of the pieces that told of what went over by itself."""
+        return frozenset(
+            piece.number
+            for revision in self._revisions.values()
+            for saying, piece in revision.said[: revision.over]
+            if saying.kind in _HEALING and not saying.exact
+        )
 
     def faults(self) -> tuple[Fault, ...]:
         """One for each service, revision, kind and value, the most exact first."""
@@ -80,7 +94,11 @@ class Witness:
 
     def _of(self, service: str, revision: _Revision) -> Iterable[Fault]:
         exact = [(saying, piece) for saying, piece in revision.said if saying.exact]
-        rest = [(saying, piece) for saying, piece in revision.said if not saying.exact]
+        rest = [
+            (saying, piece)
+            for index, (saying, piece) in enumerate(revision.said)
+            if not saying.exact and (index >= revision.over or saying.kind not in _HEALING)
+        ]
         ready = [pair for pair in rest if pair[0].kind is FaultKind.NEVER_READY]
         if not exact and ready and (port := self._wrong_port(service, revision, ready)):
             yield port
@@ -92,7 +110,9 @@ class Witness:
             told.add((saying.kind, saying.value))
             # What else the platform says of it is no second fault.
             beside = [self._quote(other) for _, other in ready[:2]]
-            words = [self._quote(word) for word in revision.at_end]
+            # Last words tell of an end by its own hand; who runs out of memory says nothing of it.
+            own = saying.kind in (FaultKind.EXIT_CODE, FaultKind.SIGNAL)
+            words = [self._quote(word) for word in revision.at_end] if own else []
             yield self._fault(saying, piece, service, (*words, *beside))
         for saying, piece in rest:
             generic = saying.kind is FaultKind.NEVER_READY
@@ -135,6 +155,13 @@ class Witness:
 
     def _place(self, piece: Piece) -> str:
         return f"{self._source}#{piece.number}"
+
+
+def _is_well(piece: Piece) -> bool:
+    """Whether it shows that the revision serves."""
+    if piece.request is not None and piece.request.status is not None:
+        return piece.request.status < 400
+    return "probe succeeded" in piece.text or "status changed to True" in piece.text
 
 
 def _saying(piece: Piece) -> Saying | None:

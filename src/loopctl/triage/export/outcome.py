@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
-from loopctl.model.finding import Finding
+from loopctl.model.finding import Finding, Quote
 from loopctl.triage.diagnose import Diagnosis, NovelLine
+from loopctl.triage.symptoms import Symptoms
 
-_MOST: int = 10
-_NO_GREEN = "which lines are new: "
+_MOST: Final = 10
+_NO_GREEN: Final = "which lines are new: "
 
 
 def known(diagnosis: Diagnosis) -> tuple[Finding, ...]:
@@ -17,14 +20,14 @@ def known(diagnosis: Diagnosis) -> tuple[Finding, ...]:
     return tuple(finding for finding in diagnosis.findings if finding.signature is not None)
 
 
-def telling(diagnosis: Diagnosis) -> tuple[NovelLine, ...]:
+def telling(diagnosis: Diagnosis, symptoms: Symptoms) -> tuple[NovelLine, ...]:
     """The lines that a person should read: those of failures that nothing explains, in turn with
-    those that are new in the logs.
+    those that are new in the logs; then what was asked in vain.
     """
     failures = [line for finding in diagnosis.findings if (line := _line(finding)) is not None]
     turns = itertools.zip_longest(failures, diagnosis.novel)
     found: dict[tuple[str, str], NovelLine] = {}
-    for line in itertools.chain.from_iterable(turns):
+    for line in itertools.chain(itertools.chain.from_iterable(turns), _in_vain(symptoms)):
         if line is not None:
             found.setdefault((line.quote.source, line.quote.quote), line)
     return tuple(found.values())[:_MOST]
@@ -35,6 +38,22 @@ def _line(finding: Finding) -> NovelLine | None:
         return None
     count = max(1, len(finding.cases))
     return NovelLine(finding.fingerprint, count, finding.evidence[0], finding.service or "tests")
+
+
+def _in_vain(symptoms: Symptoms) -> Iterator[NovelLine]:
+    """Requests that failed for good, alike ones as one."""
+    counted: Counter[str] = Counter()
+    first: dict[str, tuple[Quote, str]] = {}
+    for log in symptoms.requests:
+        for number, request in enumerate(log.requests, log.first):
+            if (request.status or 0) >= 500:
+                text = f"{request.method} {request.path} {request.status}"
+                counted[text] += 1
+                quote = Quote("request", f"{log.source}#{number}", text)
+                first.setdefault(text, (quote, request.service or log.service))
+    for text, count in counted.most_common(_MOST):
+        quote, service = first[text]
+        yield NovelLine(text, count, quote, service)
 
 
 def still_open(

@@ -73,8 +73,11 @@ def _capture(service: str, export: Export, pieces: Sequence[Piece]) -> Capture:
     return Capture(service, export, rest, len(pieces), tuple(reader.suites()))
 
 
-def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> Symptoms:
-    """All that the captures show."""
+def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple[Symptoms, bool]:
+    """All that the captures show; and whether anything in them, however well known, is an error
+    that is not over.
+    """
+    troubled = False
     faults: list[Fault] = []
     requests: list[RequestLog] = []
     for capture in captures:
@@ -84,8 +87,11 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> Sympt
         faults += witness.faults()
         asked = [piece for piece in capture.pieces if piece.request is not None]
         faults += health_faults(capture.service, capture.source, asked)
-        requests += request_logs(capture.service, capture.source, asked)
-    return Symptoms(
+        lasting = list(request_logs(capture.service, capture.source, asked))
+        requests += lasting
+        last = {log.first for log in lasting} | _silent(capture.pieces, witness.over())
+        troubled |= any(piece.trouble and piece.number in last for piece in capture.pieces)
+    symptoms = Symptoms(
         stage=None,
         faults=tuple(faults),
         logs=tuple(ServiceLog(c.service, c.source, c.entries()) for c in captures),
@@ -93,6 +99,12 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> Sympt
         suites=tuple(suite for capture in captures for suite in capture.suites),
         baseline=baseline,
     )
+    return symptoms, troubled
+
+
+def _silent(pieces: Iterable[Piece], over: frozenset[int]) -> set[int]:
+    """The pieces that are no requests, and do not tell of what went over by itself."""
+    return {p.number for p in pieces if p.request is None and p.number not in over}
 
 
 def learned(captures: Iterable[Capture]) -> Baseline:

@@ -1,0 +1,42 @@
+"""Whether a piece says by itself that something is wrong: before anyone asks what."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from loopctl.triage.export.pieces import Piece
+from loopctl.triage.export.sayings import saying_of
+
+_SEVERE: Final = frozenset({"ERROR", "CRITICAL", "FATAL", "ALERT", "EMERGENCY", "PANIC"})
+_MILD: Final = frozenset({"DEBUG", "INFO", "NOTICE", "WARNING"})
+_LEVEL: Final = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|ALERT)\b")
+_RAISED: Final = (
+    "Traceback (most recent call last)",
+    "panic: ",
+    "Exception in thread ",
+    "Unhandled exception",
+    "UnhandledPromiseRejection",
+    "Uncaught ",
+)
+_HEAD: Final = 80
+
+
+def is_trouble(piece: Piece) -> bool:
+    """Whether it is an error by its level, an exception that nobody calls mild, a failed request,
+    or the platform's own word for it.
+    """
+    if piece.request is not None and piece.request.status is not None:
+        # A request that was refused is one only where the platform has a word for it.
+        return piece.request.status >= 500 or bool(piece.request.status == 429 and piece.text)
+    if (piece.severity or "") in _SEVERE:
+        return True
+    text = piece.text
+    if not text:
+        return False
+    if saying_of(text) is not None:
+        return True
+    mild = (piece.severity or "") in _MILD
+    return not mild and (
+        any(mark in text for mark in _RAISED) or bool(_LEVEL.search(text, 0, _HEAD))
+    )
