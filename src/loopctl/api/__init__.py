@@ -18,6 +18,8 @@ exit code, or `PlatformError` at a deadline, and say what was done and what was 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from loopctl.api.following import LiveLog, live_log
 from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
 from loopctl.api.loading import duration, load, schema, validate
@@ -30,12 +32,15 @@ from loopctl.api.running import RunResult, Subscriber, refuse_later, run
 from loopctl.api.showing import (
     event_document,
     grade_document,
+    look_news,
+    look_view,
     print_brief,
     result_document,
     triaged_document,
     triaged_lines,
     view,
 )
+from loopctl.api.surveying import EVERY_S as LOOK_EVERY_S
 from loopctl.api.surveying import triage, triage_again
 from loopctl.api.triaging import LogsRequest, triage_logs
 from loopctl.api.watching import watch
@@ -47,8 +52,13 @@ from loopctl.model.evidence import Grade
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 
+if TYPE_CHECKING:
+    # Not at run time: what `--help` imports is waited for.
+    from loopctl.triage.triaged import Triaged as Triaged
+
 __all__ = [
     "HEALTH_PATHS",
+    "LOOK_EVERY_S",
     "Event",
     "Grade",
     "GradeReport",
@@ -75,6 +85,8 @@ __all__ = [
     "live_log",
     "load",
     "log_line",
+    "look_news",
+    "look_view",
     "outlook",
     "print_brief",
     "project_runs_dir",

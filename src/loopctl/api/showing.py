@@ -12,6 +12,7 @@ from loopctl.model.events import Event
 
 if TYPE_CHECKING:
     from loopctl.api.grading import GradeReport
+    from loopctl.console.triage_view import LookView
     from loopctl.console.view import View
     from loopctl.triage.triaged import Triaged
 
@@ -106,3 +107,23 @@ def triaged_lines(triaged: Triaged) -> tuple[str, ...]:
     from loopctl.reports.triaged_text import triaged_lines as lines
 
     return lines(triaged)
+
+
+def look_view(*, quiet: bool, color: bool) -> LookView:
+    """A view of `triage_again` on stdout: drawn again on a terminal, else a line for each change.
+
+    `quiet`: without the sign of life that stderr is given every minute.
+    """
+    from loopctl.console.output import wants_colour
+    from loopctl.console.triage_view import LineView, ScreenView
+
+    if wants_colour(sys.stdout, no_color=not color):
+        return ScreenView(sys.stdout)
+    return LineView(sys.stdout, None if quiet else sys.stderr)
+
+
+def look_news(triaged: Triaged) -> tuple[object, ...]:
+    """Equal for two looks that tell a person the same."""
+    from loopctl.reports.triaged_watch import news_of
+
+    return news_of(triaged)

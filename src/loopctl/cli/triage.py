@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from loopctl import api
 from loopctl.cli import output
+from loopctl.cli.looking import Looking, look
 from loopctl.cli.options import Env
 from loopctl.cli.settings import Settings
 from loopctl.errors import Problem, UsageError
@@ -47,10 +49,30 @@ def triage(
             help="Known causes of your own, for --logs; a loop file names its own.",
         ),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            envvar="LOOPCTL_SINCE",
+            help="Read the environment's logs from then on: 30m, or an ISO time; default: since "
+            "the last green run, at most an hour.",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", envvar="LOOPCTL_WATCH", help="Look again and again, until Ctrl-C."),
+    ] = False,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", envvar="LOOPCTL_EVERY", help="With --watch: how often; 10s."),
+    ] = None,
 ) -> int:
     """What is wrong, why, and what to do next: read-only."""
     settings: Settings = context.obj
-    _check(loop, env, logs, green, signatures)
+    looking = Looking(since, watch, every)
+    _check(loop, env, looking, {"--logs": logs, "--green": green, "--signatures": signatures})
+    if loop is not None:
+        return look(loop, env, looking, settings)
     request = api.LogsRequest(tuple(logs or ()), tuple(green or ()), tuple(signatures or ()))
     triaged = api.triage_logs(request)
     if settings.json:
@@ -62,23 +84,23 @@ def triage(
 
 
 def _check(
-    loop: str | None,
-    env: str | None,
-    logs: list[Path] | None,
-    green: list[Path] | None,
-    signatures: list[Path] | None,
+    loop: str | None, env: str | None, looking: Looking, files: Mapping[str, list[Path] | None]
 ) -> None:
     """Raises UsageError for options that do not go together."""
     problems: list[Problem] = []
+    logs = files["--logs"]
     if loop is not None and logs:
         problems.append(Problem("LOOP and --logs exclude each other", hint=_HINT))
-    elif logs and env is not None:
-        problems.append(Problem("--env goes with LOOP, not with --logs", hint=_HINT))
-    elif not logs:
-        for name, given in (("--green", green), ("--signatures", signatures)):
-            if given:
-                problems.append(Problem(f"{name} goes with --logs", hint=_HINT))
-        if not problems:
-            problems.append(Problem("nothing is named to look at", hint=_HINT))
+    elif logs:
+        named = [("--env", env), *looking.named()]
+        told = [f"{name} goes with LOOP, not with --logs" for name, given in named if given]
+        problems += [Problem(what, hint=_HINT) for what in told]
+    else:
+        told = [f"{name} goes with --logs" for name, given in files.items() if given]
+        if loop is None and not told:
+            told = ["nothing is named to look at"]
+        problems += [Problem(what, hint=_HINT) for what in told]
+    if looking.every is not None and not looking.watch:
+        problems.append(Problem("--every goes with --watch", hint=_HINT))
     if problems:
         raise UsageError("triage cannot be asked like this", problems)

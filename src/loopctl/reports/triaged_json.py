@@ -7,7 +7,7 @@ from loopctl.model.finding import Change, Fault, Finding
 from loopctl.reports.finding_document import finding_document
 from loopctl.reports.result_suites import Document
 from loopctl.triage.diagnose import NovelLine
-from loopctl.triage.triaged import Captured, ServiceLook, Triaged
+from loopctl.triage.triaged import Captured, ServiceLook, Triaged, UnderWay
 
 SCHEMA = 1
 
@@ -29,7 +29,16 @@ def triaged_document(triaged: Triaged) -> Document:
         "green_run": triaged.green_run,
         "changes": [_change(change) for change in triaged.changes],
         "captured": [_captured(capture) for capture in triaged.captured],
+        "under_way": _under_way(triaged.under_way),
+        "owner": triaged.owner,
+        "runbook": triaged.runbook,
     }
+
+
+def _under_way(run: UnderWay | None) -> Document | None:
+    if run is None:
+        return None
+    return {"run_id": run.run_id, "holder": run.holder, "since": iso(run.since)}
 
 
 def _finding(finding: Finding) -> Document:

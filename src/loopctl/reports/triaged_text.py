@@ -12,11 +12,12 @@ from loopctl.journal.wording import count, seconds, short, traffic, utc
 from loopctl.model.finding import Change, Finding, Quote
 from loopctl.reports.facts import why_status
 from loopctl.triage.diagnose import NovelLine
-from loopctl.triage.triaged import Captured, ServiceLook, Triaged
+from loopctl.triage.triaged import Captured, ServiceLook, Triaged, UnderWay
 
 MOST_LINES = 15
 _NAMED = 3
 _NOVEL = 3
+_ILL = {"unhealthy": "not healthy", "absent": "not there"}
 
 
 def triaged_lines(triaged: Triaged) -> tuple[str, ...]:
@@ -31,6 +32,8 @@ def _first(triaged: Triaged) -> Iterator[str]:
     yield f"VERDICT: {_verdict(triaged)}"
     for look in [each for each in triaged.services if each.faults][:_NAMED]:
         yield f"FAILED: {one_line(look.faults[0].summary, 300)}"
+    if triaged.under_way is not None:
+        yield f"RUN GOING ON: {under_way(triaged.under_way)}"
     if main is not None:
         yield f"LIKELY CAUSE: {_cause(main)}"
         yield from (f"QUOTE: {_quoted(quote)}" for quote in main.evidence[:1])
@@ -91,8 +94,7 @@ def _serving(look: ServiceLook) -> str:
 
 
 def _verdict(triaged: Triaged) -> str:
-    said = {0: "nothing is seen to be wrong", 1: "something is wrong"}
-    verdict = said.get(triaged.exit_code, "it cannot be told")
+    verdict = said_of(triaged)
     if triaged.loop is not None:
         where = f"{one_line(triaged.loop, 60)} on {one_line(triaged.environment or '', 40)}"
     else:
@@ -104,6 +106,20 @@ def _verdict(triaged: Triaged) -> str:
     gaps = [capture.gap for capture in triaged.captured if capture.gap]
     incomplete = f", INCOMPLETE: {one_line(gaps[0], 160)}" if gaps else ""
     return f"{verdict}, {where}{incomplete}, exit code {triaged.exit_code}"
+
+
+def said_of(triaged: Triaged) -> str:
+    """What is wrong, in a few words: which services are how, else what their logs show."""
+    ill = [look for look in triaged.services if look.state in ("unhealthy", "absent")]
+    if ill:
+        named = ", ".join(
+            f"{one_line(look.name, 63)} is {_ILL[look.state]}" for look in ill[:_NAMED]
+        )
+        return f"{named} and {len(ill) - _NAMED} more" if len(ill) > _NAMED else named
+    if triaged.exit_code == 1 and triaged.services:
+        return "what serves is healthy, and yet something is wrong"
+    said = {0: "nothing is seen to be wrong", 1: "something is wrong"}
+    return said.get(triaged.exit_code, "it cannot be told")
 
 
 def _cause(finding: Finding) -> str:
@@ -120,6 +136,12 @@ def _whys(finding: Finding) -> Iterator[str]:
     for why in finding.whys:
         status = why_status(why, finding)
         yield f"WHY: {one_line(why.question, 120)} {one_line(why.answer, 240)} ({status})"
+
+
+def under_way(run: UnderWay) -> str:
+    """A run that holds the environment: what is seen may be its doing."""
+    holder = f" by {one_line(run.holder, 120)}" if run.holder else ""
+    return f"run {one_line(run.run_id, 120)} is going on since {utc(run.since)}{holder}"
 
 
 def _quoted(quote: Quote) -> str:

@@ -32,7 +32,8 @@ _MOST_EVIDENCE: Final = 10
 class NovelLine:
     """A log line that the green runs never showed, or the worst there is without any.
 
-    `frame` is the line of a traceback that says where it was raised.
+    `frame` is the line of a traceback that says where it was raised, `is_severe` whether the line
+    itself says that something is wrong.
     """
 
     template: str
@@ -40,6 +41,7 @@ class NovelLine:
     quote: Quote
     service: str
     frame: Quote | None = None
+    is_severe: bool = False
 
     @property
     def quotes(self) -> tuple[Quote, ...]:
@@ -124,7 +126,8 @@ def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
         if innermost is not None:
             frame = cut(log_quote(log, Line(innermost.number, innermost.quote)))
     quote = cut(log_quote(log, line))
-    return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame)
+    severe = ranked.severity >= Severity.WARNING
+    return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame, severe)
 
 
 def _said(finding: Finding, seen_of: Mapping[str, Sequence[Seen]]) -> Iterator[str]:

@@ -85,9 +85,23 @@ class Triaged:
     @property
     def exit_code(self) -> int:
         """0: nothing is wrong, 1: something is, 3: it cannot be told."""
-        if self.findings or any(look.state in ("unhealthy", "absent") for look in self.services):
+        if self.findings or any(map(_is_wrong, self.services)):
             return 1
+        return 0 if self._is_seen else 3
+
+    @property
+    def _is_seen(self) -> bool:
+        """Whether all was looked at, and nothing there needs an explanation that is missing.
+
+        A healthy service may well say something new; what is new and bad it has to explain.
+        """
+        if not self.services:
+            open_ = bool(self.novel) if self.troubled is None else self.troubled
+            return any(each.lines for each in self.captured) and not open_
+        unread = any(each.gap and not each.lines for each in self.captured)
         unseen = any(look.state == "unknown" for look in self.services)
-        read = self.services or any(capture.lines for capture in self.captured)
-        open_ = bool(self.novel) if self.troubled is None else self.troubled
-        return 3 if unseen or not read or open_ else 0
+        return not unread and not unseen and not any(line.is_severe for line in self.novel)
+
+
+def _is_wrong(look: ServiceLook) -> bool:
+    return look.state in ("unhealthy", "absent") or (look.state == "healthy" and bool(look.faults))
