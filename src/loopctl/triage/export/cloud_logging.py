@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from loopctl.model.logs import RequestEntry
-from loopctl.triage.export.fields import said
+from loopctl.triage.export.fields import level, said
 from loopctl.triage.export.pieces import Piece, Stream
 from loopctl.triage.export.times import UNKNOWN, stamp
 
@@ -58,7 +58,7 @@ def piece_of(number: int, entry: Object) -> Piece:
         revision,
         str(own.get("instanceId") or labels.get("pod_name") or ""),
         _stream(log),
-        _severity(entry.get("severity")),
+        _severity(entry.get("severity")) or level(_object(entry.get("jsonPayload"))),
         audit=bool(audit),
         project=str(labels.get("project_id") or ""),
     )

@@ -20,6 +20,7 @@ _LISTENS: Final = re.compile(
     r"(?P<port>\d{2,5})\b(?![.\d])"
 )
 _LISTEN_WORDS: Final = ("istening", "unning on", "erving", "tarted", "Bound", "bound to")
+_LEFT: Final = "Container called exit(0)"
 _HEALING: Final = (FaultKind.NEVER_READY, FaultKind.CONTROL_PLANE)
 _LOOPBACK: Final = ("127.", "localhost", "[::1]")
 
@@ -34,6 +35,7 @@ class _Revision:
     said: list[tuple[Saying, Piece]] = field(default_factory=list)
     words: list[Piece] = field(default_factory=list)
     at_end: tuple[Piece, ...] = ()
+    left: Piece | None = None
     over: int = 0
     listens: tuple[str, str, Piece] | None = None
 
@@ -52,6 +54,8 @@ class Witness:
         revision = self._revisions.get(key)
         if revision is None:
             revision = self._revisions[key] = _Revision()
+        if _LEFT in piece.text:
+            revision.left, revision.at_end = piece, tuple(revision.words)
         if _is_well(piece):
             revision.over = len(revision.said)
         saying = _saying(piece) if piece.trouble and piece.text else None
@@ -83,7 +87,7 @@ class Witness:
     def _heard(self, revision: _Revision, piece: Piece) -> None:
         if revision.words and piece.stream != "stderr" and revision.words[-1].stream == "stderr":
             pass  # what a program says on stderr tells more of its end
-        elif piece.text.strip():
+        elif piece.text.strip() and piece.request is None:
             revision.words.append(piece)
             if len(revision.words) > _LAST_WORDS:
                 del revision.words[0]
@@ -100,6 +104,10 @@ class Witness:
             if not saying.exact and (index >= revision.over or saying.kind not in _HEALING)
         ]
         ready = [pair for pair in rest if pair[0].kind is FaultKind.NEVER_READY]
+        if not exact and ready and revision.left is not None:
+            # To end well is no fault but where it was to serve.
+            said = "its process ended with exit code 0 before it served"
+            exact = [(Saying(FaultKind.EXIT_CODE, said, "0", exact=True), revision.left)]
         if not exact and ready and (port := self._wrong_port(service, revision, ready)):
             yield port
             rest = [pair for pair in rest if pair not in ready]

@@ -17,6 +17,7 @@ _CLOCK: Final = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[ ]?[+-]\d\d:?\d\d)?"
 _LEVEL: Final = (
     r"(?P<level>DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRITICAL|FATAL|TRACE|DEFAULT|ALERT)"
 )
+_NAMED: Final = rf"\[?{_LEVEL}\]?:? +\[(?P<service>[A-Za-z][\w.-]{{0,62}})\] "
 _CARRIED: Final = re.compile(rf"{_DAY}T{_CLOCK} ")
 
 # From the outermost to the innermost; the first of each group that fits is taken.
@@ -30,9 +31,10 @@ _FORMS: Final = (
             rf"(?:[A-Z][a-z]{{2}} [ \d]\d {_CLOCK}|{_DAY}T{_CLOCK}) (?P<instance>[\w.-]{{1,64}}) "
             r"(?P<service>[\w./-]{1,64})(?:\[\d+\])?: ?"
         ),
+        re.compile(rf"\[?{_DAY}[T ]{_CLOCK}\]? +{_NAMED}"),
         re.compile(rf"\[?{_DAY}[T ]{_CLOCK}\]? "),
     ),
-    (re.compile(rf"\[?{_LEVEL}\]?:? +\[(?P<service>[A-Za-z][\w.-]{{0,62}})\] "),),
+    (re.compile(_NAMED),),
 )
 
 

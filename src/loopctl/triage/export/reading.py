@@ -16,7 +16,7 @@ from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.structured import json_within, read_object
 from loopctl.triage.export.text import TextReader
 from loopctl.triage.export.times import UNKNOWN
-from loopctl.triage.export.trouble import is_trouble
+from loopctl.triage.export.trouble import is_doubtful, is_trouble
 
 _LARGEST: Final = 384 * 1_048_576
 """Bytes of memory that the pieces of one file may take; then the older half is let go."""
@@ -81,6 +81,8 @@ def read_export(path: Path, stdin: IO[bytes]) -> Export:
     for piece in kept.pieces:
         hider.hide(piece)
         piece.trouble = is_trouble(piece)
+        if is_doubtful(piece):
+            piece.severity = "WARNING"
     gaps = [*documents.gaps[:3], *([text.gap] if text.gap else [])]
     if kept.dropped:
         gaps.append(f"its {kept.dropped} oldest entries are not looked at: it is too large")

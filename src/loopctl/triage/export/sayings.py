@@ -77,10 +77,49 @@ _RULES: Final = (
         "3",
         exact=True,
     ),
+    _rule(
+        "exited with code",
+        r"\bWorker \(pid:\d+\) exited with code (?P<value>[1-9]\d*)\b",
+        FaultKind.EXIT_CODE,
+        "its worker ended with exit code {value}",
+        exact=True,
+    ),
+    _rule(
+        "panic: ",
+        r"^panic: (?!.*recovered)",
+        FaultKind.EXIT_CODE,
+        "it panicked: Go ends with exit code 2",
+        "2",
+        exact=True,
+    ),
+    _rule(
+        "panicked at",
+        r"^thread 'main'.{0,40} panicked at",
+        FaultKind.EXIT_CODE,
+        "it panicked: Rust ends with exit code 101",
+        "101",
+        exact=True,
+    ),
+    _rule(
+        "Exception in thread",
+        r'^Exception in thread "main"',
+        FaultKind.EXIT_CODE,
+        "an exception ended its main thread: Java ends with exit code 1",
+        "1",
+        exact=True,
+    ),
+    _rule(
+        "Node.js v",
+        r"^Node\.js v\d+\.\d+\.\d+$",
+        FaultKind.EXIT_CODE,
+        "an uncaught exception ended it: Node.js ends with exit code 1",
+        "1",
+        exact=True,
+    ),
     # Docker and Kubernetes.
     _rule(
         "exited with code",
-        r"^(?:container )?(?P<service>[\w.-]{1,80}?)(?:[-_]\d+)?\x20*\|? ?"
+        r"^(?:(?:container )?(?P<service>[A-Za-z][\w.-]{0,80}?)(?:[-_]\d+)?\x20*\|? ?)?"
         r"exited with code (?P<value>[1-9]\d*)\b",
         FaultKind.EXIT_CODE,
         "its process ended with exit code {value}",
@@ -157,7 +196,8 @@ _AUDITED: Final = re.compile(
     r"Ready condition status changed to False for (?:Revision|Service|Configuration) "
     r"(?P<name>\S{1,64}) with message: "
 )
-_ENDED_BY: Final = {"137": "SIGKILL", "139": "SIGSEGV", "134": "SIGABRT"}
+# 137 stays a code: it is how a container ends that used too much memory.
+_ENDED_BY: Final = {"139": "SIGSEGV", "134": "SIGABRT"}
 
 
 def saying_of(line: str) -> Saying | None:
@@ -165,8 +205,9 @@ def saying_of(line: str) -> Saying | None:
     if any(need in line for need in _ENDS) and (ending := ending_of(line)) is not None:
         if ending.value == "0" or ending.value == signal_name(15):
             return None  # it was asked to end, and did
-        exact = ending.value != NO_COMMAND
-        return Saying(ending.kind, ending.words, ending.value, exact)
+        if ending.value == NO_COMMAND:
+            return Saying(FaultKind.EXIT_CODE, ending.words, ending.value, exact=True)
+        return Saying(ending.kind, ending.words, ending.value, exact=True)
     for rule in _RULES:
         if rule.needs in line and (match := rule.regex.search(line)) is not None:
             return _said(rule, match, line)

@@ -20,6 +20,13 @@ _RAISED: Final = (
     "Uncaught ",
 )
 _HEAD: Final = 80
+_TOLD_MILD: Final = re.compile(r"\b(?:TRACE|DEBUG|INFO|NOTICE)\b", re.IGNORECASE)
+_DOUBTFUL: Final = re.compile(
+    r"(?i)\b(?:stopped|disabled|dropped|mismatch|undefined symbol|does not|do not|did not|refused"
+    r"|denied|timed out|unable|cannot|can't|could not|couldn't|giving up|gave up|abort(?:ed|ing)?"
+    r"|corrupt(?:ed)?|lost|unexpected|violation|conflicts?|rejected|unreachable|killed|crash(?:ed)?"
+    r"|exceeded|too (?:many|large|long|old)|no such|inconsistent|stuck|deadlock|overflow)\b"
+)
 
 
 def is_trouble(piece: Piece) -> bool:
@@ -40,3 +47,11 @@ def is_trouble(piece: Piece) -> bool:
     return not mild and (
         any(mark in text for mark in _RAISED) or bool(_LEVEL.search(text, 0, _HEAD))
     )
+
+
+def is_doubtful(piece: Piece) -> bool:
+    """Whether the words of a line that has no level are those in which bad news are told."""
+    text = piece.text
+    if piece.severity is not None or piece.trouble or piece.request is not None or not text:
+        return False
+    return bool(_DOUBTFUL.search(text[:500])) and not _TOLD_MILD.search(text, 0, _HEAD)
