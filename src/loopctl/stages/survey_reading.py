@@ -76,10 +76,15 @@ class LogReading:
 
 @dataclass(slots=True)
 class RequestReading:
-    """A service's requests within a window; `redact` hides what a path may hold."""
+    """A service's requests within a window; `redact` hides what a path may hold.
+
+    Those for `health_path` are left out: how it is now is asked, and most of what asked before was
+    loopctl itself.
+    """
 
     source: str
     window: LogWindow
+    health_path: str
     redact: Callable[[str], str]
     met: Newest[RequestEntry] = field(default_factory=Newest)
     gap: str | None = NO_TIME
@@ -93,7 +98,9 @@ class RequestReading:
         return tuple(
             self._hidden(entry)
             for entry in self.met.held()
-            if (entry.revision in revisions or not entry.revision) and entry.at <= until
+            if (entry.revision in revisions or not entry.revision)
+            and entry.at <= until
+            and entry.path != self.health_path
         )
 
     def _hidden(self, entry: RequestEntry) -> RequestEntry:

@@ -171,7 +171,8 @@ class ServiceSurvey:
     def _requests(self, stop: Stop) -> None:
         window = LogWindow(self.spec.name, self.since, at_once=True)
         source = f"{self.spec.name}/requests"
-        self._asked = RequestReading(source, window, self.ports.redact)
+        path = self.spec.health.path
+        self._asked = RequestReading(source, window, path, self.ports.redact)
         self._asked.read(self.ports.receipts, stop)
 
     def _probe(self, url: str, stop: Stop) -> None:
