@@ -12,6 +12,7 @@ from bench import (
     cloud_logs,
     cloud_ready,
     command_line,
+    diagnosis_corpus,
     docker_build,
     docker_golden_path,
     docker_promotion,
@@ -44,6 +45,7 @@ _PARTS: tuple[ModuleType, ...] = (
     cloud_ready,
     cloud_calls,
     cloud_golden_path,
+    diagnosis_corpus,
 )
 
 

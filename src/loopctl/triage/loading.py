@@ -21,15 +21,20 @@ _BOOL: Final = "tag:yaml.org,2002:bool"
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(yaml.SafeLoader):
+def _plainly(base: type[yaml.SafeLoader]) -> type[yaml.SafeLoader]:
     """YAML as in loop files: `on` and `no` are text, not truth, and a date is none."""
+    loader: type[yaml.SafeLoader] = type("_Loader", (base,), {})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, regex) for tag, regex in resolvers if tag not in (_BOOL, _TIMESTAMP)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|false)$"), list("tf"))
+    return loader
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regex) for tag, regex in resolvers if tag not in (_BOOL, _TIMESTAMP)]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|false)$"), list("tf"))
+_THEIRS: Final = _plainly(yaml.SafeLoader)
+# libyaml takes a twelfth of the time, but crashes on deep nesting: it reads our own files alone.
+_OURS: Final = _plainly(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,10 @@ def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
     """
     known: dict[str, Signature] = {}
     problems: list[Problem] = []
-    for where, text in [*_ours(), *_theirs(extra, problems)]:
-        for signature in _read(where, text, problems):
-            known[signature.id] = signature
+    for loader, files in ((_OURS, _ours()), (_THEIRS, _theirs(extra, problems))):
+        for where, text in files:
+            for signature in _read(where, text, problems, loader):
+                known[signature.id] = signature
     problems.extend(_dangling(known))
     if problems:
         raise UsageError(f"{len(problems)} problems in the signatures", problems)
@@ -78,10 +84,12 @@ def _theirs(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[st
             problems.append(Problem(f"cannot be read: {error}", where=str(path), hint=hint))
 
 
-def _read(where: str, text: str, problems: list[Problem]) -> Iterator[Signature]:
+def _read(
+    where: str, text: str, problems: list[Problem], loader: type[yaml.SafeLoader]
+) -> Iterator[Signature]:
     try:
-        nodes = [node for node in yaml.compose_all(text, _Loader) if node.tag != _NULL]
-        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
+        nodes = [node for node in yaml.compose_all(text, loader) if node.tag != _NULL]
+        documents = [document for document in yaml.load_all(text, loader) if document is not None]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         problems.append(Problem(f"not YAML: {_one_line(error)}", where=_at(where, error)))
         return
