@@ -20,7 +20,8 @@ def in_process(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
     """Without the command line."""
     if case.capture is not None:
         return _of_capture(case, catalogue)
-    triaged = triage_logs(LogsRequest((written(case, folder),)))
+    logs, green = written(case, folder)
+    triaged = triage_logs(LogsRequest(logs, green))
     return answer_of(triaged.findings, triaged.novel, catalogue)
 
 
@@ -30,21 +31,24 @@ def by_command(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
     """
     if case.capture is not None:
         return _of_capture(case, catalogue)
-    command = [sys.executable, "-m", "loopctl", "--json", "triage", "--logs"]
-    ran = subprocess.run(
-        [*command, str(written(case, folder))], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "loopctl", "--json", "triage"]
+    for option, files in zip(("--logs", "--green"), written(case, folder), strict=True):
+        command += [word for file in files for word in (option, str(file))]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode not in (0, 1, 3):
         raise RuntimeError(f"{case.name}: {ran.returncode}: {ran.stderr.strip()}")
     return answer_of_document(json.loads(ran.stdout), catalogue)
 
 
-def written(case: Case, folder: Path) -> Path:
-    """The file with its export; made when it is not there."""
-    path = folder / case.file_name
-    if not path.exists():
-        path.write_text(case.text(), encoding="utf-8")
-    return path
+def written(case: Case, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The file with its export, and that of a good time; made when they are not there."""
+    log, green = folder / case.file_name, folder / f"green-{case.file_name}"
+    told = case.green_text()
+    if not log.exists():
+        log.write_text(case.text(), encoding="utf-8")
+        if told is not None:
+            green.write_text(told, encoding="utf-8")
+    return (log,), () if told is None else (green,)
 
 
 def all_in_process(cases: Sequence[Case], folder: Path, catalogue: Catalogue) -> list[Scored]:

@@ -68,10 +68,14 @@ class Case:
 
     def text(self) -> str:
         """Its export, the same each time."""
-        random = Random(zlib.crc32(self.name.encode()))
-        if "raw" in self.given:
-            return _raw(self.given["raw"], random)
-        return export(self.given["form"], _lines(self.given, random), random.randrange(60))
+        return _text(self.given, Random(zlib.crc32(self.name.encode())))
+
+    def green_text(self) -> str | None:
+        """The log of a good time that comes with it, where one does."""
+        if "green" not in self.given:
+            return None
+        green = {**self.given, "story": "", **self.given["green"]}
+        return _text(green, Random(zlib.crc32(f"green {self.name}".encode())))
 
 
 def cases(folder: str = "cases") -> tuple[Case, ...]:
@@ -92,6 +96,12 @@ def signatures_of(rows: Sequence[str]) -> frozenset[str]:
     """The signatures that stand for those rows of the facts' table."""
     known = _yaml("rows.yaml")
     return frozenset(each for row in rows for each in known.get(row, {}).get("signatures", ()))
+
+
+def _text(given: Mapping[str, Any], random: Random) -> str:
+    if "raw" in given:
+        return _raw(given["raw"], random)
+    return export(given["form"], _lines(given, random), random.randrange(60))
 
 
 def _yaml(name: str) -> Mapping[str, Any]:
