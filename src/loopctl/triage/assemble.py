@@ -19,7 +19,6 @@ from loopctl.triage.structured import fields_of, read_structured
 from loopctl.triage.traceback import StackTrace
 
 _MOST_OPEN: Final = 64
-_LONGEST_KEPT: Final = 4 * LONGEST_LINE
 
 Writer = tuple[str, str, str, str]
 
@@ -42,6 +41,12 @@ class LogEvent:
     def lines(self) -> tuple[Line, ...]:
         """Its lines, those of a structured entry decoded first and as captured last."""
         return self.parts or (Line(self.entry.number, self.said),)
+
+    def kept(self) -> LogEvent:
+        """The event with no more of its traceback than is shown of one that is kept for long."""
+        if self.trace is None:
+            return self
+        return replace(self, trace=self.trace.kept(), parts=self.parts[:1])
 
     @property
     def number(self) -> int:
@@ -118,7 +123,7 @@ class _Assembler:
     def take(self, entry: LogEntry) -> Iterator[LogEvent]:
         """The events that are over with this entry, itself among them where it is one."""
         text = cleaned(entry.text)
-        if len(text) > _LONGEST_KEPT:
+        if len(text) > LONGEST_LINE:
             # What is kept of a line must not keep the whole of it.
             entry = replace(entry, text=text[:LONGEST_LINE])
         if "{" in text and (found := _structured(entry, text)):

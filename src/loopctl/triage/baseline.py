@@ -67,13 +67,23 @@ class Window:
     def add(self, event: LogEvent) -> str:
         """Count an event; returns its template."""
         self._lines += 1
-        template = self._template(event)
+        if event.trace is None:
+            template = self._masker.template(event.said)
+        else:
+            template = stack_fingerprint(event.trace)
         counted = self._seen.get(template)
-        if counted is None and len(self._seen) >= _MOST_TEMPLATES:
-            template = _OVERFLOW
-            counted = self._seen.get(template)
         if counted is None:
-            self._seen[template] = _Counted(1, severity_of(event), event.revision, event)
+            return self._add_new(template, event)
+        counted.count += 1
+        return template
+
+    def _add_new(self, template: str, event: LogEvent) -> str:
+        if len(self._seen) >= _MOST_TEMPLATES:
+            template = _OVERFLOW
+        counted = self._seen.get(template)
+        if counted is None:
+            severity = severity_of(event)
+            self._seen[template] = _Counted(1, severity, event.revision, event.kept())
         else:
             counted.count += 1
         return template
@@ -94,11 +104,6 @@ class Window:
         """What a green window leaves for later runs."""
         seen = {t: Seen(c.count, c.revision) for t, c in self._seen.items()}
         return Baseline({self.service: seen}, {self.service: self._lines})
-
-    def _template(self, event: LogEvent) -> str:
-        if event.trace is not None:
-            return stack_fingerprint(event.trace)
-        return self._masker.template(event.lines[0].text)
 
     def _novelty(self, template: str, counted: _Counted) -> Novelty | None:
         if self._known is None:

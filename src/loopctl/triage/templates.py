@@ -7,10 +7,14 @@ Masking plus a dictionary of tokens was measured to group as well as drain3 and 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Final
 
-_LONGEST: Final = 4096
-_MEMO_LIMIT: Final = 50_000
+_LONGEST: Final = 1000
+_LONGEST_MESSAGE: Final = 4096
+_MOST_TOKENS: Final = 50_000
+_MOST_SHAPES: Final = 20_000
+_MOST_SAID: Final = 1000
 
 _QUOTED: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'[^']*'(?!\w)")
 _IDENTIFIER: Final = re.compile(r"['\"][A-Za-z_][A-Za-z_.]{0,39}['\"]")
@@ -26,8 +30,18 @@ _TOKEN: Final = re.compile(
     r"|(?P<n>[-+]?\d+(?:\.\d+)?)"
 )
 # What such a number says is the message itself: a 500 must not fall together with a 200.
-_TELLING: Final = re.compile(r"\(?(?:status|code|exit|errno|signal)[=:]\d+\W*", re.IGNORECASE)
+_TELLING: Final = re.compile(
+    r"(?:\b(?:status|code|exit|errno|signal)(?: code)?[=: ] ?|\bexit\(| HTTP/\d(?:\.\d)?\" )"
+    r"(\d{1,5})\b",
+    re.IGNORECASE,
+)
+_TELLING_BYTES: Final = re.compile(_TELLING.pattern.encode(), re.IGNORECASE)
 _NEEDS_MASK: Final = re.compile(r"[\d/]")
+# Digits that must outlast the masking wait it out as characters that no log holds.
+_HIDDEN: Final = {ord(str(digit)): 0xE930 + digit for digit in range(10)}
+_SHOWN: Final = {hidden: shown for shown, hidden in _HIDDEN.items()}
+_REQUEST: Final = re.compile(r"\"[A-Z]{3,8} \S+ HTTP/[\d.]+\"")
+_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
 def _name(match: re.Match[str]) -> str:
@@ -35,40 +49,94 @@ def _name(match: re.Match[str]) -> str:
 
 
 def _mask_token(token: str) -> str:
-    if not _NEEDS_MASK.search(token) or _TELLING.fullmatch(token):
-        return token
-    return _TOKEN.sub(_name, token)
+    return _TOKEN.sub(_name, token) if _NEEDS_MASK.search(token) else token
+
+
+def _hide(telling: re.Match[str]) -> str:
+    start = telling.start(1) - telling.start()
+    return telling[0][:start] + telling[1].translate(_HIDDEN)
 
 
 class Masker:
-    """Masks lines; holds a bounded memo of tokens. Not shared between threads."""
+    """Masks lines; holds bounded memos. Not shared between threads.
+
+    Lines that differ in digits alone are of one shape, and looked up by it: most are.
+    """
 
     def __init__(self) -> None:
-        self._memo: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
+        self._shapes: dict[bytes, str | _Shape] = {}
 
     def template(self, text: str) -> str:
         """The line with numbers, hex, uuids, addresses, times, paths and quoted text masked."""
-        text = text[:_LONGEST]
+        written = text[:_LONGEST].encode("utf-8", "replace")
+        shape = written.translate(_ZEROS)
+        known = self._shapes.get(shape)
+        if known is None:
+            return self._learn(shape, written, text[:_LONGEST])
+        if isinstance(known, str):
+            return known
+        said = known.said(written)
+        template = known.templates.get(said)
+        if template is None:
+            template = self._mask(text[:_LONGEST])
+            if len(known.templates) < _MOST_SAID:
+                known.templates[said] = template
+        return template
+
+    def _learn(self, shape: bytes, written: bytes, text: str) -> str:
+        # Emptying it whole is cheap, and a log that has so many gains nothing by the memo.
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+        template = self._mask(text)
+        spans = tuple(telling.span(1) for telling in _TELLING_BYTES.finditer(written))
+        if spans:
+            tells = _Shape(spans)
+            tells.templates[tells.said(written)] = template
+            self._shapes[shape] = tells
+        else:
+            self._shapes[shape] = template
+        return template
+
+    def _mask(self, text: str) -> str:
+        tells = _TELLING.search(text) is not None
+        if tells:
+            text = _TELLING.sub(_hide, text)
+        if '"' in text:
+            text = _REQUEST.sub("<request>", text)
         if '"' in text or "'" in text:
             text = _QUOTED.sub("<q>", text)
-        memo = self._memo
+        tokens = self._tokens
         masked = []
         for token in text.split():
-            known = memo.get(token)
-            masked.append(self._learn(token) if known is None else known)
-        return " ".join(masked)
+            known = tokens.get(token)
+            masked.append(self._learn_token(token) if known is None else known)
+        template = " ".join(masked)
+        return template.translate(_SHOWN) if tells else template
 
-    def _learn(self, token: str) -> str:
-        # Emptying it whole is cheap, and a log that has so many tokens gains nothing by the memo.
-        if len(self._memo) >= _MEMO_LIMIT:
-            self._memo.clear()
-        masked = self._memo[token] = _mask_token(token)
+    def _learn_token(self, token: str) -> str:
+        if len(self._tokens) >= _MOST_TOKENS:
+            self._tokens.clear()
+        masked = self._tokens[token] = _mask_token(token)
         return masked
+
+
+@dataclass(slots=True)
+class _Shape:
+    """A shape of which some digits tell, by where they stand."""
+
+    spans: tuple[tuple[int, int], ...]
+    templates: dict[bytes, str] = field(default_factory=dict)
+
+    def said(self, written: bytes) -> bytes:
+        """Those digits of a line."""
+        return b" ".join([written[start:end] for start, end in self.spans])
 
 
 def mask_message(text: str) -> str:
     """A message masked for fingerprints: quoted names stay, they tell two errors apart."""
+    text = _TELLING.sub(_hide, text[:_LONGEST_MESSAGE])
     text = _QUOTED.sub(
-        lambda quoted: quoted[0] if _IDENTIFIER.fullmatch(quoted[0]) else "<q>", text[:_LONGEST]
+        lambda quoted: quoted[0] if _IDENTIFIER.fullmatch(quoted[0]) else "<q>", text
     )
-    return " ".join(_mask_token(token) for token in text.split())
+    return " ".join(_mask_token(token) for token in text.split()).translate(_SHOWN)

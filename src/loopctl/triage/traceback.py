@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 _IMPORTS: Final = ("import ", "from ")
@@ -80,6 +80,11 @@ class StackTrace:
         nearest = sorted(self.exceptions, key=lambda raised: -raised.depth)
         every = (tuple(f for f in raised.frames if f.in_app) for raised in nearest)
         return next((own for own in every if own), ())
+
+    def kept(self) -> StackTrace:
+        """Where it began, and the frame that counts: what is shown of a traceback."""
+        frames = () if self.frame is None else (self.frame,)
+        return StackTrace((replace(self.innermost, frames=frames),), self.language)
 
     @property
     def at_import(self) -> bool:
