@@ -24,6 +24,7 @@ from bench import (
     memory,
     plugin,
     shards,
+    triage_lines,
 )
 from bench.page import page
 from bench.table import HEADER, Row
@@ -45,6 +46,7 @@ _PARTS: tuple[ModuleType, ...] = (
     cloud_ready,
     cloud_calls,
     cloud_golden_path,
+    triage_lines,
     diagnosis_corpus,
 )
 

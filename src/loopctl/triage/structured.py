@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 _LONGEST: Final = 262_144
+_DECODE: Final = json.JSONDecoder(strict=False).raw_decode
 _DEEPEST: Final = 4
 _MOST_VALUES: Final = 200
 
@@ -30,22 +31,12 @@ _ERRORS: Final = (
     "exception.message", "errorVerbose", "Exception", "reason",
 )  # fmt: skip
 _STATUSES: Final = ("status", "statusCode", "status_code", "responseStatus")
-_NESTED: Final = (
-    "record",
-    "log",
-    "jsonPayload",
-    "fields",
-    "httpRequest",
-    "res",
-    "response",
-    "http",
-)
+_NESTED: Final = ("record", "log", "jsonPayload", "fields", "httpRequest", "res", "http")
 _DOCKER: Final = frozenset({"log", "stream", "time", "attrs"})
 _STACKS: Final = ("Traceback (most recent", "\n    at ", "\n\tat ", "\n   at ", "goroutine ")
 
 
-@dataclass(frozen=True, slots=True)
-class Structured:
+class Structured(NamedTuple):
     """One structured entry. `texts` are its decoded values that a person reads, message first.
 
     `said` is one line of the message, the error and the status. `stack` is a stack of several
@@ -60,45 +51,93 @@ class Structured:
     message: str | None = None
 
 
-def fields_of(text: str) -> dict[str, Any] | None:
-    """The object that the text is, None where it is none."""
-    if len(text) > _LONGEST:
+def fields_of(text: str, start: int) -> dict[str, Any] | None:
+    """The object that the text is from `start` on, None where it is none."""
+    if len(text) > _LONGEST or text[start : start + 1] != "{":
         return None
     try:
-        read = json.loads(text)
+        read, end = _DECODE(text, start)
     except (ValueError, RecursionError):
         return None
-    return read if isinstance(read, dict) else None
+    return read if isinstance(read, dict) and not text[end:].strip() else None
 
 
-def unwrapped(fields: Mapping[str, Any]) -> tuple[str, str | None] | None:
-    """The line that an agent wrapped, and its level; None where nothing was."""
+def unwrapped(fields: Mapping[str, Any]) -> str | None:
+    """The line that docker or journald wrapped; None where neither did."""
     line = fields.get("log")
     if isinstance(line, str) and _DOCKER.issuperset(fields):
-        return line.rstrip("\n"), None
+        return line.rstrip("\n")
     line = fields.get("MESSAGE")
-    if isinstance(line, str) and ("PRIORITY" in fields or "_HOSTNAME" in fields):
-        return line, _level(fields)
-    return None
+    return line if isinstance(line, str) and "_HOSTNAME" in fields else None
 
 
-def read_structured(fields: Mapping[str, Any]) -> Structured:
-    """What the fields say; an object without a message says all that it holds."""
-    layers = [fields, *(inner for name in _NESTED if isinstance(inner := fields.get(name), dict))]
-    message = next((said for each in layers if (said := _first(each, _MESSAGES))), "")
-    level = next((named for each in layers if (named := _level(each))), None)
+def may_throw(text: str) -> bool:
+    """Whether the text of an object may hold an error or a stack: a cheap look beforehand."""
+    return "rr" in text or "xc" in text or "stack" in text or "\\n" in text
+
+
+def read_structured(fields: Mapping[str, Any], *, throws: bool = True) -> Structured:
+    """What the fields say; an object without a message says all that it holds.
+
+    `throws`: an error or a stack may be among them, and is looked for.
+    """
+    message, level, status = _read(fields)
+    if throws:
+        return _with_error(fields, message, level, status)
+    said = f"{message} {status}" if message and status else message
+    return Structured(said, level, (message,) if message else ())
+
+
+def _with_error(
+    fields: Mapping[str, Any], message: str, level: str | None, status: str
+) -> Structured:
     kind, thrown = _thrown(fields)
-    status = next((code for each in layers if (code := _status(each))), "")
-    head = message.partition("\n")[0]
-    also = thrown if head and thrown not in head else ""
+    head, _, below = message.partition("\n")
+    said = _joined(head or thrown, thrown if head and thrown not in head else "")
     return Structured(
-        said=" ".join(part for part in (_joined(head or thrown, also), status) if part),
+        said=f"{said} {status}" if said and status else said,
         level=level,
-        texts=tuple(dict.fromkeys(part for part in (*message.split("\n"), thrown) if part)),
+        texts=tuple(dict.fromkeys(part for part in (head, *below.split("\n"), thrown) if part)),
         stack=_stack(fields),
         kind=kind,
         message=thrown or head,
     )
+
+
+class _Plan(NamedTuple):
+    """Which of an object's names say what, those that are asked for first in front."""
+
+    messages: tuple[str, ...]
+    levels: tuple[str, ...]
+    statuses: tuple[str, ...]
+    nested: tuple[str, ...]
+
+
+@lru_cache(maxsize=500)
+def _plan(names: tuple[str, ...]) -> _Plan:
+    """A logger writes the same names in the same order, line after line."""
+    kinds = (_MESSAGES, _LEVELS, _STATUSES, _NESTED)
+    return _Plan(*(tuple(name for name in kind if name in names) for kind in kinds))
+
+
+def _read(fields: Mapping[str, Any]) -> tuple[str, str | None, str]:
+    """Message, level and status."""
+    messages, levels, statuses, nested = _plan(tuple(fields))
+    message, level, status = "", None, ""
+    for name in messages:
+        if message := _text(name, fields[name]):
+            break
+    for name in levels:
+        if level := _level(name, fields[name]):
+            break
+    for name in statuses:
+        if isinstance(code := fields[name], int) and 100 <= code < 600:
+            status = f"status={code}"
+    for name in nested:
+        if isinstance(inner := fields[name], dict) and not (message and level and status):
+            found = _read(inner)
+            message, level, status = message or found[0], level or found[1], status or found[2]
+    return message, level, status
 
 
 def _joined(*parts: str) -> str:
@@ -106,27 +145,28 @@ def _joined(*parts: str) -> str:
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    for name in names:
-        value = fields.get(name)
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-        if isinstance(value, dict) and value and name in ("message", "msg"):
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return next((said for name in names if (said := _text(name, fields.get(name)))), "")
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict) and value and name in ("message", "msg"):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return ""
 
 
-def _level(fields: Mapping[str, Any]) -> str | None:
-    for name in _LEVELS:
-        value = fields.get(name)
-        if isinstance(value, dict):  # loguru
-            value = value.get("name")
-        if isinstance(value, str) and value and not value.isdigit():
-            return value.upper()
-        if isinstance(value, int | str) and not isinstance(value, bool) and value != "":
-            return _by_number(name, int(value))
+def _level(name: str, value: object) -> str | None:
+    if isinstance(value, dict):  # loguru
+        value = value.get("name")
+    if isinstance(value, str) and not value.isdigit():
+        return value.upper()
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return _by_number(name, int(value))
     return None
 
 
+@lru_cache(maxsize=500)
 def _by_number(name: str, number: int) -> str:
     """The name of a numeric level: each family counts in steps of its own."""
     if name.startswith("severity") and "umber" in name:
@@ -167,14 +207,6 @@ def _thrown(fields: Mapping[str, Any]) -> tuple[str | None, str]:
             kind = _first(fields, ("error.type", "exception.type", "errorType"))
             return kind or None, _joined(kind, value.strip())
     return None, ""
-
-
-def _status(fields: Mapping[str, Any]) -> str:
-    for name in _STATUSES:
-        value = fields.get(name)
-        if isinstance(value, int) and 100 <= value < 600 and not isinstance(value, bool):
-            return f"status={value}"
-    return ""
 
 
 def _stack(fields: Mapping[str, Any]) -> str | None:

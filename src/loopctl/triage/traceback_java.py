@@ -10,16 +10,18 @@ from loopctl.triage.lines import Line
 from loopctl.triage.traceback import RaisedLine, StackFrame, StackTrace
 
 JAVA_FRAME: Final = re.compile(
-    r"at (?:(?:[\w.-]+/)?(?:[\w.-]+(?:@[\w.+-]+)?)?/)?(?P<cls>[\w.$/`<>\[\]+]+?)"
-    r"\.(?P<method>[\w$<>`|~-]+)(?P<args>\([^()]*\))(?: in (?P<file>.+):line (?P<line>\d+))?"
+    r"at (?P<called>[^\s()]+\.[^\s().]+)(?P<args>\([^()]*\))"
+    r"(?: in (?P<file>.+):line (?P<line>\d+))?"
     r"(?: ~?\[[^\]]*\])?\s*$"
 )
 _PLACE: Final = re.compile(r"\((?P<file>[^():]+\.\w+):(?P<line>\d+)\)")
 _THROWN: Final = re.compile(
-    r"(?P<type>(?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable|Failure|Fault)\w*)"
-    r"(?:: (?P<message>.*)|\s*$|:$)"
+    r"(?<![\w$.])(?P<type>[\w$.]{0,200}?(?:Exception|Error|Throwable|Failure|Fault)[\w$]{0,80})"
+    r"(?:: (?P<message>.*)|:?\s*$)"
 )
-_NAMED: Final = re.compile(r"(?P<type>(?:[\w$]+\.)+[A-Z][\w$]*)(?:: (?P<message>.*))?$")
+_NAMED: Final = re.compile(
+    r"(?<![\w$.])(?P<type>[\w$.]{1,200}\.[A-Z][\w$]{0,80})(?:: (?P<message>.*))?$"
+)
 _STEP: Final = re.compile(
     r"\s*(?P<how>Caused by|Suppressed|Wrapped by|--->|[\w ]*---> ?): ?(?P<rest>.*)$"
 )
@@ -95,8 +97,7 @@ def _raised(head: Line, text: str, depth: int, frames: Sequence[StackFrame]) -> 
 
 
 def _frame(found: re.Match[str], line: Line) -> StackFrame:
-    cls = _LAMBDA.sub("", found["cls"])
-    method = _LAMBDA.sub("", found["method"])
+    cls, _, method = _LAMBDA.sub("", found["called"].rpartition("/")[2]).rpartition(".")
     folder = cls.rpartition(".")[0].replace(".", "/")
     if found["file"]:
         file, number = found["file"], int(found["line"])
@@ -104,5 +105,5 @@ def _frame(found: re.Match[str], line: Line) -> StackFrame:
         file, number = f"{folder}/{place['file']}", int(place["line"])
     else:
         file, number = f"{folder}/{cls.rpartition('.')[2]}", 0
-    in_app = _NOT_OURS.match(cls) is None and "$$" not in found["cls"]
+    in_app = _NOT_OURS.match(cls) is None and "$$" not in found["called"]
     return StackFrame(file, number, method, "", line.number, in_app, line.text)
