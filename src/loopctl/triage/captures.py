@@ -1,14 +1,17 @@
 """Reads what was captured of a failure, kept as a file: what signatures are tried against.
 
 Two forms: ours, one JSON object a line with its `kind` first (stage, log, request, fault, facts,
-suite, case, measure), and any log as text.
+suite, case, measure), and whatever `triage --logs` reads: text, JSON, an export.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final, Literal
 
@@ -25,6 +28,9 @@ from loopctl.model.evidence import (
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.state import State
+from loopctl.triage.export.opening import NoLogError
+from loopctl.triage.export.reading import read_export
+from loopctl.triage.export.symptoms import captures_of, symptoms_of
 from loopctl.triage.symptoms import (
     Measure,
     RequestLog,
@@ -35,7 +41,7 @@ from loopctl.triage.symptoms import (
 )
 
 START: Final = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-_OURS: Final = '{"kind"'
+_OURS: Final = b'{"kind"'
 Json = Mapping[str, Any]
 
 
@@ -58,11 +64,17 @@ def entries(
 
 def read_capture(file: Traversable, baseline: Baseline | None = None) -> Symptoms:
     """What the file holds; raises OSError, or ValueError where it is not what it seems to be."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    if lines and lines[0].startswith(_OURS):
+    with file.open("rb") as opened:
+        ours = opened.read(len(_OURS)) == _OURS
+    if ours:
+        lines = file.read_text(encoding="utf-8").splitlines()
         return _ours([json.loads(line) for line in lines if line.strip()], baseline)
-    log = ServiceLog("chat", file.name, entries(lines))
-    return Symptoms(stage=None, logs=(log,), baseline=baseline)
+    with resources.as_file(file) as path:
+        try:
+            export = read_export(path, io.BytesIO())
+        except NoLogError as error:
+            raise ValueError(error.problem.message) from error
+    return symptoms_of(captures_of(replace(export, name=file.name)), baseline)[0]
 
 
 def _ours(rows: Sequence[Json], baseline: Baseline | None) -> Symptoms:

@@ -17,12 +17,12 @@ from loopctl.triage.loading import Catalogue
 from loopctl.triage.match import Matcher, Seen
 from loopctl.triage.records import cut, log_quote, log_record, records_of
 from loopctl.triage.severity import Severity
-from loopctl.triage.signatures import SUREST
+from loopctl.triage.signatures import SUREST, Signature
 from loopctl.triage.symptoms import ServiceLog, Symptoms
 from loopctl.triage.unexplained import Explained, Novel, unexplained
 from loopctl.triage.unknown import Unknown, unknowns
 from loopctl.triage.upstream import Located, upstream_first
-from loopctl.triage.whys import Evidence, chain, fill, named_values, placeholders
+from loopctl.triage.whys import Evidence, Named, chain, fill, named_values, placeholders
 
 _MOST_NOVEL: Final = 10
 _MOST_EVIDENCE: Final = 10
@@ -154,7 +154,7 @@ def _finding(seen: Seen) -> Finding:
     detail, _ = fill(signature.remedy.detail, values)
     return Finding(
         signature=signature.id,
-        title=fill(signature.title, values)[0],
+        title=_title(signature, values),
         severity=signature.severity,
         confidence=round(seen.confidence, 2),
         fingerprint=cause_fingerprint(signature.id, seen.service, seen.key),
@@ -166,6 +166,11 @@ def _finding(seen: Seen) -> Finding:
         cases=tuple(cases),
         links=signature.links,
     )
+
+
+def _title(signature: Signature, values: Mapping[str, Named]) -> str:
+    title, complete = fill(signature.title, values)
+    return title if complete or signature.plain_title is None else signature.plain_title
 
 
 def _folded(causes: Sequence[tuple[Finding, Seen]]) -> list[tuple[Finding, list[Seen]]]:
