@@ -8,45 +8,61 @@ belong together when revision, instance and stream are the same and little time 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from loopctl.model.logs import LogEntry
 from loopctl.triage.lines import LONGEST_LINE, Line, cleaned, lines_of, transport
 from loopctl.triage.stacks import Stack, opened_by, read_whole
-from loopctl.triage.structured import fields_of, read_structured
+from loopctl.triage.structured import fields_of, may_throw, read_structured
 from loopctl.triage.traceback import StackTrace
 
 _MOST_OPEN: Final = 64
+_MOST_TAGS: Final = 16
 
-Writer = tuple[str, str, str, str]
+Writer = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(NamedTuple):
     """One thing that was logged: a line, a traceback of several lines, or a structured entry.
 
     `entry` is what it begins in. `said` is its message, without what was put around it. `level` is
-    the one that a structured entry gives itself.
+    the one that a structured entry gives itself, `texts` are its values that a person reads, the
+    message first and the whole of it as captured last. `parts` are the lines of a traceback.
     """
 
+    # A tuple, since a million of them are made of a million lines, and that takes half as long.
     entry: LogEntry
     said: str
     trace: StackTrace | None = None
     parts: tuple[Line, ...] = ()
     level: str | None = None
+    texts: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """Its lines, those of a structured entry decoded first and as captured last."""
-        return self.parts or (Line(self.entry.number, self.said),)
+        number = self.entry.number
+        return self.parts or tuple([Line(number, text) for text in self.texts or (self.said,)])
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The texts that hold whatever stands in its lines: few, for every regex is tried on each.
+
+        A structured entry without escapes shows all its values as they are.
+        """
+        if self.parts:
+            return tuple([line.text for line in self.parts])
+        if not self.texts:
+            return (self.said,)
+        return self.texts if "\\" in self.texts[-1] else self.texts[-1:]
 
     def kept(self) -> LogEvent:
         """The event with no more of its traceback than is shown of one that is kept for long."""
         if self.trace is None:
             return self
-        return replace(self, trace=self.trace.kept(), parts=self.parts[:1])
+        return self._replace(trace=self.trace.kept(), parts=self.parts[:1])
 
     @property
     def number(self) -> int:
@@ -87,7 +103,7 @@ def assemble(entries: Iterable[LogEntry]) -> Iterator[LogEvent]:
         text = entry.text
         # Plain tests of the whole text: this is done for every line of every log.
         if (
-            waiting
+            (waiting and (entry.revision, entry.instance, entry.stream) in waiting)
             or "rror" in text
             or "xcept" in text
             or "{" in text
@@ -100,7 +116,7 @@ def assemble(entries: Iterable[LogEntry]) -> Iterator[LogEvent]:
             or (text[-1] in "\r0123456789" and " " not in text)
             or len(text) > LONGEST_LINE
             or not text.isascii()
-            or _is_named(text)
+            or ("A" <= text[0] <= "Z" and "a" <= text[1:2] <= "z" and _is_named(text))
         ):
             yield from assembler.take(entry)
         else:
@@ -111,16 +127,16 @@ def assemble(entries: Iterable[LogEntry]) -> Iterator[LogEvent]:
 def _is_named(text: str) -> bool:
     """Whether it may name an exception that is not called one: `CardDeclined: …`."""
     name = text[: text.find(": ", 1, 48)]
-    return name.isalpha() and not name.isupper() and name[0].isupper()
+    return name.isalpha() and not name.isupper()
 
 
 class _Assembler:
-    """What is still open, by who writes it."""
+    """What is still open: by writer, and by what an agent says of who wrote a line."""
 
     def __init__(self) -> None:
-        self.waiting: dict[Writer, Stack] = {}
+        self.waiting: dict[Writer, dict[str, Stack]] = {}
 
-    def take(self, entry: LogEntry) -> Iterator[LogEvent]:
+    def take(self, entry: LogEntry) -> Iterable[LogEvent]:
         """The events that are over with this entry, itself among them where it is one."""
         text = cleaned(entry.text)
         if len(text) > LONGEST_LINE:
@@ -128,47 +144,67 @@ class _Assembler:
             entry = replace(entry, text=text[:LONGEST_LINE])
         if "{" in text and (found := _structured(entry, text)):
             tag, event = found
-            yield from self._end((entry.revision, entry.instance, entry.stream, tag))
-            yield event
-            return
-        for line in lines_of(text):
-            yield from self._line(entry, line)
+            return (*self._end(_writer(entry), tag), event) if self.waiting else (event,)
+        if "\n" not in text:
+            return self._line(entry, text[:LONGEST_LINE])
+        return (event for line in lines_of(text) for event in self._line(entry, line))
 
     def rest(self) -> Iterator[LogEvent]:
         """What is open when the log ends."""
-        for stack in self.waiting.values():
-            yield from _ended(stack)
+        for stacks in self.waiting.values():
+            for stack in stacks.values():
+                yield from _ended(stack)
 
-    def _line(self, entry: LogEntry, text: str) -> Iterator[LogEvent]:
+    def _line(self, entry: LogEntry, text: str) -> Iterable[LogEvent]:
+        writer = _writer(entry)
+        stacks = self.waiting.get(writer)
         tag, start = transport(text)
-        writer = (entry.revision, entry.instance, entry.stream, tag)
-        stack = self.waiting.get(writer)
-        if stack is not None and stack.confirmed and stack.takes(entry, text, start):
-            return
-        opened = opened_by(entry, text, start)
-        if stack is not None:
-            if stack.may_go_on_with(opened) and stack.takes(entry, text, start):
-                return
-            yield from self._end(writer)
-        yield from self._outdated(entry)
+        over: list[LogEvent] = []
+        opened = None
+        if stacks is not None:
+            stack = stacks.get(tag)
+            if stack is not None and stack.confirmed and stack.takes(entry, text, start):
+                return ()
+            opened = opened_by(entry, text, start)
+            if stack is not None:
+                if stack.may_go_on_with(opened) and stack.takes(entry, text, start):
+                    return ()
+                over += self._end(writer, tag)
+            over += self._outdated(writer, entry)
+        else:
+            opened = opened_by(entry, text, start)
         if opened is None:
-            yield LogEvent(entry, text)
-            return
-        self.waiting[writer] = opened
-        if len(self.waiting) > _MOST_OPEN:
-            yield from self._end(next(iter(self.waiting)))
+            over.append(LogEvent(entry, text))
+            return over
+        if len(self.waiting) >= _MOST_OPEN:
+            oldest = next(iter(self.waiting))
+            over += self._end(oldest, next(iter(self.waiting[oldest])))
+        mine = self.waiting.setdefault(writer, {})
+        if len(mine) >= _MOST_TAGS:
+            over += self._end(writer, next(iter(mine)))
+            mine = self.waiting.setdefault(writer, {})
+        mine[tag] = opened
+        return over
 
-    def _outdated(self, entry: LogEntry) -> Iterator[LogEvent]:
+    def _outdated(self, writer: Writer, entry: LogEntry) -> Iterator[LogEvent]:
         """Let go of what nothing can be added to: while any is open every line is looked at."""
-        for writer, stack in list(self.waiting.items()):
+        for tag, stack in list(self.waiting.get(writer, {}).items()):
             stack.passed += 1
             if stack.is_over(entry.at):
-                yield from self._end(writer)
+                yield from self._end(writer, tag)
 
-    def _end(self, writer: Writer) -> Iterator[LogEvent]:
-        stack = self.waiting.pop(writer, None)
-        if stack is not None:
-            yield from _ended(stack)
+    def _end(self, writer: Writer, tag: str) -> Iterator[LogEvent]:
+        stacks = self.waiting.get(writer, {})
+        stack = stacks.pop(tag, None)
+        if stack is None:
+            return
+        if not stacks:
+            del self.waiting[writer]
+        yield from _ended(stack)
+
+
+def _writer(entry: LogEntry) -> Writer:
+    return entry.revision, entry.instance, entry.stream
 
 
 def _ended(stack: Stack) -> Iterator[LogEvent]:
@@ -186,21 +222,22 @@ def _ended(stack: Stack) -> Iterator[LogEvent]:
 
 def _structured(entry: LogEntry, text: str) -> tuple[str, LogEvent] | None:
     """The event that the line is where it is a JSON object, and who an agent says wrote it."""
-    if text.rstrip()[-1:] != "}":
+    if text[-1] != "}" and text.rstrip()[-1:] != "}":
         return None
     tag, start = ("", 0) if text[0] == "{" else transport(text)
-    if text[start : start + 1] != "{" or (fields := fields_of(text[start:])) is None:
+    fields = fields_of(text, start)
+    if fields is None:
         return None
-    told = read_structured(fields)
-    raw = Line(entry.number, text[:LONGEST_LINE], start)
-    if not told.said and told.stack is None:
-        return tag, LogEvent(entry, raw.body, None, (raw,), told.level)
-    lines = [Line(entry.number, each[:LONGEST_LINE]) for each in told.texts]
-    trace = None
-    if told.stack is not None:
-        stack = [Line(entry.number, line) for line in lines_of(cleaned(told.stack))]
-        trace = read_whole(stack, told.kind, told.message)
-        seen = {line.text for line in stack}
-        lines = [*(line for line in lines if line.text not in seen), *stack]
-    said = told.said or lines[0].text
-    return tag, LogEvent(entry, said[:LONGEST_LINE], trace, (*lines, raw), told.level)
+    told = read_structured(fields, throws=may_throw(text))
+    raw = text[:LONGEST_LINE]
+    if told.stack is None:
+        said = told.said[:LONGEST_LINE] or raw[start:]
+        texts = [each[:LONGEST_LINE] for each in told.texts]
+        return tag, LogEvent(entry, said, None, (), told.level, (*texts, raw))
+    stack = [Line(entry.number, line) for line in lines_of(cleaned(told.stack))]
+    trace = read_whole(stack, told.kind, told.message)
+    below = {line.text for line in stack}
+    above = [Line(entry.number, text[:LONGEST_LINE]) for text in told.texts if text not in below]
+    said = told.said[:LONGEST_LINE] or stack[0].text
+    parts = (*above, *stack, Line(entry.number, raw, start))
+    return tag, LogEvent(entry, said, trace, parts, told.level)

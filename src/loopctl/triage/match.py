@@ -147,8 +147,8 @@ class _Looked:
     def wants(self, event: LogEvent, novel: bool | None) -> bool:
         """Whether a log event may be hit."""
         among = self._set.among
-        for line in event.lines:
-            found = among(line.text[:_LONGEST])
+        for text in event.searched:
+            found = among(text[:_LONGEST])
             if found and any(self._found[at].may_hit(event.stream, novel) for at in found):
                 return True
         # A clause without a regex asks for a traceback: the linter lets no other pass.

@@ -21,7 +21,7 @@ _IDENTIFIER: Final = re.compile(r"['\"][A-Za-z_][A-Za-z_.]{0,39}['\"]")
 _TOKEN: Final = re.compile(
     r"(?P<uuid>[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})"
     r"|(?P<time>\d{4}-\d\d-\d\d(?:T[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)?|\d{1,2}:\d\d:\d\d(?:[.,]\d+)?)"
-    r"|(?P<url>\b[a-z][a-z0-9+.-]*://[^\s,;)\]}>]+)"
+    r"|(?P<url>\b[a-z][a-z0-9+.-]{0,15}://[^\s,;)\]}>]+)"
     r"|(?P<ip>\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?)"
     r"|(?P<path>(?<![\w.])~?/[^\s,;:)\]}>]+)"
     r"|(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b)"
@@ -79,7 +79,7 @@ class Masker:
         said = known.said(written)
         template = known.templates.get(said)
         if template is None:
-            template = self._mask(text[:_LONGEST])
+            template = self._mask(text[:_LONGEST], tells=True)
             if len(known.templates) < _MOST_SAID:
                 known.templates[said] = template
         return template
@@ -88,8 +88,8 @@ class Masker:
         # Emptying it whole is cheap, and a log that has so many gains nothing by the memo.
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
-        template = self._mask(text)
-        spans = tuple(telling.span(1) for telling in _TELLING_BYTES.finditer(written))
+        spans = tuple([telling.span(1) for telling in _TELLING_BYTES.finditer(written)])
+        template = self._mask(text, tells=bool(spans))
         if spans:
             tells = _Shape(spans)
             tells.templates[tells.said(written)] = template
@@ -98,8 +98,7 @@ class Masker:
             self._shapes[shape] = template
         return template
 
-    def _mask(self, text: str) -> str:
-        tells = _TELLING.search(text) is not None
+    def _mask(self, text: str, *, tells: bool) -> str:
         if tells:
             text = _TELLING.sub(_hide, text)
         if '"' in text:

@@ -12,7 +12,8 @@ from typing import Final
 from loopctl.triage.traceback_java import JAVA_FRAME
 from loopctl.triage.traceback_node import NODE_FRAME
 
-_THROWN: Final = re.compile(r"[\w.$]*(?:Error|Exception|Throwable|Failure|Fault)\b")
+_KIND: Final = re.compile(r"(?:Error|Exception|Throwable|Failure|Fault)\b")
+_OF_NAME: Final = "".join(map(chr, [*range(48, 58), *range(65, 91), *range(97, 123)])) + "_.$"
 _NAMED: Final = re.compile(
     r"(?:\[?[A-Z][\w$]*(?:\.[\w$]+)*(?: \[\w+\])?|(?:[a-z][\w$]*\.)+[\w$]+): "
 )
@@ -25,13 +26,16 @@ _FRESH: Final = re.compile(
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:"
 )
 _MOST_HELD: Final = 8
+_LONGEST_FRAME: Final = 1000
 
 
 def is_frame(body: str) -> bool:
     """Whether the line is a frame of such a stack."""
     stripped = body.lstrip()
-    return stripped.startswith("at ") and bool(
-        JAVA_FRAME.match(stripped) or NODE_FRAME.match(stripped)
+    return (
+        len(body) <= _LONGEST_FRAME
+        and stripped.startswith("at ")
+        and bool(JAVA_FRAME.match(stripped) or NODE_FRAME.match(stripped))
     )
 
 
@@ -50,8 +54,8 @@ class AtBlock:
         """A block where the line may be the first of a stack, None where it cannot."""
         if body[:1] in " \t" or body.startswith("at "):
             return AtBlock(confirmed=True) if is_frame(body) else None
-        if thrown := _THROWN.search(body):
-            return AtBlock(body[: thrown.start()])
+        if thrown := _KIND.search(body):
+            return AtBlock(body[: thrown.start()].rstrip(_OF_NAME))
         if _NAMED.match(body):
             return AtBlock()
         if body[-1:].isdigit() and _NODE_PLACE.match(body):
@@ -70,7 +74,7 @@ class AtBlock:
             return False
         if not body.strip() or body[0] in " \t":
             return True
-        return self._placed or not (_FRESH.match(body) or _THROWN.match(body) or _NAMED.match(body))
+        return self._placed or not (_FRESH.match(body) or _is_head(body))
 
     def _goes_on(self, body: str) -> bool:
         if not body.strip():
@@ -85,3 +89,11 @@ class AtBlock:
             self._message -= 1
             return True
         return bool(_AFTER.match(body))
+
+
+def _is_head(body: str) -> bool:
+    """Whether the line begins with the name of something thrown."""
+    kind = _KIND.search(body, 0, 200)
+    return _NAMED.match(body) is not None or (
+        kind is not None and not body[: kind.start()].rstrip(_OF_NAME)
+    )

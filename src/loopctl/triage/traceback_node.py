@@ -11,15 +11,15 @@ from loopctl.triage.traceback import RaisedLine, StackFrame, StackTrace
 
 NODE_FRAME: Final = re.compile(
     r"at (?:async )?(?:(?P<function>(?:new )?[^()]{1,300}?(?: \[as [^\]]+\])?) \()?"
-    r"(?P<file>(?:file://|node:|https?://|webpack[^:]*://)?[^()]{1,500}?)"
+    r"(?P<file>(?:file://|node:|https?://|webpack[^:]*://)?[^()]{1,300}?)"
     r"(?::(?P<line>\d+):\d+|(?<=<anonymous>)|(?<=native)|(?<=index \d))\)?(?:,|,? \{)?$"
 )
 _CAUSE: Final = re.compile(r"(?P<indent>\s*)(?:\[cause\]: |Caused by: |caused by: )(?P<rest>.*)")
 _THROWN: Final = re.compile(
-    r"\[?(?P<type>(?:[A-Z][\w$]*)?(?:Error|Exception|Warning|Failure))(?: \[[\w.-]+\])?"
+    r"(?<![\w$.])(?P<type>[\w$.]{0,100}?(?:Error|Exception|Warning|Failure))(?: \[[\w.-]+\])?"
     r"(?:: (?P<message>.*?)|:)?\]?(?: \{)?$"
 )
-_NAMED: Final = re.compile(r"(?P<type>[A-Z][\w$]*)(?: \[[\w.-]+\])?: (?P<message>.*)$")
+_NAMED: Final = re.compile(r"(?<![\w$.])(?P<type>[A-Z][\w$]*)(?: \[[\w.-]+\])?: (?P<message>.*)$")
 _MEMBER: Final = re.compile(r"(?P<indent>\s{4,})(?P<rest>[A-Z][\w$]*(?: \[\w+\])?: .*)$")
 _PLACE: Final = re.compile(r"(?P<file>\S+):(?P<line>\d+)$")
 _NOT_OURS: Final = re.compile(
