@@ -185,6 +185,7 @@ def a_green(number: int) -> RunRecord:
             {"chat": (12.5,)},
             {"chat": {"chat-00002-abc": 100}},
             {SUITE: '{"kinds":{}}'},
+            2,
         ),
         greens=(a_run(number).run_id, a_run(0).run_id),
         configuration={"LOG_LEVEL of chat": "c0ffee"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from loopctl.stages import kept_logs
 from loopctl.suites.declared.shape_record import FILE as SHAPES
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import learn
+from loopctl.triage.templates import VERSION
 
 _LOOKED_EVERY: Final = 1000
 _LARGEST_SHAPES: Final = 3 << 20
@@ -64,8 +65,9 @@ class LastGreen:
 
     def baseline(self, plan: Plan, past: Past) -> Baseline | None:
         """What the newest green runs showed, merged; this one's logs where no record tells."""
-        told = past.baseline()
-        if self.folder is None or (self.record is not None and self.record.green is not None):
+        told = past.baseline(VERSION)
+        mine = self.record.green if self.record is not None else None
+        if self.folder is None or (mine is not None and mine.version == VERSION):
             return told
         folder = self.folder / "logs"
         logs = {
@@ -84,7 +86,7 @@ def learned(logs: Mapping[str, Path], stop: Stop) -> Baseline:
         (service, assemble(_timed(service, path, seconds, stop))) for service, path in logs.items()
     )
     found = learn(read)
-    return Baseline(found.templates, found.lines, seconds)
+    return replace(found, seconds=seconds, version=VERSION)
 
 
 def _timed(service: str, path: Path, seconds: dict[str, float], stop: Stop) -> Iterator[LogEntry]:

@@ -55,9 +55,13 @@ class Past:
         """The record of that run, None where it is not among them."""
         return next((record for record in self.records if record.run_id == run_id), None)
 
-    def baseline(self) -> Baseline | None:
-        """What the newest green runs showed, merged; None where none of them tells."""
-        told = [record.green for record in self.greens if record.green is not None]
+    def baseline(self, version: int) -> Baseline | None:
+        """What the newest green runs showed, merged; None where none of them tells.
+
+        Templates that were made in another `version` tell nothing.
+        """
+        greens = (record.green for record in self.greens)
+        told = [green for green in greens if green is not None and green.version == version]
         return reduce(Baseline.merged, reversed(told[:MERGED])) if told else None
 
     def shapes(self, suite: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ def to_json(green: Baseline) -> Mapping[str, object]:
     """The baseline within its bounds."""
     kept = green.bounded(MOST_TEMPLATES, MOST_CHARACTERS)
     return {
+        "version": kept.version,
         "services": {
             service: {
                 "lines": kept.lines.get(service, 0),
@@ -46,6 +48,7 @@ def from_json(of: Any) -> Baseline:  # Any: JSON; every field is checked where i
             for name, shares in dict(of["traffic"]).items()
         },
         {name: _text(shape) for name, shape in dict(of["shapes"]).items()},
+        _whole(of["version"]),
     )
 
 
@@ -59,8 +62,9 @@ def _table(seen: Mapping[str, Seen]) -> Mapping[str, object]:
 
 def _seen(of: Mapping[str, Any]) -> Mapping[str, Seen]:
     revisions = [_text(name) for name in of["revisions"]]
+    # Green runs say the same: one text for all of their records.
     return {
-        _text(template): Seen(_whole(count), revisions[_whole(first)])
+        sys.intern(_text(template)): Seen(_whole(count), revisions[_whole(first)])
         for template, count, first in of["templates"]
     }
 

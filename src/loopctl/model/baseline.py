@@ -25,7 +25,8 @@ class Baseline:
     `templates` is service → template → how often; by service too are `lines`, the `seconds` from
     the first of them to the last, `health_ms`, how long the health check took to answer (one a run,
     the oldest first), and `traffic`, percent by revision, of the newest. `shapes` are those of each
-    suite's messages, as the suite wrote them: names and types of fields, never a value.
+    suite's messages, as the suite wrote them: names and types of fields, never a value. `version`
+    is that of how lines became templates: those of another one do not compare.
     """
 
     templates: Mapping[str, Mapping[str, Seen]]
@@ -34,6 +35,7 @@ class Baseline:
     health_ms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     traffic: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     shapes: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
 
     def merged(self, other: Baseline) -> Baseline:
         """Both together, `self` the older: several green windows are better than one."""
@@ -55,6 +57,7 @@ class Baseline:
             {service: each[-_MOST_LATENCIES:] for service, each in latencies.items()},
             {**self.traffic, **other.traffic},
             {**self.shapes, **other.shapes},
+            other.version,
         )
 
     def bounded(self, templates: int, characters: int) -> Baseline:

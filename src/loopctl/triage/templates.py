@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+VERSION: Final = 2
+"""Of how lines become templates and stacks fingerprints: those of another do not compare."""
+
 _LONGEST: Final = 1000
 _LONGEST_MESSAGE: Final = 4096
 _MOST_TOKENS: Final = 50_000
