@@ -1,6 +1,6 @@
 """The history of runs in plain files: `<root>/<loop>/<environment>/<run_id>.json`.
 
-Written whole or not at all, private to the user. The newest 50 of each environment are kept, and
+Written whole or not at all, private to the user. The newest 100 of each environment are kept, and
 the green ones that the newest of them names.
 """
 
@@ -30,7 +30,7 @@ from loopctl.ports.history import History, HistoryError, RunRecord
 from loopctl.process import Stop
 
 FOLDER: Final = "history"
-KEPT: Final = 50
+KEPT: Final = 100
 
 
 class FileHistory(History):
@@ -69,7 +69,7 @@ class FileHistory(History):
         return found
 
     def put(self, record: RunRecord, stop: Stop) -> None:
-        """See `History`. Records beyond the newest 50 are removed, but for the green ones."""
+        """See `History`. Records beyond the newest 100 are removed, but for the green ones."""
         path = self._root / name_of(record)
         data = encoded(record, str(path))
         stop.remaining(0)

@@ -7,6 +7,7 @@ for that (`gcloud storage buckets update --lifecycle-file`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -25,10 +26,11 @@ from loopctl.journal.history_codec import (
 from loopctl.platforms.cloud_run.bucket_client import BucketClient
 from loopctl.platforms.cloud_run.bucket_objects import ABSENT, BucketError, Listed
 from loopctl.ports.history import History, HistoryError, RunRecord
-from loopctl.process import Stop, utc_now
+from loopctl.process import Stop, in_parallel, utc_now
 
 _SPANS_D: Final = (30, 365)
 _TRIES: Final = 4
+_AT_ONCE: Final = 8
 
 
 class BucketHistory(History):
@@ -44,12 +46,13 @@ class BucketHistory(History):
         found: list[RunRecord] = []
         folder = f"{loop}/{environment}"
         with _told():
-            for listed in self._newest(folder, limit, stop)[: limit * 2]:
-                record = self._record(f"{folder}/{listed.name}", stop)
-                if record is not None:
-                    found.append(record)
-                if len(found) == limit:
-                    break
+            newest = self._newest(folder, limit, stop)[: limit * 2]
+            names = [f"{folder}/{each.name}" for each in newest]
+            while names and len(found) < limit:
+                # Those that cannot be understood are made up for by older ones.
+                wanted = limit - len(found)
+                found += self._records(names[:wanted], stop)
+                names = names[wanted:]
         return found
 
     def named(
@@ -58,14 +61,10 @@ class BucketHistory(History):
         """See `History`."""
         if not is_place(loop, environment):
             return []
+        names = [f"{run_id}.json" for run_id in run_ids]
         with _told():
-            names = [f"{run_id}.json" for run_id in run_ids]
-            read = [
-                self._record(f"{loop}/{environment}/{name}", stop)
-                for name in names
-                if is_record(name)
-            ]
-        return [record for record in read if record is not None]
+            kept = [f"{loop}/{environment}/{name}" for name in names if is_record(name)]
+            return self._records(kept, stop)
 
     def put(self, record: RunRecord, stop: Stop) -> None:
         """See `History`."""
@@ -120,9 +119,12 @@ class BucketHistory(History):
             if token is None:
                 return
 
-    def _record(self, name: str, stop: Stop) -> RunRecord | None:
-        data = self._client.content(name, stop)
-        return None if data is None else decoded(data, name)
+    def _records(self, names: Sequence[str], stop: Stop) -> Sequence[RunRecord]:
+        """Those of these names that can be understood, some read side by side."""
+        tasks = {name: functools.partial(self._client.content, name) for name in names}
+        read = in_parallel(stop, _AT_ONCE, tasks)
+        found = (decoded(data, name) for name, data in read.items() if data is not None)
+        return [record for record in found if record is not None]
 
 
 def _records(objects: Iterable[Listed]) -> list[Listed]:
