@@ -11,10 +11,10 @@ import worklogs
 from loopctl.redact import Redactor
 from loopctl.reports.write import write_reports
 
-NAMES = ("summary.json", "result.json", "worklog.md", "junit.xml")
+NAMES = ("summary.json", "result.json", "worklog.md", "report.html", "junit.xml")
 
 
-def test_all_four_reports_are_written_and_private(tmp_path: Path) -> None:
+def test_all_five_reports_are_written_and_private(tmp_path: Path) -> None:
     assert write_reports(worklogs.red().worklog(), tmp_path) == ()
 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
@@ -33,8 +33,8 @@ def test_a_report_that_cannot_be_written_is_named_and_the_others_are_there(tmp_p
     assert all((tmp_path / name).is_file() for name in NAMES if name != "result.json")
 
 
-def test_a_folder_that_is_gone_is_four_problems_and_no_crash(tmp_path: Path) -> None:
-    assert len(write_reports(worklogs.red().worklog(), tmp_path / "gone")) == 4
+def test_a_folder_that_is_gone_is_five_problems_and_no_crash(tmp_path: Path) -> None:
+    assert len(write_reports(worklogs.red().worklog(), tmp_path / "gone")) == 5
 
 
 def test_hostile_text_is_written_too(tmp_path: Path) -> None:

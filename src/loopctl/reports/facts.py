@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase, SuiteOutcome
@@ -110,7 +111,10 @@ def lowest(grades: Iterable[Grade]) -> Grade | None:
     return min(grades, key=lambda grade: grade.rank, default=None)
 
 
-def why_status(why: Why, finding: Finding) -> str:
+WhyStatus = Literal["observed", "inferred", "hypothesis"]
+
+
+def why_status(why: Why, finding: Finding) -> WhyStatus:
     """An answer without captured evidence is a hypothesis, whatever it was called."""
     captured = why.evidence is not None and 0 <= why.evidence < len(finding.evidence)
     return why.status if captured else "hypothesis"

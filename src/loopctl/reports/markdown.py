@@ -15,9 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from loopctl.evidence.criteria import measured
 from loopctl.inert import code_block, code_span, for_markdown, one_line
 from loopctl.journal.brief import Role, brief
+from loopctl.journal.causes import Cause, beneath_text, causes_of
+from loopctl.journal.known_issue import issue_name, known_issue, seen_text
 from loopctl.journal.quarantine import not_counted
 from loopctl.journal.wording import clock, count, seconds, short, traffic, utc
-from loopctl.journal.worklog import Worklog
+from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.reports.facts import (
     by_priority,
     collected_of,
@@ -28,9 +30,11 @@ from loopctl.reports.facts import (
     outcome_of,
     why_status,
 )
+from loopctl.reports.mermaid import mermaid
 from loopctl.reports.not_checked import not_checked
 from loopctl.reports.result import stage_outcome
 from loopctl.reports.story import case_evidence, cycle_changes, failed_cases, mendings_of, timeline
+from loopctl.reports.why_graph import why_graph
 
 _VERBATIM = (Role.MEND, Role.NEXT, Role.QUOTE, Role.LOG, Role.REPORT)
 """Lines of the brief that a person copies: no escape may stand in a command, a quote or a path."""
@@ -85,6 +89,11 @@ def _block(text: str, lines: int = 40, chars: int = 4000) -> str:
     return code_block(text, lines, chars, keep="tail")
 
 
+def _diagram(cause: Cause, cycle: CycleRecord) -> str:
+    """A fence cannot be closed from inside: the diagram has no backtick."""
+    return f"```mermaid\n{mermaid(why_graph(cause, cycle))}\n```"
+
+
 _FILTERS: Mapping[str, object] = {
     "md": _md,
     "code": _code,
@@ -114,5 +123,11 @@ _FUNCTIONS: Mapping[str, object] = {
     "outcome_of": outcome_of,
     "stage_outcome": stage_outcome,
     "timeline": timeline,
+    "beneath_text": beneath_text,
+    "causes_of": causes_of,
+    "diagram": _diagram,
+    "issue_name": issue_name,
+    "known_issue": known_issue,
+    "seen_text": seen_text,
     "why_status": why_status,
 }

@@ -12,6 +12,7 @@ from loopctl.journal.commands import Commands
 from loopctl.journal.history import SUMMARY_NAME
 from loopctl.journal.worklog import Worklog
 from loopctl.redact import Redactor
+from loopctl.reports.html import report_html
 from loopctl.reports.junit import junit
 from loopctl.reports.markdown import worklog_markdown
 from loopctl.reports.result import result_document
@@ -21,7 +22,7 @@ from loopctl.reports.summary import summary_of, to_json
 def write_reports(
     worklog: Worklog, folder: Path, redactor: Redactor | None = None
 ) -> tuple[str, ...]:
-    """Write `result.json`, `worklog.md`, `junit.xml`, `summary.json` into the run's folder.
+    """Write `result.json`, `worklog.md`, `report.html` and the others into the run's folder.
 
     Returns one line for each that could not be written. The journal is redacted already;
     `redactor` looks once more at what was put together from it.
@@ -62,6 +63,7 @@ def _reports(
         SUMMARY_NAME: lambda: to_json(summary_of(worklog)),
         "result.json": result,
         "worklog.md": lambda: clean(worklog_markdown(worklog, folder).encode("utf-8", "replace")),
+        "report.html": lambda: clean(report_html(worklog, folder).encode("utf-8", "replace")),
         "junit.xml": lambda: clean(junit(worklog)),
     }
 
