@@ -11,6 +11,7 @@ from triage_fixtures import START, entries, symptoms_of
 from loopctl.model.baseline import Baseline
 from loopctl.model.evidence import CaseStatus, GradedCase, Sample
 from loopctl.model.finding import Fault, FaultKind, Finding, Quote
+from loopctl.model.questions import SAID_FIRST
 from loopctl.model.state import State
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import learn
@@ -240,3 +241,52 @@ def test_a_why_that_was_captured_is_observed_and_one_that_was_not_a_hypothesis(
 
 def test_what_must_not_be_seen_forbids_the_cause(folder: Path) -> None:
     assert stale(folder, "INFO old code", "deploy in progress").signature is None
+
+
+def green_of(*lines: str) -> Baseline:
+    return learn([("chat", assemble(entries(list(lines))))])
+
+
+def unstable(*lines: str) -> Diagnosis:
+    said = "chat: /health answers 503, not 200, after it had been healthy for 2.1 s"
+    fault = Fault(FaultKind.UNSTABLE, said, "chat", "503")
+    log = ServiceLog("chat", "logs/1/chat.jsonl", entries(list(lines)))
+    baseline = green_of("INFO ready", "INFO request status=200")
+    return diagnose(Symptoms(State.HEALTH, (fault,), (log,), baseline=baseline), CATALOGUE)
+
+
+def test_the_first_severe_line_that_no_green_run_had_goes_on_where_a_signature_ends() -> None:
+    (finding,) = unstable(
+        "INFO ready", "ERROR lost the connection to the store", "ERROR request status=503"
+    ).findings
+    assert finding.signature == "health.unstable"
+    why = next(why for why in finding.whys if why.question == SAID_FIRST)
+    assert why.answer == "ERROR lost the connection to the store"
+    assert why.status == "observed"
+    assert why.evidence is not None
+    assert finding.evidence[why.evidence].source == "logs/1/chat.jsonl#2"
+
+
+def test_what_a_green_run_says_too_or_what_came_after_the_cause_explains_nothing() -> None:
+    asked = [
+        why.question
+        for lines in (["INFO ready"], ["INFO ready", "INFO something new"])
+        for finding in unstable(*lines).findings
+        for why in finding.whys
+    ]
+    assert asked
+    assert SAID_FIRST not in asked
+    (finding,) = of("exit-3.jsonl", green_of("INFO something else")).findings
+    assert SAID_FIRST not in [why.question for why in finding.whys], "it quotes its last words"
+
+
+def test_a_line_that_introduces_a_traceback_is_not_told_beside_it() -> None:
+    found = of("http-500.jsonl", green())
+    questions = [why.question for why in found.findings[0].whys]
+    assert SAID_FIRST not in questions
+
+
+def test_lines_that_differ_in_ids_alone_are_quoted_once() -> None:
+    quotes = [quote.quote for quote in first("ws-1000.jsonl").evidence]
+    closed = [quote for quote in quotes if "closed 1000" in quote]
+    assert len(closed) < 4

@@ -17,8 +17,9 @@ from loopctl.journal.known_issue import known_issue
 from loopctl.journal.mending import Mending, mendings
 from loopctl.journal.wording import count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
-from loopctl.model.events import NovelLine, RemedyDecided, RunStarted
+from loopctl.model.events import CommitChanged, NovelLine, RemedyDecided, RunStarted
 from loopctl.model.finding import Finding, Quote
+from loopctl.model.questions import SAID_FIRST, WHICH_CHANGED
 from loopctl.model.state import OutcomeKind, State, Verdict
 
 _COMMITS = 3
@@ -65,9 +66,17 @@ def cause_lines(worklog: Worklog) -> CauseLines:
         return CauseLines("" if told else "no known cause", _seen(cycle), _novel(novel))
     quote = _telling(finding)
     others = [q for q in finding.evidence[1:] if q.kind == "log" and q != quote]
-    second = _last_of_its_place(others)
+    second = answered_by(finding, SAID_FIRST) or _last_of_its_place(others)
     log = _quoted(second) if second else _novel(novel)
     return CauseLines(_cause(finding, cycle), _quoted(quote) if quote else "", log)
+
+
+def answered_by(finding: Finding, question: str) -> Quote | None:
+    """The quote that the answer to one of the diagnosis's own questions rests on."""
+    asked = next((why for why in finding.whys if why.question == question), None)
+    if asked is None or asked.evidence is None:
+        return None
+    return finding.evidence[asked.evidence]
 
 
 def _telling(finding: Finding) -> Quote | None:
@@ -210,13 +219,29 @@ def changes_text(worklog: Worklog) -> str:
     since = run.green_run or (commits[0].since_run if commits else None)
     if since is None:
         return f"no green run to compare with{alone}"
-    named = "; ".join(
-        f"{short(commit.commit)} {one_line(commit.subject, 60)}" for commit in commits[:_COMMITS]
-    )
+    tied = tied_commit(cycle)
+    # The one that touched what the evidence names comes first, however many came after it.
+    commits = tuple(sorted(commits, key=lambda commit: short(commit.commit) != tied))
+    named = "; ".join(_commit(commit, tied) for commit in commits[:_COMMITS])
     more = f" and {len(commits) - _COMMITS} more" if len(commits) > _COMMITS else ""
     said = f"{count(len(commits), 'commit')}{': ' if commits else ''}{named}{more}"
     said += "".join(f"; {one_line(change.text, 120)}" for change in cycle.changed[:_COMMITS])
     return f"{said}; configuration: {_configuration(run)}; since {one_line(since, 120)}{alone}"
+
+
+def tied_commit(cycle: CycleRecord) -> str | None:
+    """The short id of the commit that touched what the likely cause's evidence names."""
+    finding = likely(cycle)
+    quote = answered_by(finding, WHICH_CHANGED) if finding else None
+    if quote is None or quote.kind != "commit":
+        return None
+    return quote.source.removeprefix("git/")
+
+
+def _commit(commit: CommitChanged, tied: str | None) -> str:
+    name = short(commit.commit)
+    note = " (it touched what the evidence names)" if name == tied else ""
+    return f"{name} {one_line(commit.subject, 60)}{note}"
 
 
 def _configuration(run: RunStarted) -> str:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from loopctl.inert import for_terminal, one_line
-from loopctl.journal.brief_cause import blamed, likely_cause
+from loopctl.journal.brief_cause import blamed, likely_cause, tied_commit
 from loopctl.journal.brief_failed import unmet_suites
 from loopctl.journal.commands import Commands, path_word
 from loopctl.journal.worklog import (
@@ -40,8 +40,20 @@ def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
         return asked, cause
     if worklog.ended.verdict is Verdict.INTERRUPTED:
         return cause, asked, commands.resume(worklog.run.run_id)
-    # A proposed remedy says more than a second look at the cause.
-    return cause, _of_remedy(worklog.last, folder, commands) or asked, commands.run()
+    # A proposed remedy says more than a second look at the cause, and the diff of a commit that is
+    # tied to it says more than a log.
+    diff = _diff(worklog)
+    return diff or cause, _of_remedy(worklog.last, folder, commands) or asked, commands.run()
+
+
+def _diff(worklog: Worklog) -> str:
+    """What shows the commit that touched what the evidence names."""
+    tied = tied_commit(worklog.last) if worklog.last else None
+    if tied is None:
+        return ""
+    asked = (each.command for each in reversed(worklog.not_checked) if each.command)
+    shown = (command for command in asked if command.startswith("git "))
+    return next((command for command in shown if f" {tied} " in f"{command} "), "")
 
 
 def _of_remedy(cycle: CycleRecord | None, folder: Path, commands: Commands) -> str:

@@ -464,6 +464,10 @@ class Note:
     text: str
 
 
+THE_CAUSE = "the cause"
+"""What an open question of the diagnosis is about, in `NotChecked.what`."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotChecked:
     """Something that this run could not or did not check; reports list it.

@@ -20,12 +20,15 @@ from loopctl.journal.causes import Cause, causes_of
 from loopctl.journal.known_issue import issue_name, seen_text
 from loopctl.journal.wording import count, seconds, short, utc
 from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.model.events import THE_CAUSE
 from loopctl.reports.facts import why_status
-from loopctl.reports.not_checked import not_checked
+from loopctl.reports.not_checked import not_checked, open_questions
+from loopctl.reports.story import unquoted_novel
 from loopctl.reports.why_graph import why_graph
 from loopctl.reports.why_svg import why_svg
 
 _MOST_CAUSES = 20
+_MOST_NOVEL = 20
 _MOST_ASKED = 200
 
 
@@ -45,7 +48,9 @@ def report_html(worklog: Worklog, folder: Path | None = None) -> str:
             commands=(Role.MEND, Role.NEXT, Role.REPORT),
             causes=causes[:_MOST_CAUSES],
             left_out=len(causes) - _MOST_CAUSES,
-            asked=not_checked(worklog)[:_MOST_ASKED],
+            novel=unquoted_novel(cycle)[:_MOST_NOVEL] if cycle else (),
+            asked=open_questions(worklog)[:_MOST_ASKED],
+            not_checked=[n for n in not_checked(worklog) if n.what != THE_CAUSE][:_MOST_ASKED],
         )
     )
 

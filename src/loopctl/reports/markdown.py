@@ -20,6 +20,7 @@ from loopctl.journal.known_issue import issue_name, known_issue, seen_text
 from loopctl.journal.quarantine import not_counted
 from loopctl.journal.wording import clock, count, seconds, short, traffic, utc
 from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.model.events import THE_CAUSE
 from loopctl.reports.facts import (
     by_priority,
     collected_of,
@@ -31,9 +32,16 @@ from loopctl.reports.facts import (
     why_status,
 )
 from loopctl.reports.mermaid import mermaid
-from loopctl.reports.not_checked import not_checked
+from loopctl.reports.not_checked import not_checked, open_questions
 from loopctl.reports.result import stage_outcome
-from loopctl.reports.story import case_evidence, cycle_changes, failed_cases, mendings_of, timeline
+from loopctl.reports.story import (
+    case_evidence,
+    cycle_changes,
+    failed_cases,
+    mendings_of,
+    timeline,
+    unquoted_novel,
+)
 from loopctl.reports.why_graph import why_graph
 
 _VERBATIM = (Role.MEND, Role.NEXT, Role.QUOTE, Role.LOG, Role.REPORT)
@@ -52,6 +60,8 @@ def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
         verbatim=_VERBATIM,
         next_commands=Role.NEXT,
         not_checked=not_checked(worklog),
+        open_questions=open_questions(worklog),
+        the_cause=THE_CAUSE,
     )
 
 
@@ -129,5 +139,6 @@ _FUNCTIONS: Mapping[str, object] = {
     "issue_name": issue_name,
     "known_issue": known_issue,
     "seen_text": seen_text,
+    "unquoted_novel": unquoted_novel,
     "why_status": why_status,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loopctl.journal.quarantine import entries
 from loopctl.journal.wording import count
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord, Worklog
-from loopctl.model.events import NotChecked, ServiceFacts
+from loopctl.model.events import THE_CAUSE, NotChecked, ServiceFacts
 from loopctl.model.evidence import CaseStatus, Grade, SuiteOutcome
 from loopctl.model.state import State
 from loopctl.reports.facts import by_priority, collected_of, counts_of, outcome_of
@@ -27,6 +27,11 @@ def not_checked(worklog: Worklog) -> tuple[NotChecked, ...]:
         computed.extend(_chain(cycle))
         computed.extend(_unmet(cycle))
     return tuple(dict.fromkeys((*worklog.not_checked, *computed)))
+
+
+def open_questions(worklog: Worklog) -> tuple[NotChecked, ...]:
+    """What the diagnosis of the run leaves open."""
+    return tuple(each for each in not_checked(worklog) if each.what == THE_CAUSE)
 
 
 def _run(worklog: Worklog) -> Iterator[NotChecked]:

@@ -9,11 +9,18 @@ from datetime import datetime
 from loopctl.journal.mending import mendings
 from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Changes, CycleRecord, SuiteRecord, Worklog
+from loopctl.model.events import NovelLine
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase
 from loopctl.reports.facts import by_priority, grades_of
 from loopctl.reports.result import stage_outcome
 
 _SAMPLES = 3
+
+
+def unquoted_novel(cycle: CycleRecord) -> tuple[NovelLine, ...]:
+    """The novel lines that no finding quotes."""
+    quoted = {quote.source for finding in cycle.findings for quote in finding.evidence}
+    return tuple(line for line in cycle.novel if line.source not in quoted)
 
 
 @dataclass(frozen=True, slots=True)

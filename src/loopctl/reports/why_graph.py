@@ -15,8 +15,8 @@ from loopctl.journal.causes import Cause
 from loopctl.journal.wording import count
 from loopctl.journal.worklog import CycleRecord
 from loopctl.model.finding import Finding, Why
+from loopctl.model.questions import WHAT_CHANGED, WHICH_CHANGED
 from loopctl.reports.facts import WhyStatus, why_status
-from loopctl.triage.changed import WHAT_CHANGED, WHICH
 
 _MOST_WHYS = 10
 _MOST_SYMPTOMS = 5
@@ -68,7 +68,7 @@ def why_graph(cause: Cause, cycle: CycleRecord) -> WhyGraph:
 
 
 def _is_behind(why: Why, node: Node) -> bool:
-    return why.question in (WHAT_CHANGED, WHICH) or node.status == "hypothesis"
+    return why.question in (WHAT_CHANGED, WHICH_CHANGED) or node.status == "hypothesis"
 
 
 def _seen(cause: Cause, cycle: CycleRecord) -> Node:

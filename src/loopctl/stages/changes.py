@@ -36,10 +36,11 @@ def configured(run: RunStarted) -> tuple[Change, ...]:
 
 def configured_by(name: str, services: Set[str]) -> Change:
     """One name of those: `NAME of SERVICE`, `NAME of suite ID`, or a file."""
+    text = f"{name} is not as it was"
     what, of, owner = name.rpartition(" of ")
     if of and owner in services:
-        return Change("image" if what == "image" else "configuration", what, name, owner)
-    return Change("configuration", what or name, name)
+        return Change("image" if what == "image" else "configuration", what, text, owner)
+    return Change("configuration", what or name, text)
 
 
 def note_changes(

@@ -12,7 +12,7 @@ from loopctl.journal.quarantine import not_counted
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord
 from loopctl.model.baseline import Baseline
-from loopctl.model.events import FindingMade, NotChecked, NovelLine
+from loopctl.model.events import THE_CAUSE, FindingMade, NotChecked, NovelLine
 from loopctl.model.evidence import GradedCase
 from loopctl.model.finding import Change, Fault, Sightings
 from loopctl.model.outcome import Outcome
@@ -94,7 +94,7 @@ class Diagnose:
             journal.append(novel, service=line.service)
         open_ = self._finding_out(journal)
         for asked in diagnosis.unknowns:
-            journal.append(NotChecked("the cause", asked.text, open_.command(asked, cycle)))
+            journal.append(NotChecked(THE_CAUSE, asked.text, open_.command(asked, cycle)))
         named = [f.title for f in diagnosis.findings if f.signature is not None]
         return Outcome(OutcomeKind.OK, "; ".join(named) or "no known cause")
 

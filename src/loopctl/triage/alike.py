@@ -43,10 +43,15 @@ def reason_of(case: GradedCase) -> str:
     return " ".join([masked, *dict.fromkeys(statuses)])
 
 
+def without_values(text: str) -> str:
+    """A line as it would be with other ids, numbers and values."""
+    return _WITH_DIGITS.sub("<id>", mask_message(_COLLECTION.sub("<values>", text[:_LONGEST])))
+
+
 def _masked(headline: str) -> str:
     if _ASSERTION.match(headline):
         # Values are what an assertion compares: no name that is quoted in it tells two apart.
-        headline = _COLLECTION.sub("<values>", _QUOTED.sub("<q>", headline))
+        return without_values(_QUOTED.sub("<q>", headline))
     return _WITH_DIGITS.sub("<id>", mask_message(headline))
 
 

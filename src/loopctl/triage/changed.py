@@ -12,10 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from loopctl.model.finding import Change, Finding, Quote, Why
+from loopctl.model.questions import WHAT_CHANGED, WHICH_CHANGED
 from loopctl.triage.records import cut
-
-WHAT_CHANGED: Final = "What changed since the last green run?"
-WHICH: Final = "Which of that stands in the evidence?"
 
 _SHOWN: Final = 3
 _TIED: Final = 2
@@ -48,11 +46,11 @@ def with_changes(finding: Finding, said: Iterable[str], changes: Sequence[Change
     evidence = list(finding.evidence)
     first = tied[0][0] if tied else mine[0]
     links = [Why(WHAT_CHANGED, _told(mine, first), "observed", _index(evidence, first))]
-    links += [Why(WHICH, why, "inferred", _index(evidence, change)) for change, why in tied]
-    return replace(finding, evidence=tuple(evidence), whys=_before_a_guess(finding.whys, links))
+    links += [Why(WHICH_CHANGED, why, "inferred", _index(evidence, change)) for change, why in tied]
+    return replace(finding, evidence=tuple(evidence), whys=before_a_guess(finding.whys, links))
 
 
-def _before_a_guess(whys: tuple[Why, ...], links: Sequence[Why]) -> tuple[Why, ...]:
+def before_a_guess(whys: tuple[Why, ...], links: Sequence[Why]) -> tuple[Why, ...]:
     """What was observed does not follow from a guess: that stays the end of the chain."""
     guessed = whys and whys[-1].status == "hypothesis"
     known, guess = (whys[:-1], whys[-1:]) if guessed else (whys, ())
@@ -98,9 +96,11 @@ def _tied(changes: Sequence[Change], lines: Sequence[str]) -> Iterator[tuple[Cha
     for change in changes:
         if change.kind == "commit":
             # The innermost frame stands last in most languages: it tells most.
-            named = (p for p in reversed(places) if any(_same(p, file) for file in change.files))
-            if place := next(named, None):
-                yield change, f"{_who(change)} touched {place}, which the evidence names"
+            named = (
+                file for place in reversed(places) for file in change.files if _same(place, file)
+            )
+            if file := next(named, None):
+                yield change, f"{_who(change)} touched {file}, which the evidence names"
         elif _is_variable(change) and change.what in words:
             owner = f" of {change.service}" if change.service else ""
             yield change, f"{change.what}{owner} was changed, and the evidence names it"

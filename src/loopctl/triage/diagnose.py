@@ -16,6 +16,7 @@ from loopctl.triage.lines import Line
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.match import Matcher, Seen
 from loopctl.triage.records import cut, log_quote, log_record, records_of
+from loopctl.triage.said_first import with_first_words
 from loopctl.triage.severity import Severity
 from loopctl.triage.signatures import SUREST, Signature
 from loopctl.triage.symptoms import ServiceLog, Symptoms
@@ -33,7 +34,8 @@ class NovelLine:
     """A log line that the green runs never showed, or the worst there is without any.
 
     `frame` is the line of a traceback that says where it was raised, `is_severe` whether the line
-    itself says that something is wrong.
+    itself says that something is wrong. `is_telling`: it does, no green run had it, and no
+    traceback behind it says more.
     """
 
     template: str
@@ -42,6 +44,7 @@ class NovelLine:
     service: str
     frame: Quote | None = None
     is_severe: bool = False
+    is_telling: bool = False
 
     @property
     def quotes(self) -> tuple[Quote, ...]:
@@ -75,7 +78,8 @@ def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
     novel = _novel_lines(symptoms, matcher)
     causes = _folded([(_finding(seen), seen) for seen in matcher.seen()])
     explained = Explained.by([f for f, _ in causes], [seen for _, each in causes for seen in each])
-    rest = unexplained(symptoms, explained, [Novel(line.service, line.quotes) for line in novel])
+    new = [Novel(line.service, line.quotes, line.is_telling) for line in novel]
+    rest = unexplained(symptoms, explained, new)
     located = [Located(finding, _began(seen), is_cause=True) for finding, seen in causes]
     located += [Located(each.finding, each.began, each.by_stage) for each in rest]
     seen_of = {finding.fingerprint: seen for finding, seen in causes}
@@ -83,7 +87,7 @@ def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
         finding
         if finding.under
         else with_changes(finding, _said(finding, seen_of), symptoms.changes)
-        for finding in upstream_first(located, symptoms.needs)
+        for finding in with_first_words(upstream_first(located, symptoms.needs), new)
     )
     ranked_by = _ranked_by(symptoms)
     asked = tuple(unknowns(symptoms, findings, ranked_by))
@@ -108,7 +112,11 @@ def _novel_lines(symptoms: Symptoms, matcher: Matcher) -> tuple[NovelLine, ...]:
                 matcher.see(log_record(log, event, novel))
         found.extend((ranked, log) for ranked in window.ranked() if _tells(ranked))
     found.sort(key=lambda pair: rank_key(pair[0]))
-    return tuple(_novel_line(ranked, log) for ranked, log in found[:_MOST_NOVEL])
+    traced = {(log.source, ranked.first.number) for ranked, log in found if ranked.first.trace}
+    return tuple(
+        _novel_line(ranked, log, introduces=(log.source, ranked.first.number + 1) in traced)
+        for ranked, log in found[:_MOST_NOVEL]
+    )
 
 
 def _tells(ranked: RankedTemplate) -> bool:
@@ -117,7 +125,7 @@ def _tells(ranked: RankedTemplate) -> bool:
     return ranked.novelty is not Novelty.KNOWN
 
 
-def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
+def _novel_line(ranked: RankedTemplate, log: ServiceLog, *, introduces: bool) -> NovelLine:
     event = ranked.first
     line, frame = event.lines[0], None
     if event.trace is not None:
@@ -127,7 +135,8 @@ def _novel_line(ranked: RankedTemplate, log: ServiceLog) -> NovelLine:
             frame = cut(log_quote(log, Line(innermost.number, innermost.quote)))
     quote = cut(log_quote(log, line))
     severe = ranked.severity >= Severity.WARNING
-    return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame, severe)
+    telling = ranked.novelty is Novelty.NOVEL_SEVERE and not introduces
+    return NovelLine(ranked.template, ranked.count, quote, ranked.service, frame, severe, telling)
 
 
 def _said(finding: Finding, seen_of: Mapping[str, Sequence[Seen]]) -> Iterator[str]:

@@ -43,10 +43,14 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Novel:
-    """What a service's log shows that no green one had: the line, and where it was raised."""
+    """What a service's log shows that no green one had: the line, and where it was raised.
+
+    `is_telling`: it says by itself that something is wrong, and there is a green log that lacks it.
+    """
 
     service: str
     quotes: tuple[Quote, ...]
+    is_telling: bool = False
 
 
 @dataclass(frozen=True, slots=True)

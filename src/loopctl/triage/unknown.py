@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loopctl.model.finding import Change, Finding
-from loopctl.triage.changed import WHAT_CHANGED, WHICH
+from loopctl.model.questions import WHAT_CHANGED, WHICH_CHANGED
 from loopctl.triage.symptoms import Symptoms
 
 _COMMITS = 3
@@ -57,7 +57,7 @@ def _of(finding: Finding, changes: Sequence[Change]) -> Iterator[Unknown]:
             yield Unknown(text, _look(place), service, place)
     asked = {why.question for why in finding.whys}
     if WHAT_CHANGED in asked:
-        yield from _of_commits(finding, changes, tied=WHICH in asked)
+        yield from _of_commits(finding, changes, tied=WHICH_CHANGED in asked)
 
 
 def _of_commits(finding: Finding, changes: Sequence[Change], *, tied: bool) -> Iterator[Unknown]:

@@ -15,10 +15,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from loopctl.model.finding import Finding, Why
+from loopctl.model.questions import WHOSE
 
 Needs = Mapping[str, Sequence[str]]
-
-WHOSE: Final = "Whose failure is it?"
 
 _SEVERITIES: Final = ("critical", "high", "medium", "low")
 _SLACK: Final = timedelta(seconds=30)

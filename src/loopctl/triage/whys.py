@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loopctl.model.finding import Quote, Why
+from loopctl.triage.alike import without_values
 from loopctl.triage.match import Hit, Seen
 from loopctl.triage.records import cut
 from loopctl.triage.signatures import WhyTemplate
@@ -31,6 +32,7 @@ class Evidence:
 
     def __init__(self) -> None:
         self._quotes: list[Quote] = []
+        self._looks: set[str] = set()
 
     def index(self, quote: Quote) -> int:
         """Where the quote stands; it is added where it was not yet."""
@@ -40,16 +42,23 @@ class Evidence:
         return self._quotes.index(shown)
 
     def fill(self, hits: Sequence[Sequence[Hit]]) -> None:
-        """Add the first hits of every clause, then the second ones, up to eight quotes."""
+        """Add the first hits of every clause, then others that say something else, up to eight."""
         for rank in range(max(map(len, hits), default=0)):
             for clause in hits:
                 for quote in _shown(clause[rank].quotes) if rank < len(clause) else ():
                     if len(self._quotes) >= _MOST_EVIDENCE:
                         return
-                    self.index(quote)
+                    if rank == 0 or _look(quote) not in self._looks:
+                        self.index(quote)
+                        self._looks.add(_look(quote))
 
     def __iter__(self) -> Iterator[Quote]:
         return iter(self._quotes)
+
+
+def _look(quote: Quote) -> str:
+    """The same for two quotes that differ in ids and values alone."""
+    return f"{quote.kind} {without_values(quote.quote)}"
 
 
 def _shown(quotes: Sequence[Quote]) -> Sequence[Quote]:
