@@ -188,12 +188,20 @@ class Project:
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
         return file
 
-    def git(self, *arguments: str) -> None:
+    def git(self, *arguments: str) -> str:
+        """Run it in the project; what it prints."""
         who = ("-c", "user.name=t", "-c", "user.email=t@example.test")
         command = ["git", *who, *arguments]
-        subprocess.run(
-            command, cwd=self.root, env=self.env, check=True, timeout=20, capture_output=True
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.env,
+            check=True,
+            timeout=20,
+            capture_output=True,
+            text=True,
         )
+        return done.stdout.strip()
 
     def commit(self) -> None:
         self.git("add", "-A")

@@ -122,12 +122,15 @@ def test_a_remedy_that_weakens_what_judges_it_is_refused(
 
 
 @pytest.mark.slow
-def test_a_file_that_may_be_edited_may_be_edited(project: Project) -> None:
+def test_a_test_that_may_be_edited_is_edited_and_then_a_person_looks(project: Project) -> None:
     script(project, "sed -i s/good/bad/ tests/test_smoke.py\n")
     word_loop(project, run_rule(), may_edit=["../tests/*.py"])
     ran = project.run("web")
-    assert ended(ran) == (0, "green", 2), str(ran)
-    assert remedy(ran, 0)["changed_source"] is False, "no service is made of its tests"
+    assert ended(ran) == (1, "needs-human", 1), str(ran)
+    assert remedy(ran)["result"] == "done", "it was allowed"
+    assert remedy(ran)["changed_source"] is False, "no service is made of its tests"
+    assert "that nothing was relaxed a person has to see" in ran.line("TRIED")
+    assert project.run("web").code == 0, "a person has looked, and runs again"
     assert "tests/test_smoke.py" in ran.line("TRIED"), "nobody overlooks that a test was changed"
 
 

@@ -157,7 +157,7 @@ class Failure:
             ANONYMOUS,
         )
         stage = Remediate(
-            todo, CATALOGUE, RunCommand(workshop), RollBack(way), self._ledger, self.platform
+            todo, CATALOGUE, RunCommand(workshop), None, RollBack(way), self._ledger, self.platform
         )
         return stage(self.journal.fold.cycle(), self.journal, Stop(5.0))
 

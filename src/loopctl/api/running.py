@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Subscriber = Callable[[Event], None]
 
 CLOSING_S = 5.0
+CLEARING_S = 30.0
 
 _NOT_TOLD = "the platform was not told that the run is over"
 
@@ -193,6 +194,7 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
     composition = prepared.composition
     problems = (
         *_close(composition, worklog),
+        *_clear(composition, prepared.folder),
         *write_reports(worklog, prepared.folder, prepared.redactor),
         *keep_record(
             composition.world.history,
@@ -202,6 +204,17 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
         *_prune(composition.runs_dir, composition.plan),
     )
     return RunResult(composition.run_id, prepared.folder, worklog, problems)
+
+
+def _clear(composition: Composition, folder: Path) -> Sequence[str]:
+    """Take the work trees of remedies away; what could not be, in words. Their branches stay."""
+    try:
+        composition.clear_trees(folder, Stop(CLEARING_S))
+    except LoopctlError as error:
+        return (f"a work tree of a remedy is still there: {error.what}",)
+    except Stopped:
+        return (f"a work tree of a remedy is still there after {CLEARING_S:g} s: {folder}",)
+    return ()
 
 
 def _close(composition: Composition, worklog: Worklog) -> Sequence[str]:

@@ -33,6 +33,7 @@ from loopctl.model.state import State
 from loopctl.ports.leases import Held
 from loopctl.process import Stop
 from loopctl.redact import Redactor
+from loopctl.stages.branch_run import TREES, RunOnBranch, Yard
 from loopctl.stages.build import Build, ToBuild
 from loopctl.stages.collect import Collect
 from loopctl.stages.confirm import Confirm
@@ -187,7 +188,23 @@ class Composition:
             world.callers,
         )
         command, back = RunCommand(workshop), RollBack(way)
-        return Remediate(rules, self.catalogue, command, back, self._ledger, world.platform)
+        on_branch = None
+        if world.branches is not None and world.remedies_at is not None:
+            yard = Yard(self.run_id, world.branches, world.remedies_at)
+            on_branch = RunOnBranch(workshop, yard)
+        return Remediate(
+            rules, self.catalogue, command, on_branch, back, self._ledger, world.platform
+        )
+
+    def clear_trees(self, folder: Path, stop: Stop) -> None:
+        """Take away what work trees of remedies are left in a run's folder; raises `RemedyError`.
+
+        Their branches stay.
+        """
+        branches, trees = self.world.branches, folder / TREES
+        if branches is not None and trees.is_dir():
+            for tree in sorted(trees.iterdir()):
+                branches.end(tree, stop)
 
     def _ledger(self, stop: Stop) -> Ledger:
         plan = self.plan
@@ -254,7 +271,9 @@ class Composition:
         plan, world = self.plan, self.world
         todo = ToBuild(plan.deployed, plan.limits.jobs, plan.root)
         collection = self._collection(State.BUILD, runner)
-        return Build(todo, world.sources, world.builder, world.publisher, collection)
+        return Build(
+            todo, world.sources, world.builder, world.publisher, collection, world.branches
+        )
 
     def _collection(self, stage: State, runner: SuiteRunner) -> SuiteCollection | None:
         """The collection of the suites, if it is that stage's to do."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -21,7 +21,7 @@ from loopctl.ports.logs import LogSource, Receipts
 from loopctl.ports.platform import Platform
 from loopctl.ports.probe import Prober
 from loopctl.ports.publisher import Publisher
-from loopctl.ports.remedy import RemedyCommand, WorkTree
+from loopctl.ports.remedy import Branches, RemedyCommand, WorkTree
 from loopctl.ports.source import Sources
 from loopctl.ports.suite import Suite
 from loopctl.ports.verified import VerifiedMarks
@@ -58,6 +58,8 @@ class World:
     verified: VerifiedMarks | None = None
     pace: Pace = PACE
     callers: Callers = ANONYMOUS
+    branches: Branches | None = None
+    remedies_at: Callable[[Path], tuple[RemedyCommand, WorkTree]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
     """The adapters of a site, with those that every environment has."""
     from loopctl.builders.git_source import GitSources
     from loopctl.platforms.prober import HttpProber
+    from loopctl.remedies.branches import GitBranches
     from loopctl.remedies.command import ShellFreeCommand
     from loopctl.remedies.work_tree import GitWorkTree
 
@@ -243,7 +246,27 @@ def _world(plan: Plan, runs_dir: Path, site: Site) -> World:
         ),
         history=history_of(plan.history, runs_dir, _bucket_users(plan)),
         callers=callers_of(plan, site.platform),
+        branches=GitBranches(plan.root, redactor),
+        remedies_at=functools.partial(_remedies_at, plan, redactor),
     )
+
+
+def _remedies_at(plan: Plan, redactor: Redactor, root: Path) -> tuple[RemedyCommand, WorkTree]:
+    """What runs a remedy in another work tree of the project, and what reads that."""
+    from loopctl.builders.git_source import GitSources
+    from loopctl.remedies.command import ShellFreeCommand
+    from loopctl.remedies.work_tree import GitWorkTree
+
+    guard = guard_of(plan)
+    inside = [s.source for s in plan.deployed if s.source and s.source.is_relative_to(plan.root)]
+    tree = GitWorkTree(
+        root,
+        GitSources(),
+        always_read(guard, root),
+        sources=[root / source.relative_to(plan.root) for source in inside],
+        loads_from=loads_from(guard, root),
+    )
+    return ShellFreeCommand(root, redactor, dict(os.environ)), tree
 
 
 def _bucket_users(plan: Plan) -> Who | None:

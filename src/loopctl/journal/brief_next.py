@@ -37,7 +37,7 @@ def next_commands(worklog: Worklog, folder: Path) -> tuple[str, ...]:
     if worklog.ended is None:
         return cause, asked, commands.resume(worklog.run.run_id)
     if worklog.ended.verdict is Verdict.GREEN:
-        return asked, cause
+        return (asked, cause, *_taken(worklog))
     if worklog.ended.verdict is Verdict.INTERRUPTED:
         return cause, asked, commands.resume(worklog.run.run_id)
     # A proposed remedy says more than a second look at the cause, and the diff of a commit that is
@@ -56,9 +56,17 @@ def _diff(worklog: Worklog) -> str:
     return next((command for command in shown if f" {tied} " in f"{command} "), "")
 
 
+def _taken(worklog: Worklog) -> tuple[str, ...]:
+    """What takes over the branch that a remedy of this run has made green."""
+    branches = [c.remedy.branch for c in worklog.cycles if c.remedy and c.remedy.work_tree]
+    return (f"git merge {one_line(branches[-1], 200)}",) if branches and branches[-1] else ()
+
+
 def _of_remedy(cycle: CycleRecord | None, folder: Path, commands: Commands) -> str:
     """The command of a proposed remedy; of one that failed or was refused, what shows its doing."""
     remedy = cycle.remedy if cycle else None
+    if remedy is not None and remedy.branch and remedy.result in ("done", "failed"):
+        return f"git diff HEAD...{one_line(remedy.branch, 200)}"
     if remedy is not None and remedy.result == "failed" and remedy.output:
         return f"tail -n 50 {path_word(folder / remedy.output)}"
     if remedy is None or remedy.result not in ("proposed", "refused") or not remedy.command:

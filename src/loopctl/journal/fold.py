@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from loopctl.journal.codec import JournalError
@@ -35,6 +36,14 @@ _NO_FAILURE = (CaseStatus.PASSED, CaseStatus.SKIPPED, CaseStatus.LOST)
 _Images = frozenset[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class BranchTree:
+    """A branch that a remedy worked on, and its work tree, below the run's folder."""
+
+    branch: str
+    folder: str
+
+
 class WorklogFold:
     """Takes events in order; raises `JournalError` when the first one is not `run.started`.
 
@@ -54,6 +63,7 @@ class WorklogFold:
         self._failures: dict[tuple[str, str, _Images], str] = {}
         self._remedies: Counter[str] = Counter()
         self._memory: dict[str, int] = {}
+        self._branch: BranchTree | None = None
         self._unrecognised: dict[str, None] = {}
         self._lock = threading.RLock()
 
@@ -105,6 +115,8 @@ class WorklogFold:
                 self._note_failures(event.suite, cases, cycle)
             case RemedyDecided(memory=int(memory), service=str(service)):
                 self._memory[service] = memory
+            case RemedyDecided(branch=str(branch), work_tree=str(tree)):
+                self._branch = BranchTree(branch, tree)
             case Intent(effect="remedy", detail=detail):
                 self._remedies[str(detail.get("rule", ""))] += 1
             case _:
@@ -159,6 +171,12 @@ class WorklogFold:
         """How often a rule's remedy was begun in this run."""
         with self._lock:
             return self._remedies[rule]
+
+    @property
+    def branch_tree(self) -> BranchTree | None:
+        """The branch that what is built is taken from; None: from the project itself."""
+        with self._lock:
+            return self._branch
 
     @property
     def raised_memory(self) -> Mapping[str, int]:

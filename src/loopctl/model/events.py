@@ -413,7 +413,9 @@ class RemedyDecided:
     is to mend, `verify` what shows that it did (`image_tree`, `health`, `suites`; empty: the stage
     that failed), and `on` a digest of the sources it was done on. `mended` and `seen` are what a
     look right after it has shown, None where only the next cycle can. `memory` in bytes is what
-    the service is given from then on.
+    the service is given from then on. `branch` is that which a command worked on, `work_tree` where
+    it was checked out and `diff` the file with what it changed, both below the run's folder, with
+    the first lines of it as `excerpt`, and the last that it `printed`.
     """
 
     KIND: ClassVar[str] = "remedy.decided"
@@ -434,6 +436,11 @@ class RemedyDecided:
     mended: bool | None = None
     seen: str = ""
     memory: int | None = None
+    branch: str | None = None
+    work_tree: str | None = None
+    diff: str | None = None
+    excerpt: str = ""
+    printed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

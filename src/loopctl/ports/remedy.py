@@ -89,3 +89,51 @@ class RemedyCommand(Protocol):
         cannot be started, and `Stopped` when `stop` ended it, once all its processes are dead.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a branch holds in the end: its last commit, and the first lines of its diff, redacted.
+
+    `changed`: it is not the commit that it began with.
+    """
+
+    commit: str
+    changed: bool
+    excerpt: str = ""
+
+
+class Branches(Protocol):
+    """Clean work trees on branches of their own. Every verb raises `RemedyError`."""
+
+    def begin(
+        self, tree: Path, branch: str, start: str | None, commit: str | None, stop: Stop
+    ) -> str:
+        """Check out a new `branch` at `tree`; the commit that it begins with.
+
+        That is `start`, or, where that is None, what the user's own work tree is at: which must be
+        clean, and at `commit` where one is given. What an earlier process had begun there goes.
+        """
+        ...
+
+    def again(self, tree: Path, branch: str, stop: Stop) -> None:
+        """Check the branch out once more, where its work tree has gone; else nothing."""
+        ...
+
+    def keep(
+        self, tree: Path, branch: str, base: str, diff: Path, message: str, stop: Stop
+    ) -> Kept:
+        """Commit to the branch all that the work tree holds, and write its diff since `base`."""
+        ...
+
+    def end(self, tree: Path, stop: Stop) -> None:
+        """Take the work tree away, whatever is in it; the branch stays. Nothing if it is gone."""
+        ...
+
+    def forget(self, branch: str, stop: Stop) -> None:
+        """Take a branch away on which nothing is."""
+        ...
+
+    def refs(self, stop: Stop) -> Mapping[str, str]:
+        """Every branch, tag and the like with its commit; `HEAD` is the user's own."""
+        ...

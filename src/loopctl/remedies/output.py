@@ -26,6 +26,7 @@ class RemedyOutput:
     def __init__(self, path: Path, redactor: Redactor) -> None:
         """Open the file from its start. Raises `OSError`."""
         self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._path = path
         self._redactor = redactor
         self._streams: list[StreamRedactor] = []
         self._written = 0
@@ -60,6 +61,15 @@ class RemedyOutput:
         """The last line with anything on it, inert; empty when there is none."""
         lines = decode(bytes(self._tail[-_LAST_LINE_BYTES:])).splitlines()
         return next((one_line(line) for line in reversed(lines) if line.strip()), "")
+
+    def first(self, lines: int, size: int) -> str:
+        """The first lines of what was kept, as they are; for once it is closed."""
+        try:
+            with self._path.open("rb") as file:
+                head = decode(file.read(size))
+        except OSError:
+            return ""
+        return "\n".join(head.split("\n")[:lines])
 
     def _keep(self, clean: bytes) -> None:
         self._printed += len(clean)

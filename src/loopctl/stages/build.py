@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopctl.errors import PortError, Stopped
@@ -38,6 +38,7 @@ from loopctl.ports.builder import (
     Progress,
 )
 from loopctl.ports.publisher import Publisher, PublishError
+from loopctl.ports.remedy import Branches, RemedyError
 from loopctl.ports.source import SourceError, Sources
 from loopctl.process import Stop, in_parallel
 from loopctl.stages.content_chain import broken_link
@@ -72,17 +73,24 @@ class Build:
         builder: Builder,
         publisher: Publisher | None = None,
         collection: SuiteCollection | None = None,
+        branches: Branches | None = None,
     ) -> None:
         self._todo = todo
         self._sources = sources
         self._builder = builder
         self._publisher = publisher
         self._collection = collection
+        self._branches = branches
 
     def __call__(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
         """OK; FAILED or ERRORED where a build did; UNPROVEN where content is not the source's."""
+        try:
+            services = self._placed(journal, stop)
+        except RemedyError as error:
+            fault = Fault(FaultKind.CONTROL_PLANE, error.what, hint=error.hint)
+            return Outcome(OutcomeKind.ERRORED, error.what, (fault,))
         tasks: dict[str, Callable[[Stop], Outcome]] = {}
-        for service in self._todo.services:
+        for service in services:
             tasks[f"build {service.name}"] = self._build_task(service, journal)
         if self._collection is not None:
             tasks |= self._collection.tasks(journal)
@@ -90,6 +98,20 @@ class Build:
         if merged.kind is OutcomeKind.OK:
             return Outcome(OutcomeKind.OK, _named(self._todo.services))
         return merged
+
+    def _placed(self, journal: Journal, stop: Stop) -> Sequence[ServiceSpec]:
+        """The services with their sources on the branch that a remedy worked on, if one did."""
+        taken = journal.fold.branch_tree
+        if taken is None or self._branches is None:
+            return self._todo.services
+        tree, root = journal.folder / taken.folder, self._todo.root
+        self._branches.again(tree, taken.branch, stop)
+        return [
+            replace(spec, source=tree / spec.source.relative_to(root))
+            if spec.source is not None and spec.source.is_relative_to(root)
+            else spec
+            for spec in self._todo.services
+        ]
 
     def _build_task(self, spec: ServiceSpec, journal: Journal) -> Callable[[Stop], Outcome]:
         return lambda stop: self._build(spec, journal, stop)
@@ -162,7 +184,9 @@ class Build:
             assert spec.image is not None
             return None
         source = self._sources.read(spec.source, stop)
-        schema = digest_of(spec, self._todo.root, self._sources, stop)
+        taken = journal.fold.branch_tree
+        root = journal.folder / taken.folder if taken else self._todo.root
+        schema = digest_of(spec, root, self._sources, stop)
         journal.append(
             SourceRead(source.digest, source.commit, source.dirty, len(source.files), schema),
             service=spec.name,

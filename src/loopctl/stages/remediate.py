@@ -22,6 +22,7 @@ from loopctl.model.state import OutcomeKind, State, StopReason
 from loopctl.ports.history import RunRecord
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
+from loopctl.stages.branch_run import RunOnBranch
 from loopctl.stages.collected import fewer_than_before
 from loopctl.stages.going_back import RollBack
 from loopctl.stages.more_memory import Step, step_up
@@ -82,6 +83,7 @@ class Remediate:
         todo: RemedyRules,
         catalogue: Callable[[], Catalogue],
         command: RunCommand,
+        on_branch: RunOnBranch | None,
         back: RollBack,
         ledger: Callable[[Stop], Ledger],
         platform: Platform,
@@ -89,6 +91,7 @@ class Remediate:
         self._todo = todo
         self._catalogue = catalogue
         self._command = command
+        self._on_branch = on_branch
         self._back = back
         self._ledger = ledger
         self._platform = platform
@@ -209,7 +212,7 @@ class Remediate:
             choice.action,
             self._todo.mode.value,
             applied.detail,
-            _LOOK if applied.result == "refused" else self._by_hand(choice),
+            _look(applied) if applied.result == "refused" else self._by_hand(choice),
             applied.result,
             applied.changed_source,
             choice.rule,
@@ -222,6 +225,11 @@ class Remediate:
             mended=applied.mended,
             seen=applied.seen,
             memory=applied.memory,
+            branch=applied.branch,
+            work_tree=applied.work_tree,
+            diff=applied.diff,
+            excerpt=applied.excerpt,
+            printed=applied.printed,
         )
         journal.append(decided, service=choice.service)
         return _as_decided(decided, cycle)
@@ -267,8 +275,11 @@ class Remediate:
         self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
     ) -> Applied:
         begun = cycle.remedy_begun
+        command: RunCommand | RunOnBranch = self._command
+        if choice.branch and self._on_branch is not None:
+            command = self._on_branch
         if begun is not None:
-            taken = self._command.take_up(choice, begun, cycle.remedy_ended, journal, stop)
+            taken = command.take_up(choice, begun, cycle.remedy_ended, journal, stop)
             journal.append(
                 Result(
                     "remedy", begun.key, ok=taken is not None, detail="taken up by a resumed run"
@@ -285,7 +296,7 @@ class Remediate:
             found = never(replace(asked, on=on))
             return str(found) if found is not None and begun is None else None
 
-        return self._command.apply(choice, journal, stop, forbids)
+        return command.apply(choice, journal, stop, forbids)
 
     def _proposal(
         self,
@@ -364,6 +375,10 @@ def _refused(cycle: CycleRecord, journal: Journal) -> str | None:
     found = next((fault.summary for fault in faults if fault.kind is FaultKind.REMEDY), None)
     fewer = None if found else fewer_than_before(journal.fold.snapshot().cycles)
     return fewer.detail if fewer else found
+
+
+def _look(applied: Applied) -> str:
+    return f"git diff HEAD...{applied.branch}" if applied.branch else _LOOK
 
 
 def _ended(decided: RemedyDecided, journal: Journal, why: str | None = None) -> Outcome:

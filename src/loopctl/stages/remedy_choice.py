@@ -149,7 +149,7 @@ def _by_rule(
     why = ", ".join(f"{key} {value}" for key, value in rule.when.items()) or "every failure"
     signature = rule.when.get("signature")
     meant = [f for f in cycle.findings if signature in (None, f.signature)]
-    named = next(iter(meant), None) if signature is not None else None
+    named = next((f for f in cycle.findings if f.signature == signature), None)
     known = catalogue().find(signature) if signature is not None else None
     same = known is not None and known.remedy.action == rule.do
     return Choice(

@@ -75,6 +75,20 @@ def forbidden(changed: Sequence[str], guard: Guard) -> tuple[str, ...]:
     return tuple(sorted(path for path in changed if not _is_allowed(path, guard)))
 
 
+def relaxable(changed: Sequence[str], guard: Guard) -> tuple[str, ...]:
+    """Which of the changed paths decide about green: tests, their settings, loop and signatures.
+
+    `may_edit` may name them; that nothing was relaxed is for a person to see all the same.
+    """
+    return tuple(
+        sorted(
+            path
+            for path in changed
+            if path in guard.frozen or _is_test(path, guard) or _is_setting(path, guard)
+        )
+    )
+
+
 def in_sources(changed: Sequence[str], guard: Guard) -> tuple[str, ...]:
     """Which of the changed paths belong to the source of a service."""
     return tuple(p for p in changed if any(_is_below(p, source) for source in guard.sources))

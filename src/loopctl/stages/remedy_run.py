@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from loopctl.errors import StorageError
 from loopctl.files import ensure_private_dir, write_atomic
@@ -17,7 +17,7 @@ from loopctl.model.state import StopReason
 from loopctl.ports.remedy import CommandEnd, RemedyCommand, RemedyError, WorkTree, WorkTreeState
 from loopctl.process import Stop
 from loopctl.stages.remedy_choice import Choice
-from loopctl.stages.remedy_guard import Guard, forbidden, in_sources
+from loopctl.stages.remedy_guard import Guard, forbidden, in_sources, relaxable
 
 NEEDS_A_PERSON = 75
 """The exit code by which a remedy's command hands over (EX_TEMPFAIL of sysexits.h)."""
@@ -31,7 +31,8 @@ class Applied:
 
     `output` is the file with what a command printed, below the run's folder. `on` tells the
     sources that it was done on, `mended` and `seen` what a look right after it has shown, `memory`
-    in bytes what the `service` is given from now on.
+    in bytes what the `service` is given from now on. `unsafe`: git itself is not to be trusted any
+    more there. The last five are of a command on a branch, as in `RemedyDecided`.
     """
 
     result: Literal["done", "failed", "refused", "proposed"]
@@ -44,6 +45,12 @@ class Applied:
     seen: str = ""
     memory: int | None = None
     service: str | None = None
+    unsafe: bool = False
+    branch: str | None = None
+    work_tree: str | None = None
+    diff: str | None = None
+    excerpt: str = ""
+    printed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,9 @@ class Workshop:
     protected: bool
 
 
+_HERE: Final[Mapping[str, str]] = {}
+
+
 class RunCommand:
     """Runs a rule's command and looks at what it has changed."""
 
@@ -74,10 +84,12 @@ class RunCommand:
         journal: Journal,
         stop: Stop,
         forbids: Callable[[str], str | None] = lambda _: None,
+        place: Mapping[str, str] = _HERE,
     ) -> Applied:
         """Run it; every fault of the command is its own, never the run's.
 
-        `forbids` tells by the digest of the work tree why it is not to be run on that.
+        `forbids` tells by the digest of the work tree why it is not to be run on that, `place` is
+        what its intent tells besides.
         """
         try:
             before = self._shop.tree.read(stop)
@@ -87,7 +99,7 @@ class RunCommand:
             bundle = journal.folder / "bundle" / str(journal.cycle)
             self._shop.bundle(bundle, journal)
             output = _next_output(choice, journal)
-            end = self._run(choice, before, bundle, output, journal, stop)
+            end = self._run(choice, before, bundle, output, journal, stop, place)
         except (RemedyError, StorageError) as error:
             return Applied("failed", error.what)
         if end.output_lost:
@@ -106,7 +118,7 @@ class RunCommand:
 
         Where nobody has seen its end, the work tree decides: one that has changed is its doing.
         """
-        before = _read(_kept(journal))
+        before = read_state(_kept(journal))
         after = self._after(stop)
         tree = begun.detail.get("tree")
         if before is None or before.digest != tree:
@@ -126,8 +138,9 @@ class RunCommand:
         output: Path,
         journal: Journal,
         stop: Stop,
+        place: Mapping[str, str],
     ) -> RemedyEnded:
-        detail = {"rule": choice.rule, "action": choice.action, "tree": before.digest}
+        detail = {"rule": choice.rule, "action": choice.action, "tree": before.digest, **place}
         variables = {
             **self._shop.variables,
             "LOOPCTL_BUNDLE": str(bundle),
@@ -166,7 +179,8 @@ class RunCommand:
         refused = _refused(before, after, self._shop.guard)
         if refused is not None:
             detail = f"{refused}; what it did is still there"
-            return Applied("refused", detail, ends=StopReason.REMEDY_REFUSED)
+            unsafe = _touches_git(before, after)
+            return Applied("refused", detail, ends=StopReason.REMEDY_REFUSED, unsafe=unsafe)
         assert isinstance(after, WorkTreeState)
         changed = before.changed(after)
         source = bool(in_sources(changed, self._shop.guard))
@@ -181,6 +195,13 @@ class RunCommand:
             return Applied("done", detail, source, StopReason.NEEDS_HUMAN)
         if end.code != 0:
             return Applied("failed", f"{name} ended with {end.code}{said}", source)
+        judges = relaxable(changed, self._shop.guard)
+        if judges:
+            detail = (
+                f"{name} changed {_files(judges)}, by which it is judged: may_edit allows that, "
+                "but that nothing was relaxed a person has to see"
+            )
+            return Applied("done", detail, source, StopReason.NEEDS_HUMAN)
         if source and self._shop.protected:
             detail = f"{_files(changed)} changed; that never reaches a protected environment"
             return Applied("done", detail, changed_source=True, ends=StopReason.NEEDS_HUMAN)
@@ -207,6 +228,17 @@ def _refused(before: WorkTreeState, after: WorkTreeState | RemedyError, guard: G
     return f"it changed what it may not: {_files(wrong)} (see remediate.may_edit)"
 
 
+def _touches_git(before: WorkTreeState, after: WorkTreeState | RemedyError) -> bool:
+    if isinstance(after, RemedyError) or (before.in_git and not after.in_git):
+        return True
+    return any(".git" in path.split("/") for path in before.changed(after))
+
+
+def files_said(names: tuple[str, ...]) -> str:
+    """Names in words, the first five of many."""
+    return _files(names)
+
+
 def _files(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
@@ -231,7 +263,8 @@ def _keep(state: WorkTreeState, path: Path) -> None:
     write_atomic(path, json.dumps(asdict(state)))
 
 
-def _read(path: Path) -> WorkTreeState | None:
+def read_state(path: Path) -> WorkTreeState | None:
+    """A state that was kept, None where it cannot be read any more."""
     try:
         document = json.loads(path.read_text("utf-8"))
         return WorkTreeState(dict(document["files"]), bool(document["in_git"]), document["digest"])
