@@ -122,16 +122,18 @@ def test_a_remedy_that_weakens_what_judges_it_is_refused(
 
 
 @pytest.mark.slow
-def test_a_test_that_may_be_edited_is_edited_and_then_a_person_looks(project: Project) -> None:
+def test_a_test_that_may_be_edited_is_and_one_that_passes_by_that_is_a_persons_to_see(
+    project: Project,
+) -> None:
     script(project, "sed -i s/good/bad/ tests/test_smoke.py\n")
     word_loop(project, run_rule(), may_edit=["../tests/*.py"])
     ran = project.run("web")
-    assert ended(ran) == (1, "needs-human", 1), str(ran)
-    assert remedy(ran)["result"] == "done", "it was allowed"
-    assert remedy(ran)["changed_source"] is False, "no service is made of its tests"
-    assert "that nothing was relaxed a person has to see" in ran.line("TRIED")
+    assert ended(ran) == (3, "remedy-refused", 2), str(ran)
+    assert remedy(ran, 0)["result"] == "done", "it was allowed"
+    assert remedy(ran, 0)["changed_source"] is False, "no service is made of its tests"
+    assert "failed before a remedy changed what judges it, and is gone now" in ran.out
+    assert "promote" not in ran.stages()
     assert project.run("web").code == 0, "a person has looked, and runs again"
-    assert "tests/test_smoke.py" in ran.line("TRIED"), "nobody overlooks that a test was changed"
 
 
 TWO = WANTS_GOOD + "def test_it_answers():\n    assert ask()\n"

@@ -415,7 +415,9 @@ class RemedyDecided:
     look right after it has shown, None where only the next cycle can. `memory` in bytes is what
     the service is given from then on. `branch` is that which a command worked on, `work_tree` where
     it was checked out and `diff` the file with what it changed, both below the run's folder, with
-    the first lines of it as `excerpt`, and the last that it `printed`.
+    the first lines of it as `excerpt`, and the last that it `printed`. `judging` are the files that
+    it changed and that decide about
+    green: tests, settings, the loop's own.
     """
 
     KIND: ClassVar[str] = "remedy.decided"
@@ -441,6 +443,7 @@ class RemedyDecided:
     diff: str | None = None
     excerpt: str = ""
     printed: str = ""
+    judging: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from loopctl.ports.history import RunRecord
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.branch_run import RunOnBranch
-from loopctl.stages.collected import fewer_than_before
+from loopctl.stages.collected import fewer_than_before, relaxed_since
 from loopctl.stages.going_back import RollBack
 from loopctl.stages.more_memory import Step, step_up
 from loopctl.stages.never import Asked, never
@@ -230,6 +230,7 @@ class Remediate:
             diff=applied.diff,
             excerpt=applied.excerpt,
             printed=applied.printed,
+            judging=applied.judging,
         )
         journal.append(decided, service=choice.service)
         return _as_decided(decided, cycle)
@@ -373,8 +374,9 @@ def _refused(cycle: CycleRecord, journal: Journal) -> str | None:
     """What a stage found that an earlier remedy must not have done, or was stopped before."""
     faults = (fault for stage in cycle.stages for fault in stage.faults)
     found = next((fault.summary for fault in faults if fault.kind is FaultKind.REMEDY), None)
-    fewer = None if found else fewer_than_before(journal.fold.snapshot().cycles)
-    return fewer.detail if fewer else found
+    cycles = journal.fold.snapshot().cycles
+    wrong = None if found else fewer_than_before(cycles) or relaxed_since(cycles)
+    return wrong.detail if wrong else found
 
 
 def _look(applied: Applied) -> str:

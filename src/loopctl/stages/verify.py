@@ -15,7 +15,7 @@ from loopctl.model.references import Endpoint
 from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Absent, Dead, Platform, PlatformError, Ready
 from loopctl.process import Stop
-from loopctl.stages.collected import fewer_than_before
+from loopctl.stages.collected import fewer_than_before, relaxed_since
 from loopctl.stages.criteria import NO_CRITERIA, CriteriaGate
 from loopctl.stages.suite_run import UnderTest
 from loopctl.stages.suites import Course
@@ -57,6 +57,9 @@ class Verify:
             return fewer
         tests = self._course.run(where, journal, stop)
         met = self._criteria.judge(journal)
+        relaxed = relaxed_since(journal.fold.snapshot().cycles)
+        if relaxed is not None:
+            return relaxed
         merged = worst([tests, met, self._after(cycle, where, journal, stop)])
         if merged.kind is OutcomeKind.OK and self._partial is not None:
             return Outcome(OutcomeKind.PARTIAL, f"{tests.detail}; {self._partial}")
