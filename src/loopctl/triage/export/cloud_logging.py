@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -13,9 +14,11 @@ from loopctl.triage.export.pieces import Piece, Stream
 from loopctl.triage.export.times import UNKNOWN, stamp
 
 _STREAMS: Final[dict[str, Stream]] = {"stdout": "stdout", "stderr": "stderr"}
-_OWN_NAMES: Final = ("service_name", "configuration_name", "job_name", "function_name")
-_OTHER_NAMES: Final = ("container_name", "module_id", "build_id")
-_MARKS: Final = ("logName", "textPayload", "jsonPayload", "protoPayload", "insertId")
+_NAMES: Final = (
+    *("service_name", "configuration_name", "job_name", "function_name"),
+    *("container_name", "module_id", "build_id"),
+)
+_MARKS: Final = frozenset({"logName", "textPayload", "jsonPayload", "protoPayload", "insertId"})
 _NUMBERS: Final = {
     0: "DEFAULT",
     100: "DEBUG",
@@ -34,9 +37,9 @@ Object = dict[str, Any]
 
 def is_entry(value: Object) -> bool:
     """Whether the object is an entry of Cloud Logging."""
-    return any(mark in value for mark in _MARKS) or (
-        "httpRequest" in value and ("timestamp" in value or "resource" in value)
-    )
+    if "httpRequest" in value and ("timestamp" in value or "resource" in value):
+        return True
+    return not _MARKS.isdisjoint(value)
 
 
 def piece_of(number: int, entry: Object) -> Piece:
@@ -45,7 +48,6 @@ def piece_of(number: int, entry: Object) -> Piece:
     labels = _object(resource.get("labels"))
     own = _object(entry.get("labels"))
     at, fine = stamp(entry.get("timestamp")) or stamp(entry.get("receiveTimestamp")) or (UNKNOWN, 0)
-    log = unquote(str(entry.get("logName") or "").rpartition("/logs/")[2])
     audit = _object(entry.get("protoPayload"))
     service, revision = _names(labels, audit)
     piece = Piece(
@@ -57,8 +59,8 @@ def piece_of(number: int, entry: Object) -> Piece:
         service,
         revision,
         str(own.get("instanceId") or labels.get("pod_name") or ""),
-        _stream(log),
-        _severity(entry.get("severity")) or level(_object(entry.get("jsonPayload"))),
+        _stream(str(entry.get("logName") or "")),
+        _severity(entry.get("severity")) or _own_level(entry.get("jsonPayload")),
         audit=bool(audit),
         project=str(labels.get("project_id") or ""),
     )
@@ -70,9 +72,10 @@ def piece_of(number: int, entry: Object) -> Piece:
 
 def _names(labels: Object, audit: Object) -> tuple[str, str]:
     """Service and revision, by the resource's labels or by the name of what was audited."""
-    named = [labels[name] for name in (*_OWN_NAMES, *_OTHER_NAMES) if labels.get(name)]
-    service = str(named[0]) if named else ""
+    service = str(next((labels[name] for name in _NAMES if labels.get(name)), ""))
     revision = str(labels.get("revision_name") or "")
+    if not audit:
+        return service, revision
     parts = str(audit.get("resourceName") or "").split("/")
     for kind, name in itertools.pairwise(parts):
         if kind == "services" and not service and name:
@@ -82,8 +85,10 @@ def _names(labels: Object, audit: Object) -> tuple[str, str]:
     return service, revision
 
 
-def _stream(log: str) -> Stream:
+@lru_cache(maxsize=1024)
+def _stream(log_name: str) -> Stream:
     """An application's own log is its output; what the platform says is `system`."""
+    log = unquote(log_name.rpartition("/logs/")[2])
     name = log.rpartition("/")[2]
     if name in _STREAMS:
         return _STREAMS[name]
@@ -94,6 +99,10 @@ def _stream(log: str) -> Stream:
 def _severity(value: object) -> str | None:
     name = _NUMBERS.get(value) if isinstance(value, int) else value
     return str(name) if name and name != "DEFAULT" else None
+
+
+def _own_level(payload: object) -> str | None:
+    return level(payload) if isinstance(payload, dict) else None
 
 
 def _text(entry: Object, audit: Object) -> str:

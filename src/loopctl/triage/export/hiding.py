@@ -12,6 +12,7 @@ from typing import Final
 
 from loopctl.redact import Redactor
 from loopctl.triage.export.pieces import Piece
+from loopctl.triage.regexes import Regex
 
 _NAMES: Final = (
     r"(?:passw(?:or)?d|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key"
@@ -36,14 +37,12 @@ _PATTERNS: Final = (
     r"\bGOCSPX-[A-Za-z0-9_-]{20,200}",
     r"\bnpm_[A-Za-z0-9]{30,200}",
 )
-_GATES: Final = (
-    *("://", "eyJ", "ZXlK", "V5S", "leU", "AIza", "ya29.", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-    *("github_pat_", "xox", "PRIVATE KEY", "AKIA", "ASIA", "sk-", "sk_live_", "glpat-", "GOCSPX-"),
-    "npm_",
-)
-_WORDS: Final = re.compile(
-    r"(?i)authoriz|bearer|passw|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|token"
-    r"|credential|cookie|[?&](?:key|sig|code)"
+# Every text that any pattern needs, ours and the redactor's: most lines hold none of them.
+_GATE: Final = Regex(
+    r"://|eyJ|ZXlK|V5S|leU|AIza|ya29\.|gh[oprsu]_|github_pat_|xox|PRIVATE KEY|AKIA|ASIA|sk[-_]"
+    r"|glpat-|GOCSPX-|npm_|[?&](?:key|token|sig|signature|code)="
+    r"|(?i:authoriz|bearer|passw|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|[_-]?token[\"'\\]{0,3} ?[=:]|credential|cookie)"
 )
 _KEY_BEGINS: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _KEY_ENDS: Final = "-----END "
@@ -64,7 +63,7 @@ class Hider:
         text = piece.text
         if self._in_key and self._goes_on(piece):
             return
-        if any(gate in text for gate in _GATES) or _WORDS.search(text):
+        if _GATE.search(text) is not None:
             if _KEY_BEGINS.search(text) and _KEY_ENDS not in text:
                 self._in_key[_stream_of(piece)] = None
                 if len(self._in_key) > _MOST_STREAMS:
@@ -87,7 +86,7 @@ class Hider:
         return True
 
     def _redacted_path(self, path: str) -> str:
-        if len(path) > 20 and (any(gate in path for gate in _GATES) or _WORDS.search(path)):
+        if len(path) > 20 and _GATE.search(path) is not None:
             return self._redactor.text(path)
         return path
 

@@ -97,10 +97,10 @@ def _pieces(items: Iterator[Item]) -> Iterator[Piece]:
     for item in itertools.chain(sample, items):
         piece = _piece(item, texts)
         # The same few names in a million entries: one copy of each is enough.
-        for name in ("service", "revision", "instance", "project"):
-            value = getattr(piece, name)
-            if value:
-                setattr(piece, name, strings.setdefault(value, value))
+        piece.service = strings.setdefault(piece.service, piece.service)
+        piece.revision = strings.setdefault(piece.revision, piece.revision)
+        piece.instance = strings.setdefault(piece.instance, piece.instance)
+        piece.project = strings.setdefault(piece.project, piece.project)
         yield piece
 
 

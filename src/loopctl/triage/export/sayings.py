@@ -12,6 +12,7 @@ from typing import Final
 
 from loopctl.model.endings import NO_COMMAND, ending_of, signal_name
 from loopctl.model.finding import FaultKind
+from loopctl.triage.regexes import Regex
 
 _OUT_OF_MEMORY: Final = FaultKind.OUT_OF_MEMORY
 _NEVER_READY: Final = FaultKind.NEVER_READY
@@ -192,6 +193,7 @@ _RULES: Final = (
         FaultKind.BUILD_STEP,
     ),
 )
+_ANY: Final = Regex("|".join(map(re.escape, {*_ENDS, *(rule.needs for rule in _RULES)})))
 _AUDITED: Final = re.compile(
     r"Ready condition status changed to False for (?:Revision|Service|Configuration) "
     r"(?P<name>\S{1,64}) with message: "
@@ -202,6 +204,8 @@ _ENDED_BY: Final = {"139": "SIGSEGV", "134": "SIGABRT"}
 
 def saying_of(line: str) -> Saying | None:
     """What one line says went wrong; None for a line that says no such thing."""
+    if _ANY.search(line) is None:
+        return None
     if any(need in line for need in _ENDS) and (ending := ending_of(line)) is not None:
         if ending.value == "0" or ending.value == signal_name(15):
             return None  # it was asked to end, and did

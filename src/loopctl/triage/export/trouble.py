@@ -7,21 +7,19 @@ from typing import Final
 
 from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.sayings import saying_of
+from loopctl.triage.regexes import Regex
 
 _SEVERE: Final = frozenset({"ERROR", "CRITICAL", "FATAL", "ALERT", "EMERGENCY", "PANIC"})
 _MILD: Final = frozenset({"DEBUG", "INFO", "NOTICE", "WARNING"})
 _LEVEL: Final = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|ALERT)\b")
-_RAISED: Final = (
-    "Traceback (most recent call last)",
-    "panic: ",
-    "Exception in thread ",
-    "Unhandled exception",
-    "UnhandledPromiseRejection",
-    "Uncaught ",
+_LEVELS: Final = Regex(r"ERROR|CRITICAL|FATAL|PANIC|ALERT")
+_RAISED: Final = Regex(
+    r"Traceback \(most recent call last\)|panic: |Exception in thread |[Uu]nhandled exception"
+    r"|UnhandledPromiseRejection|Uncaught "
 )
 _HEAD: Final = 80
 _TOLD_MILD: Final = re.compile(r"\b(?:TRACE|DEBUG|INFO|NOTICE)\b", re.IGNORECASE)
-_DOUBTFUL: Final = re.compile(
+_DOUBTFUL: Final = Regex(
     r"(?i)\b(?:stopped|disabled|dropped|mismatch|undefined symbol|does not|do not|did not|refused"
     r"|denied|timed out|unable|cannot|can't|could not|couldn't|giving up|gave up|abort(?:ed|ing)?"
     r"|corrupt(?:ed)?|lost|unexpected|violation|conflicts?|rejected|unreachable|killed|crash(?:ed)?"
@@ -45,7 +43,8 @@ def is_trouble(piece: Piece) -> bool:
         return True
     mild = (piece.severity or "") in _MILD
     return not mild and (
-        any(mark in text for mark in _RAISED) or bool(_LEVEL.search(text, 0, _HEAD))
+        _RAISED.search(text) is not None
+        or (_LEVELS.search(text) is not None and _LEVEL.search(text, 0, _HEAD) is not None)
     )
 
 
@@ -54,4 +53,4 @@ def is_doubtful(piece: Piece) -> bool:
     text = piece.text
     if piece.severity is not None or piece.trouble or piece.request is not None or not text:
         return False
-    return bool(_DOUBTFUL.search(text[:500])) and not _TOLD_MILD.search(text, 0, _HEAD)
+    return _DOUBTFUL.search(text[:500]) is not None and not _TOLD_MILD.search(text, 0, _HEAD)
