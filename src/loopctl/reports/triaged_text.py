@@ -39,7 +39,7 @@ def _first(triaged: Triaged) -> Iterator[str]:
         yield from (f"QUOTE: {_quoted(quote)}" for quote in main.evidence[:1])
         yield from list(_whys(main))[:3]
     elif triaged.exit_code:
-        yield "LIKELY CAUSE: no known cause"
+        yield f"LIKELY CAUSE: {_no_cause(triaged)}"
     told = {quote.quote for quote in main.evidence} if main is not None else set()
     fresh = [line for line in triaged.novel if line.quote.quote not in told]
     for line in fresh[: 1 if main is not None else _NOVEL]:
@@ -51,6 +51,12 @@ def _first(triaged: Triaged) -> Iterator[str]:
     if triaged.owner or triaged.runbook:
         runbook = one_line(triaged.runbook or "none named", 200)
         yield f"OWNER: {one_line(triaged.owner or 'not named', 80)}, runbook: {runbook}"
+
+
+def _no_cause(triaged: Triaged) -> str:
+    if triaged.services or any(capture.lines for capture in triaged.captured):
+        return "no known cause"
+    return "not known: there is nothing to read in it"
 
 
 def _rest(triaged: Triaged) -> Iterator[str]:

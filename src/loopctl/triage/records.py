@@ -98,7 +98,7 @@ def _fault(fault: Fault, symptoms: Symptoms) -> Record:
     return Record(
         "condition",
         fault.service,
-        (said, *_by_line(fault.quotes)),
+        (*_by_line(fault.quotes), said),
         {
             "fault": fault.kind.value,
             "value": fault.value,

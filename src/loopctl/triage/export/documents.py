@@ -13,17 +13,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loopctl.triage.export.tables import csv_objects, is_csv, is_yaml, yaml_objects
+
 _ARRAY: Final = re.compile(r"\s*\[\s*(?:\{|\]|\Z)")
 _WRAPPED: Final = re.compile(
-    r'\s*\{\s*"(?:entries|logs|events|items|results|records|data|messages|hits|logEntries)"'
-    r"\s*:\s*\[\s*[\{\]]"
+    r"\s*\{[^\[\]{}]{0,400}"
+    r'"(?:entries|logs|events|items|results|records|data|messages|logEntries)"\s*:\s*(?=\[)'
+    r'|\s*\{[^\[\]]{0,1000}"hits"\s*:\s*\{[^\[\]]{0,1000}"hits"\s*:\s*(?=\[)'
 )
 _NEXT: Final = re.compile(r"\n[ \t]{0,4}\{")
 _BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
 _DECODER: Final = json.JSONDecoder(strict=False)
 _LONGEST_LINE: Final = 1_048_576
 _LARGEST_ENTRY: Final = 64 * 1_048_576
-_MOST_LINES_OF_ONE: Final = 5000
+_MOST_LINES_OF_ONE: Final = 500_000
+
+_ENOUGH: Final = 4096
 
 Object = dict[str, Any]
 
@@ -49,12 +54,17 @@ class Documents:
         head = ""
         for chunk in chunks:
             head += chunk
-            if len(head.lstrip()) >= 64:
+            if len(head.lstrip()) >= _ENOUGH:
                 break
-        if wrapped := _WRAPPED.match(head) or _ARRAY.match(head):
+        if found := _ARRAY.match(head):
             self.is_array = True
-            start = head.index("[", wrapped.start()) + 1
-            yield from self._array(head[start:], chunks)
+            yield from self._array(head[head.index("[", found.start()) + 1 :], chunks)
+        elif found := _WRAPPED.match(head):
+            yield from self._array(head[found.end() + 1 :], chunks)
+        elif is_yaml(head):
+            yield from _numbered(yaml_objects(_split(head, chunks), self.gaps))
+        elif is_csv(head):
+            yield from _numbered(csv_objects(_split(head, chunks), self.gaps))
         else:
             yield from self._lines(head, chunks)
 
@@ -146,6 +156,10 @@ class _Window:
         if found is not None:
             self.at = found.end() - 1
         return found is not None
+
+
+def _numbered(objects: Iterable[Object]) -> Iterator[Item]:
+    return (Item(number, value) for number, value in enumerate(objects, 1))
 
 
 def _split(head: str, chunks: Iterator[str]) -> Iterator[str]:

@@ -13,6 +13,10 @@ from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.symptoms import Capture
 from loopctl.triage.export.times import UNKNOWN
 
+_EXPORTED: Final = (
+    "gcloud logging read 'resource.type=\"cloud_run_revision\"' --freshness=1h --limit=5000"
+    " --format=json > export.json"
+)
 _AROUND: Final = 8
 _BEFORE: Final = timedelta(minutes=5)
 _AFTER: Final = timedelta(minutes=2)
@@ -35,6 +39,8 @@ def next_steps(
         steps.append(f"grep -n -e '^E  ' -e '^FAILED' -e '^ERROR' {_word(captures[0])}")
     elif captures:
         steps.append(f"less {_word(captures[0])}")
+    else:
+        steps.append(_EXPORTED)
     if green is not None and (novel or findings):
         steps.append(green)
     return tuple(steps)

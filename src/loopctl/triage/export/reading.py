@@ -9,9 +9,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import IO, Final
 
+from loopctl.errors import Problem
 from loopctl.triage.export.documents import Documents, Item
 from loopctl.triage.export.hiding import Hider
-from loopctl.triage.export.opening import STDIN, opened
+from loopctl.triage.export.opening import STDIN, NoLogError, opened
 from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.structured import json_within, read_object
 from loopctl.triage.export.text import TextReader
@@ -76,6 +77,7 @@ def read_export(path: Path, stdin: IO[bytes]) -> Export:
             piece.text = piece.text[:_LONGEST]
         if piece.text.strip() or piece.request is not None:
             kept.add(piece)
+    _refuse_no_log(path, kept.pieces)
     _in_order(kept.pieces)
     hider = Hider()
     for piece in kept.pieces:
@@ -88,6 +90,18 @@ def read_export(path: Path, stdin: IO[bytes]) -> Export:
         gaps.append(f"its {kept.dropped} oldest entries are not looked at: it is too large")
     name = "stdin" if str(path) == STDIN else str(path)
     return Export(name, kept.pieces, documents.is_array, "; ".join(gaps) or None)
+
+
+def _refuse_no_log(path: Path, pieces: list[Piece]) -> None:
+    """Raises NoLogError for one JSON document that is nothing that was logged."""
+    if len(pieces) == 1 and pieces[0].at == UNKNOWN and pieces[0].text.startswith('{"'):
+        raise NoLogError(
+            Problem(
+                "is JSON, and no log: nothing in it has a message or a time",
+                where=str(path),
+                hint="give an array of entries, as `gcloud logging read --format=json` prints it",
+            )
+        )
 
 
 def _pieces(items: Iterator[Item]) -> Iterator[Piece]:

@@ -26,16 +26,46 @@ _METHOD: Final = ("method", "http_method", "request_method", "http.request.metho
 _PATH: Final = ("path", "url", "request_path", "http_path", "url.path", "req.url", "uri")
 _STATUS: Final = ("status", "status_code", "statusCode", "http_status", "res.statusCode")
 
+_FAILED: Final = "CONDITION_FAILED"
+
 Object = dict[str, Any]
 
 
 def read_object(number: int, value: Object, texts: TextReader) -> Piece:
     """The piece that an object is."""
+    if isinstance(value.get("_source"), dict):
+        value = value["_source"]
     if is_entry(value):
         return piece_of(number, value)
     if isinstance(value.get("log"), str) and ("stream" in value or "time" in value):
         return _docker(number, value, texts)
+    if (failed := _failed_condition(value)) is not None:
+        return _failed_piece(number, value, failed)
     return _structured(number, value)
+
+
+def _failed_condition(value: Object) -> Object | None:
+    """The condition that failed, of a service or revision as `gcloud run … describe` prints it."""
+    status = value.get("status")
+    inner = status.get("conditions") if isinstance(status, dict) else None
+    conditions = inner or value.get("conditions")
+    if not isinstance(conditions, list):
+        return None
+    failed = [each for each in conditions if isinstance(each, dict) and each.get("message")]
+    failed = [e for e in failed if e.get("status") == "False" or e.get("state") == _FAILED]
+    return next((each for each in failed if each.get("type") == "Ready"), next(iter(failed), None))
+
+
+def _failed_piece(number: int, value: Object, failed: Object) -> Piece:
+    """What a failed condition says, as the audit log would say it."""
+    name = first(value, "metadata.name", "name").rpartition("/")[2]
+    labels = "metadata.labels.serving.knative.dev/service"
+    service = first(value, "service", labels).rpartition("/")[2] or name
+    at, fine = stamp(failed.get("lastTransitionTime")) or (UNKNOWN, 0)
+    text = str(failed["message"])
+    return Piece(
+        number, text, at, fine, service=service, stream="system", severity="ERROR", audit=True
+    )
 
 
 def _docker(number: int, value: Object, texts: TextReader) -> Piece:
