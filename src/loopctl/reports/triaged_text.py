@@ -17,6 +17,7 @@ from loopctl.triage.triaged import Captured, ServiceLook, Triaged, UnderWay
 MOST_LINES = 15
 _NAMED = 3
 _NOVEL = 3
+_WHYS = 3
 _ILL = {"unhealthy": "not healthy", "absent": "not there"}
 
 
@@ -27,26 +28,42 @@ def triaged_lines(triaged: Triaged) -> tuple[str, ...]:
 
 
 def _first(triaged: Triaged) -> Iterator[str]:
+    """At most fifteen: of the whys as many as there is room for."""
     main = triaged.findings[0] if triaged.findings else None
-    yield f"USERS: {_users(triaged)}"
-    yield f"VERDICT: {_verdict(triaged)}"
-    for look in [each for each in triaged.services if each.faults][:_NAMED]:
-        yield f"FAILED: {one_line(look.faults[0].summary, 300)}"
-    if triaged.under_way is not None:
-        yield f"RUN GOING ON: {under_way(triaged.under_way)}"
+    head, tail = list(_head(triaged)), list(_tail(triaged, main))
+    yield from head
     if main is not None:
-        yield f"LIKELY CAUSE: {_cause(main)}"
-        yield from (f"QUOTE: {_quoted(quote)}" for quote in main.evidence[:1])
-        yield from list(_whys(main))[:3]
+        cause = [f"LIKELY CAUSE: {_cause(main)}"]
+        cause += [f"QUOTE: {_quoted(quote)}" for quote in main.evidence[:1]]
+        room = max(0, MOST_LINES - len(head) - len(cause) - len(tail))
+        yield from [*cause, *list(_whys(main))[: min(_WHYS, room)]]
     elif triaged.exit_code:
         yield f"LIKELY CAUSE: {_no_cause(triaged)}"
+    yield from tail
+
+
+def _head(triaged: Triaged) -> Iterator[str]:
+    yield f"USERS: {_users(triaged)}"
+    yield f"VERDICT: {_verdict(triaged)}"
+    failed = [look for look in triaged.services if look.faults and look.state != "unknown"]
+    yield from (f"FAILED: {one_line(look.faults[0].summary, 300)}" for look in failed[:_NAMED])
+    if triaged.under_way is not None:
+        yield f"RUN GOING ON: {under_way(triaged.under_way)}"
+
+
+def _tail(triaged: Triaged, main: Finding | None) -> Iterator[str]:
     told = {quote.quote for quote in main.evidence} if main is not None else set()
     fresh = [line for line in triaged.novel if line.quote.quote not in told]
     for line in fresh[: 1 if main is not None else _NOVEL]:
         yield f"NEW: {_novel(line)}"
     if triaged.loop is not None:
         yield f"CHANGED SINCE GREEN: {_changes(triaged)}"
-    yield from (f"UNKNOWN: {one_line(text, 300)}" for text in triaged.unknown[:1])
+    unseen = [
+        look.faults[0].summary
+        for look in triaged.services
+        if look.state == "unknown" and look.faults
+    ]
+    yield from (f"UNKNOWN: {one_line(text, 300)}" for text in [*unseen, *triaged.unknown][:1])
     yield from (f"NEXT: {one_line(command, 2000)}" for command in triaged.next[:3])
     if triaged.owner or triaged.runbook:
         runbook = one_line(triaged.runbook or "none named", 200)
@@ -77,6 +94,7 @@ def _rest(triaged: Triaged) -> Iterator[str]:
         yield f"Service {_service(look)}"
         yield from (f"   {one_line(fault.summary, 300)}" for fault in look.faults)
         yield from (f"   to mend it: {one_line(f.mend, 2000)}" for f in look.faults if f.mend)
+        yield from (f"   changed: {_change(change)}" for change in look.changes)
     yield from (f"Read: {_captured(capture)}" for capture in triaged.captured)
     yield from (f"Next: {one_line(command, 2000)}" for command in triaged.next[3:])
 
@@ -130,6 +148,8 @@ def said_of(triaged: Triaged) -> str:
 
 def _cause(finding: Finding) -> str:
     where = f" [{one_line(finding.service, 63)}]" if finding.service else ""
+    if finding.signature is None:
+        return f"{one_line(finding.title, 240)}{where}"
     seen = ""
     if finding.seen is not None:
         runs = count(finding.seen.runs, "run")
@@ -168,9 +188,13 @@ def _changes(triaged: Triaged) -> str:
 
 
 def _change(change: Change) -> str:
-    what = short(change.what) if change.kind == "commit" else one_line(change.what, 80)
+    text = one_line(change.text, 160)
+    if change.kind == "commit":
+        return text if change.text.startswith(change.what) else f"{short(change.what)}: {text}"
+    if change.text.startswith(change.what):
+        return text if change.kind == "image" else f"{change.kind} {text}"
     service = f" of {one_line(change.service, 63)}" if change.service else ""
-    return f"{what}{service}: {one_line(change.text, 160)}"
+    return f"{change.kind}{service}: {text}"
 
 
 def _service(look: ServiceLook) -> str:
