@@ -35,17 +35,21 @@ def test_every_signature_is_held_against_the_green_run() -> None:
     assert all("green.jsonl" in signature.tests.negative for signature in CATALOGUE.signatures)
 
 
+def bare(text: str) -> str:
+    """Without what spacing and JSON's quoting make of it."""
+    return "".join(text.replace("\\", "").split())
+
+
 @pytest.mark.parametrize("name", sorted({name for _, name in POSITIVE} | {"unknown.jsonl"}))
 def test_every_finding_quotes_located_evidence_that_was_captured(name: str) -> None:
-    text = (FOLDER / name).read_text(encoding="utf-8")
+    text = bare((FOLDER / name).read_text(encoding="utf-8"))
     for finding in diagnose(symptoms_of(name), CATALOGUE).findings:
         assert finding.evidence
         for quote in finding.evidence:
             assert quote.source
             if quote.kind == "log":
                 assert "#" in quote.source
-                said = quote.quote[:40]
-                assert said in text or said.replace('"', '\\"') in text
+                assert bare(quote.quote[:40]) in text
 
 
 @pytest.mark.parametrize("name", sorted({name for _, name in POSITIVE}))
@@ -57,5 +61,5 @@ def test_an_observed_why_points_at_evidence_and_no_text_has_holes(name: str) -> 
             if why.status == "observed":
                 assert why.evidence is not None
                 assert 0 <= why.evidence < len(finding.evidence)
-            else:
+            elif why.status == "hypothesis":
                 assert why.evidence is None

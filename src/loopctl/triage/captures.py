@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from loopctl.model.artifact import ContentProof
@@ -28,7 +28,7 @@ from loopctl.model.evidence import (
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.state import State
-from loopctl.triage.export.opening import NoLogError
+from loopctl.triage.export.opening import STDIN, NoLogError
 from loopctl.triage.export.reading import read_export
 from loopctl.triage.export.symptoms import captures_of, symptoms_of
 from loopctl.triage.symptoms import (
@@ -69,11 +69,10 @@ def read_capture(file: Traversable, baseline: Baseline | None = None) -> Symptom
     if ours:
         lines = file.read_text(encoding="utf-8").splitlines()
         return _ours([json.loads(line) for line in lines if line.strip()], baseline)
-    with resources.as_file(file) as path:
-        try:
-            export = read_export(path, io.BytesIO())
-        except NoLogError as error:
-            raise ValueError(error.problem.message) from error
+    try:
+        export = read_export(Path(STDIN), io.BytesIO(file.read_bytes()))
+    except NoLogError as error:
+        raise ValueError(error.problem.message) from error
     return symptoms_of(captures_of(replace(export, name=file.name)), baseline)[0]
 
 

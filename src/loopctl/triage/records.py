@@ -236,7 +236,7 @@ def _request(log: RequestLog, number: int, request: RequestEntry, cases: tuple[s
     if request.event == "close":
         return Record(
             "ws_close",
-            request.service,
+            request.service or log.service,
             lines,
             common
             | {
@@ -250,7 +250,7 @@ def _request(log: RequestLog, number: int, request: RequestEntry, cases: tuple[s
         )
     return Record(
         "http",
-        request.service,
+        request.service or log.service,
         lines,
         common | {"status": request.status, "latency_s": round(request.latency_s, 3)},
         cases=cases,
