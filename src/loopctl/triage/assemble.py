@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from loopctl.model.logs import LogEntry
 from loopctl.triage.lines import LONGEST_LINE, Line, cleaned, lines_of, transport
 from loopctl.triage.stacks import Stack, opened_by, read_whole
-from loopctl.triage.structured import fields_of, may_throw, read_structured
+from loopctl.triage.structured import fields_of, may_throw, read_structured, unwrapped
 from loopctl.triage.traceback import StackTrace
 
 _MOST_OPEN: Final = 64
@@ -142,9 +142,16 @@ class _Assembler:
         if len(text) > LONGEST_LINE:
             # What is kept of a line must not keep the whole of it.
             entry = replace(entry, text=text[:LONGEST_LINE])
-        if "{" in text and (found := _structured(entry, text)):
-            tag, event = found
-            return (*self._end(_writer(entry), tag), event) if self.waiting else (event,)
+        if "{" in text and text.rstrip()[-1:] == "}":
+            tag, start = ("", 0) if text[0] == "{" else transport(text)
+            fields = fields_of(text, start)
+            if fields is not None:
+                line = unwrapped(fields)
+                if line is not None:
+                    return self.take(replace(entry, text=line))
+                event = _structured(entry, text, start, fields)
+                over = self._end(_writer(entry), tag) if self.waiting else ()
+                return (*over, event)
         if "\n" not in text:
             return self._line(entry, text[:LONGEST_LINE])
         return (event for line in lines_of(text) for event in self._line(entry, line))
@@ -220,24 +227,18 @@ def _ended(stack: Stack) -> Iterator[LogEvent]:
     yield LogEvent(stack.entry, said, trace, tuple(lines))
 
 
-def _structured(entry: LogEntry, text: str) -> tuple[str, LogEvent] | None:
-    """The event that the line is where it is a JSON object, and who an agent says wrote it."""
-    if text[-1] != "}" and text.rstrip()[-1:] != "}":
-        return None
-    tag, start = ("", 0) if text[0] == "{" else transport(text)
-    fields = fields_of(text, start)
-    if fields is None:
-        return None
+def _structured(entry: LogEntry, text: str, start: int, fields: dict[str, Any]) -> LogEvent:
+    """The event that a JSON object is."""
     told = read_structured(fields, throws=may_throw(text))
     raw = text[:LONGEST_LINE]
     if told.stack is None:
         said = told.said[:LONGEST_LINE] or raw[start:]
         texts = [each[:LONGEST_LINE] for each in told.texts]
-        return tag, LogEvent(entry, said, None, (), told.level, (*texts, raw))
+        return LogEvent(entry, said, None, (), told.level, (*texts, raw))
     stack = [Line(entry.number, line) for line in lines_of(cleaned(told.stack))]
     trace = read_whole(stack, told.kind, told.message)
     below = {line.text for line in stack}
     above = [Line(entry.number, text[:LONGEST_LINE]) for text in told.texts if text not in below]
     said = told.said[:LONGEST_LINE] or stack[0].text
     parts = (*above, *stack, Line(entry.number, raw, start))
-    return tag, LogEvent(entry, said, trace, parts, told.level)
+    return LogEvent(entry, said, trace, parts, told.level)

@@ -16,9 +16,9 @@ _ANSI: Final = re.compile(
 _TIME: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| ?[+-]\d\d:?\d\d)?"
 _TRANSPORT: Final = re.compile(
     # docker compose, kubectl --prefix
-    r"(?:(?P<compose>[\w.-]{1,60}) *\| ?|(?P<pod>\[pod/[^\]\s]{1,200}\]) )?"
+    r"(?:(?P<compose>[\w.-]{1,60}) *\| ?|(?P<pod>\[pod/[^\]\s]{1,200}\])(?: |$))?"
     # containerd; docker -t, GitHub, Heroku; systemd and syslog
-    rf"(?:{_TIME} (?P<cri>std(?:out|err) [FP]) "
+    rf"(?:{_TIME} (?P<cri>std(?:out|err) [FP])(?: |$)"
     rf"|{_TIME} (?P<app>[\w.-]{{1,60}}(?: [\w./-]{{1,60}})?\[[\w.-]+\]): ?"
     rf"|(?:<\d+>)?[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d (?P<host>\S+ [\w./-]+(?:\[\d+\])?): ?"
     rf"|{_TIME}(?: (?![A-Z]{{4,8}}\b)|$))?"

@@ -22,9 +22,7 @@ _THROWN: Final = re.compile(
 _NAMED: Final = re.compile(
     r"(?<![\w$.])(?P<type>[\w$.]{1,200}\.[A-Z][\w$]{0,80})(?:: (?P<message>.*))?$"
 )
-_STEP: Final = re.compile(
-    r"\s*(?P<how>Caused by|Suppressed|Wrapped by|--->|[\w ]*---> ?): ?(?P<rest>.*)$"
-)
+_STEP: Final = re.compile(r"\s*(?:(?P<how>Caused by|Suppressed|Wrapped by): |---> )(?P<rest>.*)$")
 _LAMBDA: Final = re.compile(r"(?<=\w)\$\d+|\$\$Lambda\S*|(?:\$\$\w+)?\$\$[0-9a-f]+")
 _NOT_OURS: Final = re.compile(
     r"(?:java|javax|jakarta|jdk|sun|com\.sun|kotlin|kotlinx|scala|groovy|clojure|akka|play|feign"
@@ -68,7 +66,7 @@ def _is_dotnet(found: re.Match[str]) -> bool:
     )
 
 
-def _depth(how: str, body: str, depth: int) -> int:
+def _depth(how: str | None, body: str, depth: int) -> int:
     if how == "Suppressed" or (how == "Caused by" and body[:1] in " \t"):
         return _SUPPRESSED
     return depth - 1 if how == "Wrapped by" else depth + 1
