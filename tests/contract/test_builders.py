@@ -225,8 +225,10 @@ def test_outside_git_there_are_no_edits_to_tell(tmp_path: Path) -> None:
     assert GitSources().uncommitted(tmp_path, Stop(30)) == ()
 
 
-def test_a_commit_git_has_forgotten_gives_no_commits(repository: Path) -> None:
-    assert GitSources().commits_between(repository, "0" * 40, "HEAD", Stop(30)) == ()
+def test_a_commit_that_git_does_not_know_is_not_called_no_commits(repository: Path) -> None:
+    with pytest.raises(SourceError, match="git does not know 00000000000") as refused:
+        GitSources().commits_between(repository, "0" * 40, "HEAD", Stop(30))
+    assert "git fetch --unshallow" in str(refused.value.hint)
 
 
 # Blobs

@@ -207,6 +207,11 @@ def test_all_that_a_green_run_leaves_is_read_as_it_was_kept(rig: HistoryRig, sto
     assert rig.elsewhere.recent(LOOP, ENV, 10, stop) == [large, a_green(1)]
 
 
+def test_what_others_wrote_as_a_commit_is_no_option_of_git(rig: HistoryRig, stop: Stop) -> None:
+    rig.history.put(replace(a_run(1, a=P), commit="--output=/tmp/owned"), stop)
+    assert rig.history.recent(LOOP, ENV, 9, stop) == [replace(a_run(1, a=P), commit=None)]
+
+
 def test_runs_are_found_by_name_however_many_came_after_them(rig: HistoryRig, stop: Stop) -> None:
     for number in range(4):
         rig.history.put(a_run(number, a=P), stop)

@@ -58,12 +58,15 @@ class GitSources(Sources):
     def commits_between(
         self, folder: Path, old: str, new: str, stop: Stop
     ) -> tuple[CommitLine, ...]:
-        """Newest first; empty where git does not know the old commit any more."""
+        """Newest first; raises `SourceError` also where git does not know the old commit."""
         asked = ["log", f"-{_MOST_COMMITS}", f"--format={_COMMIT}%H %s", *_NAMES]
         try:
             listed = self._git(folder, [*asked, f"{old}..{new}", "--", "."], stop)
-        except SourceError:
-            return ()
+        except SourceError as error:
+            # A clone of CI's is shallow, and the last green run may be one of another machine.
+            what = f"git does not know {one_line(old, 12)} here, or what came after it"
+            hint = "fetch all of it: git fetch --unshallow (fetch-depth: 0 for actions/checkout)"
+            raise SourceError(what, where=str(folder), hint=hint) from error
         return tuple(map(_commit, listed.decode("utf-8", "replace").split(_COMMIT)[1:]))
 
     def uncommitted(self, folder: Path, stop: Stop) -> tuple[str, ...]:

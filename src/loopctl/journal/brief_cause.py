@@ -15,7 +15,7 @@ from loopctl.journal.causes import Cause, beneath_text, causes_of
 from loopctl.journal.earlier_runs import UNREAD
 from loopctl.journal.known_issue import known_issue
 from loopctl.journal.mending import Mending, mendings
-from loopctl.journal.wording import count, short
+from loopctl.journal.wording import NO_COMMITS, count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord, Worklog
 from loopctl.model.events import CommitChanged, NovelLine, RemedyDecided, RunStarted
 from loopctl.model.finding import Finding, Quote
@@ -225,6 +225,8 @@ def changes_text(worklog: Worklog) -> str:
     named = "; ".join(_commit(commit, tied) for commit in commits[:_COMMITS])
     more = f" and {len(commits) - _COMMITS} more" if len(commits) > _COMMITS else ""
     said = f"{count(len(commits), 'commit')}{': ' if commits else ''}{named}{more}"
+    if not commits and any(each.what == NO_COMMITS for each in worklog.not_checked):
+        said = "commits not known"
     said += "".join(f"; {one_line(change.text, 120)}" for change in cycle.changed[:_COMMITS])
     return f"{said}; configuration: {_configuration(run)}; since {one_line(since, 120)}{alone}"
 

@@ -43,6 +43,7 @@ _GZIP: Final = b"\x1f\x8b"
 _MOST_FINDINGS: Final = 200
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _RECORD: Final = re.compile(r"\d{8}-\d{6}-[A-Za-z0-9_-]{1,120}\.json")
 
 
@@ -170,7 +171,7 @@ def _record(of: Any) -> RunRecord:  # Any: JSON; every field is checked where it
         started_at=_moment(of["started_at"]),
         verdict=_text_or_none(of.get("verdict")),
         partial=of.get("partial") is True,
-        commit=_text_or_none(of.get("commit")),
+        commit=_commit(of.get("commit")),
         images=_texts(of["images"]),
         suites={name: _cases(suite["cases"]) for name, suite in suites.items()},
         outcomes={
@@ -229,6 +230,12 @@ def _cases(of: Mapping[str, Any]) -> Mapping[str, CaseRecord]:
         )
         for name, case in of.items()
     }
+
+
+def _commit(value: object) -> str | None:
+    """A commit by its hash alone: it is asked of git, which takes much else for options."""
+    text = _text_or_none(value)
+    return text if text is not None and _COMMIT.fullmatch(text) else None
 
 
 def _texts(of: Any) -> Mapping[str, str]:  # Any: JSON

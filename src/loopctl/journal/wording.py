@@ -20,6 +20,10 @@ def clock(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%H:%M:%SZ")
 
 
+NO_COMMITS = "commits since green"
+"""What was not checked, where git does not tell what came after the last green run."""
+
+
 def iso(at: datetime) -> str:
     """A time for machines: `2025-09-10T20:30:00.123Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loopctl.errors import Stopped
 from loopctl.journal.store import Journal
-from loopctl.journal.wording import count, short
+from loopctl.journal.wording import NO_COMMITS, count, short
 from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.events import ChangeSeen, CommitChanged, NotChecked, RunStarted
 from loopctl.model.finding import Change
@@ -64,8 +64,10 @@ def note_changes(
             with stop.child(_GIT_S) as limited:
                 found += _noted(green, spec, sources, record, journal, limited)
         except (SourceError, Stopped) as error:
-            why = error.what if isinstance(error, SourceError) else "git took too long"
-            journal.append(NotChecked("commits since green", why))
+            why = "git took too long"
+            if isinstance(error, SourceError):
+                why = f"{error.what}; {error.hint}" if error.hint else error.what
+            journal.append(NotChecked(NO_COMMITS, why))
     return tuple(found)
 
 
