@@ -18,8 +18,8 @@ from loopctl.process import Stop
 if TYPE_CHECKING:
     from loopctl.bootstrap import Composition
 
-_LEARNING_S: Final = 20.0
-"""How long the logs of a green run are read: some millions of lines."""
+_LEARNING_S: Final = 10.0
+"""How long the logs of a green run are read: a million lines and more."""
 
 
 def left_by(composition: Composition, worklog: Worklog, folder: Path) -> RunRecord:

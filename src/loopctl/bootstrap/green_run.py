@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,11 +92,13 @@ def learned(logs: Mapping[str, Path], stop: Stop) -> Baseline:
 
 def _timed(service: str, path: Path, seconds: dict[str, float], stop: Stop) -> Iterator[LogEntry]:
     first = last = None
-    for number, entry in enumerate(kept_logs.entries(path)):
-        if number % _LOOKED_EVERY == 0 and stop.reason is not None:
-            break
-        first, last = first or entry.at, entry.at
-        yield entry
+    # A file that was damaged tells as much as can be read of it.
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        for number, entry in enumerate(kept_logs.entries(path)):
+            if number % _LOOKED_EVERY == 0 and stop.reason is not None:
+                break
+            first, last = first or entry.at, entry.at
+            yield entry
     seconds[service] = (last - first).total_seconds() if first and last else 0.0
 
 
