@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
 import re
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from loopctl.errors import Problem
 
@@ -76,17 +77,24 @@ class LogText:
         return b""
 
 
-def opened(path: Path, stdin: IO[bytes]) -> LogText:
+@contextlib.contextmanager
+def opened(path: Path, stdin: IO[bytes]) -> Iterator[LogText]:
     """The text of the file, `-` for standard input; raises NoLogError where it is no log."""
     name = str(path)
     if name == STDIN:
-        return _text("stdin", stdin)
+        yield _text("stdin", stdin)
+        return
+    with _file(path, name) as source:
+        yield _text(name, source)
+
+
+def _file(path: Path, name: str) -> IO[bytes]:
     try:
         if path.is_dir():
             raise NoLogError(
                 Problem("is a folder", where=name, hint="name the files in it: --logs FILE …")
             )
-        return _text(name, path.open("rb"))
+        return path.open("rb")
     except OSError as error:
         raise NoLogError(Problem(f"cannot be read: {error.strerror}", where=name)) from error
     except ValueError as error:
@@ -94,9 +102,12 @@ def opened(path: Path, stdin: IO[bytes]) -> LogText:
 
 
 def _text(name: str, source: IO[bytes]) -> LogText:
-    head = source.read(_CHUNK)
+    try:
+        head = source.read(_CHUNK)
+    except OSError as error:
+        raise NoLogError(Problem(f"cannot be read: {error.strerror}", where=name)) from error
     if head.startswith(_GZIP):
-        source = gzip.GzipFile(fileobj=_Rejoined(head, source))  # type: ignore[assignment]
+        source = cast("IO[bytes]", gzip.GzipFile(fileobj=_Rejoined(head, source)))
         try:
             head = source.read(_CHUNK)
         except (OSError, EOFError, zlib.error) as error:

@@ -69,14 +69,14 @@ class _Kept:
 
 def read_export(path: Path, stdin: IO[bytes]) -> Export:
     """The file's entries, the oldest first; raises NoLogError where it is no log."""
-    text = opened(path, stdin)
-    documents = Documents(text)
     kept = _Kept()
-    for piece in _pieces(iter(documents)):
-        if len(piece.text) > _LONGEST:
-            piece.text = piece.text[:_LONGEST]
-        if piece.text.strip() or piece.request is not None:
-            kept.add(piece)
+    with opened(path, stdin) as text:
+        documents = Documents(text)
+        for piece in _pieces(iter(documents)):
+            if len(piece.text) > _LONGEST:
+                piece.text = piece.text[:_LONGEST]
+            if piece.text.strip() or piece.request is not None:
+                kept.add(piece)
     _refuse_no_log(path, kept.pieces)
     _in_order(kept.pieces)
     hider = Hider()
