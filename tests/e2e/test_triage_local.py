@@ -111,8 +111,10 @@ def test_requests_that_end_in_500_are_traced_to_the_line_that_raises(project: Pr
     (quote, *_) = document["findings"][0]["evidence"]
     assert quote["source"].startswith(f"web/{revision}#"), quote
     assert "got an unexpected keyword argument 'colour'" in quote["quote"]
-    kinds = {change["kind"] for change in document["services"][0]["changes"]}
-    assert kinds == {"commit"}, document["services"]
+    (commit,) = document["services"][0]["changes"]
+    assert (commit["kind"], "not deployed" in commit["text"]) == ("commit", True), commit
+    whys = json.dumps(document["findings"][0]["whys"])
+    assert commit["what"] not in whys, "what has reached nobody is no cause"
 
 
 def ask(url: str) -> None:

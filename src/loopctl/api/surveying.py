@@ -137,28 +137,31 @@ class _Looks:
     ) -> tuple[Change, ...]:
         """What serves otherwise, then what is given otherwise, then the commits."""
         from loopctl.stages.changes import commit_change, configured_by
-        from loopctl.stages.survey_changes import served_otherwise
+        from loopctl.stages.survey_changes import pending, served_otherwise
         from loopctl.stages.survey_commits import commits_since
 
         plan, key = self._plan, known_key(self._place)
         since = SinceGreen(plan, self._place, earlier, green)
         names = [*since.files(), *(since.values(given_hashes(plan, key) if key else None) or ())]
         services = {spec.name for spec in plan.services}
-        found: list[Change] = []
-        for looked in surveyed.services.values():
-            if looked.state is not None:
-                found += served_otherwise(looked.state, green.run_id, green.verified)
+        states = [each.state for each in surveyed.services.values() if each.state is not None]
+        served = [
+            change
+            for state in states
+            for change in served_otherwise(state, green.run_id, green.verified)
+        ]
         # What a suite is given is nothing to a service that serves.
-        found += [configured_by(name, services) for name in names if " of suite " not in name]
+        wished = [configured_by(name, services) for name in names if " of suite " not in name]
         with stop.child(_GIT_S) as limited:
             commits = commits_since(plan.deployed, green.commit, self._world.sources, limited)
         for service, lines in commits.items():
-            found += [commit_change(line, service) for line in lines]
-        return tuple(found)
+            wished += [commit_change(line, service) for line in lines]
+        return (*served, *pending(wished, served))
 
     def _diagnosed(
         self, surveyed: Surveyed, baseline: Baseline | None, changes: tuple[Change, ...]
     ) -> Diagnosis:
+        from loopctl.stages.survey_changes import is_pending
         from loopctl.triage.diagnose import diagnose
         from loopctl.triage.symptoms import Symptoms
 
@@ -171,7 +174,7 @@ class _Looks:
             facts=tuple(facts for looked in looks for facts in looked.facts),
             baseline=baseline,
             needs={spec.name: spec.needs for spec in self._plan.services},
-            changes=changes,
+            changes=tuple(change for change in changes if not is_pending(change)),
         )
         return diagnose(symptoms, self._catalogue())
 

@@ -1,13 +1,17 @@
-"""What serves otherwise than the last green run has left it. Pure."""
+"""What is otherwise than the last green run has left it: what serves, and what waits. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from loopctl.journal.wording import short
 from loopctl.model.artifact import ServiceState
 from loopctl.model.finding import Change
 from loopctl.stages.traffic import said, shares
+
+_PENDING: Final = " (not deployed: the green run's revision serves)"
 
 
 def served_otherwise(
@@ -26,3 +30,16 @@ def served_otherwise(
             continue
         image = f"{name} has {short(found.digest)}, {good} had {short(left.digest)}"
         yield Change("image", name, image, state.service)
+
+
+def pending(wished: Sequence[Change], served: Sequence[Change]) -> Iterator[Change]:
+    """What the loop and its source ask for now; said to wait where what was green still serves."""
+    moved = {change.service for change in served}
+    for change in wished:
+        waits = change.service not in moved if change.service else not moved
+        yield replace(change, text=f"{change.text}{_PENDING}") if waits else change
+
+
+def is_pending(change: Change) -> bool:
+    """Whether it cannot be a cause, for it has reached nobody yet."""
+    return change.text.endswith(_PENDING)

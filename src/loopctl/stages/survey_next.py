@@ -45,9 +45,6 @@ def next_commands(
         said += [_mend(worst), around.by_hand(look.name, _telling(worst)) or ""]
     if look.state == "unknown" or worst.unknown:
         said.append(commands.doctor())
-    if look.url:
-        path = around.health_paths.get(look.name, "/")
-        said.append(f"curl -i {shlex.quote(for_terminal(look.url.rstrip('/') + path))}")
     if around.latest_run is not None and look.traffic and not well:
         said.append(f"{commands.logs(around.latest_run, look.name)} --follow")
     if surveyed.held is not None:
@@ -56,6 +53,9 @@ def next_commands(
         said.append(commands.run_anew())
     elif look.state != "unknown" and not (well and look.verified):
         said.append(commands.run())
+    if look.url:
+        path = around.health_paths.get(look.name, "/")
+        said.append(f"curl -i {shlex.quote(for_terminal(look.url.rstrip('/') + path))}")
     return tuple(dict.fromkeys(each for each in said if each))[:_MOST]
 
 
