@@ -56,6 +56,18 @@ def texts(lines: list[LogEntry]) -> list[str]:
     return [line.text for line in lines]
 
 
+def test_what_is_read_at_once_waits_for_nothing_and_says_up_to_when_it_is_whole(rig: Rig) -> None:
+    now = utc_now()
+    rig.store.write([entry("long ago", now - timedelta(minutes=9)), entry("just now", now)])
+    window = LogWindow(SERVICE, now - timedelta(hours=1), revision=REVISION, at_once=True)
+    lines: list[LogEntry] = []
+    # A read that waits for what comes late would have no time for it, and say so.
+    coverage = rig.logs(pace=Pace()).read(window, lines.append, Stop(4))
+    assert texts(lines) == ["long ago", "just now"]
+    assert coverage.complete, coverage.gap
+    assert coverage.until <= now - timedelta(seconds=9)
+
+
 def test_all_that_a_revision_said_is_read_in_order_and_redacted(rig: Rig) -> None:
     now = utc_now()
     audit = entry("", now - timedelta(seconds=90), SYSTEM_EVENT, severity=500)
