@@ -11,6 +11,7 @@ from bench import (
     cloud_golden_path,
     cloud_logs,
     cloud_ready,
+    cloud_triage,
     command_line,
     diagnosis_corpus,
     docker_build,
@@ -47,6 +48,7 @@ _PARTS: tuple[ModuleType, ...] = (
     cloud_calls,
     cloud_golden_path,
     triage_lines,
+    cloud_triage,
     diagnosis_corpus,
 )
 

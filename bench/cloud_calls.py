@@ -36,7 +36,7 @@ def rows() -> Iterator[Row]:
         }
         with cloud_run("process", dict.fromkeys(_IMAGES, program)) as cloud:
             for image, name, code in zip(_IMAGES, ("", "green", "red"), (0, 0, 1), strict=True):
-                _write(made, cloud, image, red=code != 0)
+                write_loop(made, cloud, image, red=code != 0)
                 made.loopctl("run", code=code)
                 calls = Counter(method for _, method in cloud.calls())
                 if name:
@@ -50,7 +50,8 @@ def _rows(name: str, calls: Counter[str]) -> Iterator[Row]:
     yield Row(PART, f"reads of the logs, a {name} run", str(calls[_READS]))
 
 
-def _write(made: Project, cloud: CloudRun, image: str, *, red: bool) -> None:
+def write_loop(made: Project, cloud: CloudRun, image: str, *, red: bool) -> None:
+    """The loop of one service, which is that image, and one suite."""
     test = SUITE.format(tests=3)
     made.write("tests/test_web.py", test.replace('== b"ok"', '!= b"ok"') if red else test)
     document = {

@@ -33,10 +33,13 @@ class CloudRun:
 
 
 @contextmanager
-def cloud_run(kind: Literal["process", "docker"], what: Mapping[str, Any]) -> Iterator[CloudRun]:
+def cloud_run(
+    kind: Literal["process", "docker"], what: Mapping[str, Any], reads: int | None = None
+) -> Iterator[CloudRun]:
     """One whose images or secrets are `what`, as `bench.cloud_emulator` says."""
+    granted = [] if reads is None else [str(reads)]
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.cloud_emulator", kind, json.dumps(what)],
+        [sys.executable, "-m", "bench.cloud_emulator", kind, json.dumps(what), *granted],
         cwd=ROOT,
         env={**environ(), "PYTHONPATH": str(ROOT / "tests")},
         stdin=subprocess.PIPE,

@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from loopctl.model.finding import Change
     from loopctl.stages.survey import Surveyed
     from loopctl.triage.diagnose import Diagnosis
-    from loopctl.triage.triaged import Triaged
+    from loopctl.triage.triaged import ServiceLook, Triaged
 
 WINDOW: Final = timedelta(hours=1)
 """How far logs are read back where nobody says, and the last green run is longer ago."""
 
 EVERY_S: Final = 10.0
 """Seconds between two looks of `triage_again`."""
+
+LOGS_EVERY_S: Final = 60.0
+"""Seconds after which it reads the logs again, also where nothing else has changed."""
 
 _HISTORY_S: Final = 2.5
 _GIT_S: Final = 2.0
@@ -57,11 +60,22 @@ def triage_again(
     every_s: float = EVERY_S,
     stop: Stop,
 ) -> Iterator[Triaged]:
-    """`triage`, again and again, `every_s` seconds after each look; raises `Stopped` at the end."""
+    """`triage`, again and again, `every_s` seconds after each look; raises `Stopped` at the end.
+
+    Logs are read again when something else has changed, or a minute later: where each read counts
+    against a quota, there is enough left for others.
+    """
     looks = _Looks(plan, runs_dir, since)
+    last, read_at = looks.look(stop), time.monotonic()
     while True:
-        yield looks.look(stop)
+        yield last
         stop.wait(every_s)
+        services = looks.glance(stop)
+        stale = time.monotonic() - read_at >= LOGS_EVERY_S
+        if stale or list(map(_how, services)) != list(map(_how, last.services)):
+            last, read_at = looks.look(stop), time.monotonic()
+        else:
+            last = replace(last, at=utc_now())
 
 
 def since_of(text: str, now: datetime) -> datetime:
@@ -114,6 +128,15 @@ class _Looks:
             green_run=green.run_id if green else None,
             unknown=tuple(dict.fromkeys([*missing, *triaged.unknown])),
         )
+
+    def glance(self, stop: Stop) -> tuple[ServiceLook, ...]:
+        """Who serves and how it answers, and no more than that."""
+        from loopctl.bootstrap import survey_of
+
+        past = self._remembered(stop).past()
+        plan, place, world = self._plan, self._place, self._world
+        surveyed = survey_of(plan, place, world, past, utc_now() - WINDOW, glance=True)(stop)
+        return tuple(looked.look for looked in surveyed.services.values())
 
     def _remembered(self, stop: Stop) -> EarlierRuns:
         """What earlier runs tell; asked for anew every few minutes."""
@@ -222,6 +245,12 @@ class _Looks:
             latest.run_id if latest else None,
         )
         return next_commands(surveyed, diagnosis.findings, around)
+
+
+def _how(look: ServiceLook) -> tuple[object, ...]:
+    """What of a service makes its logs worth reading anew."""
+    faults = tuple(fault.kind for fault in look.faults)
+    return (look.name, look.state, look.traffic, look.verified, faults)
 
 
 def _end_of(green: LastGreen) -> datetime:

@@ -23,8 +23,10 @@ from loopctl.stages.survey_service import Ports
 _LINES: Final = 50
 
 
-def survey_of(plan: Plan, runs_dir: Path, world: World, past: Past, since: datetime) -> Survey:
-    """The survey of the plan's environment, with logs from `since` on."""
+def survey_of(
+    plan: Plan, runs_dir: Path, world: World, past: Past, since: datetime, *, glance: bool = False
+) -> Survey:
+    """The survey of the plan's environment, with logs from `since` on; at a glance without."""
     ports = Ports(
         platform=world.platform,
         logs=world.logs,
@@ -35,7 +37,7 @@ def survey_of(plan: Plan, runs_dir: Path, world: World, past: Past, since: datet
         verified=functools.partial(_verified, plan, runs_dir, world, past),
         redact=redactor_of(plan).text,
     )
-    return Survey(plan.deployed, plan.gated, ports, since)
+    return Survey(plan.deployed, plan.gated, ports, since, glance=glance)
 
 
 def _verified(

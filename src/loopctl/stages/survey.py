@@ -53,7 +53,10 @@ class Surveyed:
 
 
 class Survey:
-    """Looks at the services of one environment. `since`: from when on logs are read."""
+    """Looks at the services of one environment.
+
+    `since`: from when on logs are read; at a `glance` none is: every read of them may be counted.
+    """
 
     def __init__(
         self,
@@ -61,11 +64,14 @@ class Survey:
         gated: Sequence[ServiceSpec],
         ports: Ports,
         since: datetime,
+        *,
+        glance: bool = False,
     ) -> None:
         self._deployed = deployed
         self._gated = gated
         self._ports = ports
         self._since = since
+        self._glance = glance
 
     def __call__(self, stop: Stop) -> Surveyed:
         """Look, for `LIMIT_S` seconds at the most. Raises `Stopped` where `stop` has stopped."""
@@ -81,7 +87,8 @@ class Survey:
 
     def _deployed_one(self, spec: ServiceSpec, began: datetime, stop: Stop) -> Looked:
         with stop.child(max(0.0, stop.remaining(LIMIT_S) - _MARGIN_S)) as limited:
-            return ServiceSurvey(spec, self._ports, self._since, began).run(limited)
+            one = ServiceSurvey(spec, self._ports, self._since, began, self._glance)
+            return one.run(limited)
 
     def _gated_one(self, spec: ServiceSpec, stop: Stop) -> Looked:
         """A service that this loop only depends on, asked by its own health rules."""

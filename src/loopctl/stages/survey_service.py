@@ -70,14 +70,15 @@ class Unanswered:
 class ServiceSurvey:
     """One look at one service, by `run`, once.
 
-    `since` is from when on logs are read, `began` when the survey did: what it asks itself is no
-    evidence.
+    `since` is from when on logs are read, unless it is only a `glance`; `began` is when the survey
+    did: what it asks itself is no evidence.
     """
 
     spec: ServiceSpec
     ports: Ports
     since: datetime
     began: datetime
+    glance: bool = False
     _readings: dict[str, LogReading] = field(default_factory=dict)
     _dead: dict[str, Fault] = field(default_factory=dict)
     _starting: dict[str, Starting] = field(default_factory=dict)
@@ -121,8 +122,10 @@ class ServiceSurvey:
             tasks["log"] = functools.partial(self._read, None, self.since)
         if url := self._url(found):
             tasks["health"] = functools.partial(self._probe, url)
+        if tasks and not self.glance:
+            tasks["requests"] = self._requests
         if tasks:
-            in_time(stop, {**tasks, "requests": self._requests})
+            in_time(stop, tasks)
 
     def _url(self, found: object) -> str | None:
         """Where users meet it."""
@@ -162,6 +165,8 @@ class ServiceSurvey:
         return isinstance(status, Dead)
 
     def _read(self, revision: str | None, since: datetime, stop: Stop) -> None:
+        if self.glance:
+            return
         name = self.spec.name
         window = LogWindow(name, since, revision=revision, at_once=True)
         reading = LogReading(f"{name}/{revision}" if revision else name, window)
