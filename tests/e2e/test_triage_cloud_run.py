@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_run_project import CloudProject, cloud_opened
+from cloud_run_project import CloudProject, cloud_opened, sent_to
+from rig import until
 from triage_rig import causes, labelled, told, triage
 
 from emulator import log_faults as of_logs
@@ -93,8 +96,22 @@ def test_an_account_that_may_not_look_is_told_what_it_lacks(cloud: CloudProject)
     denied = permission_denied("run.services.get", "web")
     cloud.emulator.faults.on("GetService", denied, times=None)
     ran = triage(cloud.project)
-    assert ran.code == 3, str(ran)
-    assert "run.services.get" in labelled(ran, "FAILED")[0], str(ran)
+    assert ran.first_line == "USERS: web: unknown", str(ran)
+    assert "run.services.get" in labelled(ran, "UNKNOWN")[0], str(ran)
+    assert ran.code == 1, "its logs may be read, and they tell of the one that failed"
+    assert "exit code 3" in ran.line("LIKELY CAUSE"), str(ran)
+
+
+@pytest.mark.slow
+def test_watching_leaves_the_quota_of_the_logs_to_others(cloud: CloudProject) -> None:
+    going = cloud.project.start("triage", "web", "--watch", "--every", "1s", "--json")
+    assert going.process.stdout is not None
+    assert json.loads(going.process.stdout.readline())["exit_code"] == 1
+    read, asked = (len(sent_to(cloud.emulator, m)) for m in ("ListLogEntries", "ListRevisions"))
+    until(lambda: len(sent_to(cloud.emulator, "ListRevisions")) >= asked + 3)
+    assert len(sent_to(cloud.emulator, "ListLogEntries")) == read
+    going.signal(signal.SIGINT)
+    assert going.end().code == 130
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from loopctl.api.since_green import SinceGreen
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.earlier_runs import EarlierRuns
 from loopctl.model.plan import Plan
-from loopctl.process import Stop, utc_now
+from loopctl.process import Stop, TaskScope, utc_now
 
 if TYPE_CHECKING:
     from loopctl.bootstrap.green_run import LastGreen
@@ -115,7 +115,10 @@ class _Looks:
         past = earlier.past()
         green = LastGreen.find(self._plan, self._place, past)
         survey = survey_of(self._plan, self._place, self._world, past, self._from(green))
-        surveyed = survey(stop)
+        with TaskScope(stop) as scope:
+            # Reading the signatures takes as long as many a service takes to answer.
+            scope.start("signatures", lambda _: self._ready())
+            surveyed = survey(scope.stop)
         changes = self._changes(green, earlier, surveyed, stop) if green else ()
         baseline = green.baseline(self._plan, past) if green else None
         diagnosis = self._diagnosed(surveyed, baseline, changes)
@@ -128,6 +131,9 @@ class _Looks:
             green_run=green.run_id if green else None,
             unknown=tuple(dict.fromkeys([*missing, *triaged.unknown])),
         )
+
+    def _ready(self) -> None:
+        self._catalogue()
 
     def glance(self, stop: Stop) -> tuple[ServiceLook, ...]:
         """Who serves and how it answers, and no more than that."""
@@ -179,7 +185,7 @@ class _Looks:
             commits = commits_since(plan.deployed, green.commit, self._world.sources, limited)
         for service, lines in commits.items():
             wished += [commit_change(line, service) for line in lines]
-        return (*served, *pending(wished, served))
+        return (*served, *pending(wished, served, states))
 
     def _diagnosed(
         self, surveyed: Surveyed, baseline: Baseline | None, changes: tuple[Change, ...]

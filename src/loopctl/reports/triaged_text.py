@@ -140,8 +140,10 @@ def said_of(triaged: Triaged) -> str:
             f"{one_line(look.name, 63)} is {_ILL[look.state]}" for look in ill[:_NAMED]
         )
         return f"{named} and {len(ill) - _NAMED} more" if len(ill) > _NAMED else named
+    unseen = any(look.state == "unknown" for look in triaged.services)
     if triaged.exit_code == 1 and triaged.services:
-        return "what serves is healthy, and yet something is wrong"
+        how = "how all of it is cannot be told" if unseen else "what serves is healthy"
+        return f"{how}, and yet something is seen to be wrong"
     said = {0: "nothing is seen to be wrong", 1: "something is wrong"}
     return said.get(triaged.exit_code, "it cannot be told")
 

@@ -32,11 +32,16 @@ def served_otherwise(
         yield Change("image", name, image, state.service)
 
 
-def pending(wished: Sequence[Change], served: Sequence[Change]) -> Iterator[Change]:
-    """What the loop and its source ask for now; said to wait where what was green still serves."""
-    moved = {change.service for change in served}
+def pending(
+    wished: Sequence[Change], served: Sequence[Change], states: Sequence[ServiceState]
+) -> Iterator[Change]:
+    """What the loop and its source ask for now; said to wait where what was green still serves.
+
+    `states` are those that are known: of others nobody knows what has reached them.
+    """
+    still = {state.service for state in states} - {change.service for change in served}
     for change in wished:
-        waits = change.service not in moved if change.service else not moved
+        waits = change.service in still if change.service else bool(still) and not served
         yield replace(change, text=f"{change.text}{_PENDING}") if waits else change
 
 
