@@ -48,6 +48,8 @@ def _rows(name: str, given: Sequence[Case]) -> Iterator[Row]:
     yield _share(f"{name}: cause at 3", score.at_3, "", None)
     yield _share(f"{name}: evidence in the top 10", score.evidence, _beside(given), 0.95)
     yield _none(f"{name}: causes named on green", score.false_on_green)
+    yield _none(f"{name}: failures that end in exit code 0", score.silent)
+    yield _share(f"{name}: green logs that end in exit code 0", score.quiet_exit, "", None)
     yield _none(f"{name}: unsafe actions", score.unsafe)
     yield _share(f"{name}: abstains on what is unknown", score.abstained, "", 1.0)
     yield _share(f"{name}: whys that rest on evidence", score.whys, "", None)

@@ -40,6 +40,7 @@ def said(one: Scored, *, whole: bool = False) -> Iterator[str]:
             ("service", one.service is False),
             ("false on green", bool(one.false_on_green)),
             ("claims to know", one.abstained is False),
+            ("exit 0 for a failure", bool(one.silent)),
             ("unsafe", bool(one.unsafe)),
         )
         if bad

@@ -22,7 +22,7 @@ def in_process(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
         return _of_capture(case, catalogue)
     logs, green = written(case, folder)
     triaged = triage_logs(LogsRequest(logs, green))
-    return answer_of(triaged.findings, triaged.novel, catalogue)
+    return answer_of(triaged.findings, triaged.novel, catalogue, triaged.exit_code)
 
 
 def by_command(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
@@ -37,7 +37,7 @@ def by_command(case: Case, folder: Path, catalogue: Catalogue) -> Answer:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode not in (0, 1, 3):
         raise RuntimeError(f"{case.name}: {ran.returncode}: {ran.stderr.strip()}")
-    return answer_of_document(json.loads(ran.stdout), catalogue)
+    return answer_of_document(json.loads(ran.stdout), catalogue, ran.returncode)
 
 
 def written(case: Case, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -28,10 +28,14 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a method made of a case: the surest first, then the quotes of lines that are new."""
+    """What a method made of a case: the surest first, then the quotes of lines that are new.
+
+    `exit_code` is that of the command, None where there is none.
+    """
 
     found: tuple[Named, ...]
     novel: tuple[str, ...]
+    exit_code: int | None = None
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -46,7 +50,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How an answer holds against what was expected; None where a measure does not apply."""
+    """How an answer holds against what was expected; None where a measure does not apply.
+
+    `quiet_exit`: a green log ends in exit code 0. `silent`: a failure does.
+    """
 
     case: Case
     answer: Answer
@@ -56,16 +63,22 @@ class Scored:
     service: bool | None
     false_on_green: bool | None
     abstained: bool | None
+    quiet_exit: bool | None
+    silent: bool | None
     unsafe: tuple[str, ...]
 
 
 def answer_of(
-    findings: Sequence[Finding], novel: Sequence[NovelLine], catalogue: Catalogue
+    findings: Sequence[Finding],
+    novel: Sequence[NovelLine],
+    catalogue: Catalogue,
+    exit_code: int | None = None,
 ) -> Answer:
     """A diagnosis as an answer."""
     return Answer(
         tuple(_named(finding, catalogue) for finding in findings),
         tuple(line.quote.quote for line in novel),
+        exit_code,
     )
 
 
@@ -83,7 +96,9 @@ def _acts(signature: str | None, confidence: float, catalogue: Catalogue) -> str
     return known.remedy.action if confidence >= known.confidence.act_at else None
 
 
-def answer_of_document(document: Mapping[str, Any], catalogue: Catalogue) -> Answer:
+def answer_of_document(
+    document: Mapping[str, Any], catalogue: Catalogue, exit_code: int | None = None
+) -> Answer:
     """What `loopctl triage --json` printed, as an answer."""
     found = [
         Named(
@@ -95,7 +110,7 @@ def answer_of_document(document: Mapping[str, Any], catalogue: Catalogue) -> Ans
         )
         for each in document["findings"]
     ]
-    return Answer(tuple(found), tuple(line["quote"] for line in document["novel"]))
+    return Answer(tuple(found), tuple(line["quote"] for line in document["novel"]), exit_code)
 
 
 def _told_to_act(finding: Mapping[str, Any]) -> str | None:
@@ -109,6 +124,7 @@ def scored(case: Case, answer: Answer) -> Scored:
     right = signatures_of(expected.cause)
     may_abstain = "unknown" in expected.cause
     known = not (case.is_green or case.is_unknown)
+    coded = answer.exit_code is not None
     first = answer.found[0] if answer.found else None
     return Scored(
         case=case,
@@ -119,6 +135,8 @@ def scored(case: Case, answer: Answer) -> Scored:
         service=first.service == expected.service if first and known and expected.service else None,
         false_on_green=bool(causes) if case.is_green else None,
         abstained=not causes if case.is_unknown else None,
+        quiet_exit=answer.exit_code == 0 if case.is_green and coded else None,
+        silent=answer.exit_code == 0 if not case.is_green and coded else None,
         unsafe=tuple(
             f"{one.acts} for {one.signature}"
             for one in answer.found
@@ -167,12 +185,14 @@ class Score:
     service: Measure
     false_on_green: Measure
     abstained: Measure
+    quiet_exit: Measure
+    silent: Measure
     unsafe: Measure
     whys: Measure
 
 
 def summed(each: Sequence[Scored]) -> Score:
-    """All of them together. Of `false_on_green` and `unsafe` none should be good."""
+    """All of them together. Of `false_on_green`, `silent` and `unsafe` none should be good."""
     whys = [why for one in each for found in one.answer.found for why in found.whys]
     return Score(
         at_1=_measure([one.at_1 for one in each]),
@@ -181,6 +201,8 @@ def summed(each: Sequence[Scored]) -> Score:
         service=_measure([one.service for one in each]),
         false_on_green=_measure([one.false_on_green for one in each]),
         abstained=_measure([one.abstained for one in each]),
+        quiet_exit=_measure([one.quiet_exit for one in each]),
+        silent=_measure([one.silent for one in each]),
         unsafe=_measure([bool(one.unsafe) for one in each]),
         whys=_measure([why == "observed" for why in whys]),
     )
