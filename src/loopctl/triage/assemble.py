@@ -98,12 +98,12 @@ class LogEvent(NamedTuple):
 def assemble(entries: Iterable[LogEntry]) -> Iterator[LogEvent]:
     """Yield the events of a service's log, in the order of their last lines; one pass."""
     assembler = _Assembler()
-    waiting = assembler.waiting
+    hot = assembler.hot
     for entry in entries:
         text = entry.text
         # Plain tests of the whole text: this is done for every line of every log.
         if (
-            (waiting and (entry.revision, entry.instance, entry.stream) in waiting)
+            (hot and entry.instance in hot)
             or "rror" in text
             or "xcept" in text
             or "{" in text
@@ -131,10 +131,14 @@ def _is_named(text: str) -> bool:
 
 
 class _Assembler:
-    """What is still open: by writer, and by what an agent says of who wrote a line."""
+    """What is still open: by writer, and by what an agent says of who wrote a line.
+
+    `hot` are the instances that have something open.
+    """
 
     def __init__(self) -> None:
         self.waiting: dict[Writer, dict[str, Stack]] = {}
+        self.hot: set[str] = set()
 
     def take(self, entry: LogEntry) -> Iterable[LogEvent]:
         """The events that are over with this entry, itself among them where it is one."""
@@ -191,6 +195,7 @@ class _Assembler:
             over += self._end(writer, next(iter(mine)))
             mine = self.waiting.setdefault(writer, {})
         mine[tag] = opened
+        self.hot.add(entry.instance)
         return over
 
     def _outdated(self, writer: Writer, entry: LogEntry) -> Iterator[LogEvent]:
@@ -207,6 +212,8 @@ class _Assembler:
             return
         if not stacks:
             del self.waiting[writer]
+            if not any(other[1] == writer[1] for other in self.waiting):
+                self.hot.discard(writer[1])
         yield from _ended(stack)
 
 

@@ -59,6 +59,10 @@ def lines_of(text: str) -> list[str]:
 
 def transport(text: str) -> tuple[str, int]:
     """Who an agent says wrote the line, and where the line itself begins."""
+    first = text[:1]
+    if first in " \t" or (first.isalpha() and "|" not in text[:64] and text[3:4] != " "):
+        # Most lines of a stack: nothing that the regex looks for begins so.
+        return "", 0
     found = _TRANSPORT.match(text)
     if found is None or not found.end():
         return "", 0

@@ -79,7 +79,8 @@ class Masker:
             return self._learn(shape, written, text[:_LONGEST])
         if isinstance(known, str):
             return known
-        said = known.said(written)
+        start, end = known.spans[0]
+        said = written[start:end] if known.single else known.said(written)
         template = known.templates.get(said)
         if template is None:
             template = self._mask(text[:_LONGEST], tells=True)
@@ -94,7 +95,7 @@ class Masker:
         spans = tuple([telling.span(1) for telling in _TELLING_BYTES.finditer(written)])
         template = self._mask(text, tells=bool(spans))
         if spans:
-            tells = _Shape(spans)
+            tells = _Shape(spans, len(spans) == 1)
             tells.templates[tells.said(written)] = template
             self._shapes[shape] = tells
         else:
@@ -128,6 +129,7 @@ class _Shape:
     """A shape of which some digits tell, by where they stand."""
 
     spans: tuple[tuple[int, int], ...]
+    single: bool
     templates: dict[bytes, str] = field(default_factory=dict)
 
     def said(self, written: bytes) -> bytes:
