@@ -74,6 +74,7 @@ def test_every_loop_shown_is_complete_valid_and_runnable_today(loop: str, tmp_pa
 def test_the_table_of_commands_is_the_command_lines_own() -> None:
     shown = {word.split()[1] for word in _words(README) if re.match(r"loopctl [a-z]+", word)}
     commands = {command.name for command in app.registered_commands}
+    commands |= {str(group.name) for group in app.registered_groups}
     assert shown == commands
 
 

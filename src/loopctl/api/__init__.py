@@ -40,6 +40,12 @@ from loopctl.api.showing import (
     triaged_lines,
     view,
 )
+from loopctl.api.signatures import (
+    lint_signatures,
+    signature_schema,
+    signatures,
+    try_signatures,
+)
 from loopctl.api.surveying import EVERY_S as LOOK_EVERY_S
 from loopctl.api.surveying import triage, triage_again
 from loopctl.api.triaging import LogsRequest, triage_logs
@@ -82,6 +88,7 @@ __all__ = [
     "grade",
     "grade_document",
     "kept_logs",
+    "lint_signatures",
     "live_log",
     "load",
     "log_line",
@@ -99,11 +106,14 @@ __all__ = [
     "runs",
     "runs_dir_of",
     "schema",
+    "signature_schema",
+    "signatures",
     "triage",
     "triage_again",
     "triage_logs",
     "triaged_document",
     "triaged_lines",
+    "try_signatures",
     "unlock",
     "validate",
     "view",

@@ -10,7 +10,16 @@ from typing import Annotated, ParamSpec
 import typer
 
 from loopctl import __version__
-from loopctl.cli import author, going_on, grade, look_back, loop, operate, triage
+from loopctl.cli import (
+    author,
+    going_on,
+    grade,
+    look_back,
+    loop,
+    operate,
+    signatures,
+    triage,
+)
 from loopctl.cli.settings import Settings
 
 P = ParamSpec("P")
@@ -103,3 +112,14 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
 
 for _command in _COMMANDS:
     app.command(_command.__name__)(_exits(_command))
+
+_signatures = typer.Typer(help="Keep the catalogue of known causes.", no_args_is_help=True)
+_KEEPING: tuple[tuple[str, Callable[..., int]], ...] = (
+    ("lint", signatures.lint),
+    ("test", signatures.try_),
+    ("list", signatures.list_),
+    ("schema", signatures.schema),
+)
+for _name, _command in _KEEPING:
+    _signatures.command(_name)(_exits(_command))
+app.add_typer(_signatures, name="signatures")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +14,14 @@ import yaml
 from pydantic import ValidationError
 
 from loopctl.errors import Problem, UsageError
+from loopctl.triage.linting import problems_of
 from loopctl.triage.signatures import Signature
 
+_HINTS: Final = {
+    "extra_forbidden": "`loopctl signatures schema` lists the keys",
+    "missing": "docs/signatures.md has an example with every key that is needed",
+    "too_short": "name at least one capture: `loopctl signatures test` is run on it",
+}
 _LARGEST: Final = 1_048_576
 _NULL: Final = "tag:yaml.org,2002:null"
 _BOOL: Final = "tag:yaml.org,2002:bool"
@@ -48,45 +55,76 @@ class Catalogue:
         return next((known for known in self.signatures if known.id == signature), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A signature where it is written: its file, and the folder that its fixtures stand in."""
+
+    signature: Signature
+    file: str
+    fixtures: Traversable
+    node: yaml.Node
+
+    def place(self, *path: int | str) -> str:
+        """`file:line:column` of a part of it."""
+        mark = _node_at(self.node, path).start_mark
+        return f"{self.file}:{mark.line + 1}:{mark.column + 1}"
+
+
 def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
     """Ours and those of `extra`; raises UsageError with every problem of every file.
 
     A file holds one signature a YAML document, or a list of them.
     """
-    known: dict[str, Signature] = {}
     problems: list[Problem] = []
-    for loader, files in ((_OURS, _ours()), (_THEIRS, _theirs(extra, problems))):
-        for where, text in files:
-            for signature in _read(where, text, problems, loader):
-                known[signature.id] = signature
-    problems.extend(_dangling(known))
+    theirs = written_by_them(extra, problems)
+    ours = written_by_us(problems)
+    known = {each.signature.id: each.signature for each in (*ours, *theirs)}
+    problems.extend(problems_of(theirs, known))
     if problems:
-        raise UsageError(f"{len(problems)} problems in the signatures", problems)
+        many = "s" * (len(problems) > 1)
+        raise UsageError(f"{len(problems)} problem{many} in the signatures", problems)
     return Catalogue(tuple(known.values()))
 
 
-def _ours() -> Iterator[tuple[str, str]]:
+def written_by_us(problems: list[Problem]) -> list[Written]:
+    """The signatures of the package."""
     folder = resources.files("loopctl.triage") / "catalogue"
+    fixtures = folder / "fixtures"
+    found: list[Written] = []
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
-            yield f"catalogue/{file.name}", file.read_text(encoding="utf-8")
+            text, where = file.read_text(encoding="utf-8"), f"catalogue/{file.name}"
+            found += _read(where, text, fixtures, problems, _OURS)
+    return found
 
 
-def _theirs(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+def written_by_them(paths: Sequence[Path], problems: list[Problem]) -> list[Written]:
+    """The signatures of these files; their fixtures stand beside each file."""
+    found: list[Written] = []
+    for path, text in _theirs(paths, problems):
+        found += _read(str(path), text, path.parent, problems, _THEIRS)
+    return found
+
+
+def _theirs(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[Path, str]]:
     for path in paths:
         try:
             if path.stat().st_size > _LARGEST:
                 problems.append(Problem("larger than 1 MiB", where=str(path)))
                 continue
-            yield str(path), path.read_text(encoding="utf-8")
+            yield path, path.read_text(encoding="utf-8")
         except (OSError, UnicodeError) as error:
             hint = "see `signatures:` in the loop file"
             problems.append(Problem(f"cannot be read: {error}", where=str(path), hint=hint))
 
 
 def _read(
-    where: str, text: str, problems: list[Problem], loader: type[yaml.SafeLoader]
-) -> Iterator[Signature]:
+    where: str,
+    text: str,
+    fixtures: Traversable,
+    problems: list[Problem],
+    loader: type[yaml.SafeLoader],
+) -> Iterator[Written]:
     try:
         nodes = [node for node in yaml.compose_all(text, loader) if node.tag != _NULL]
         documents = [document for document in yaml.load_all(text, loader) if document is not None]
@@ -98,7 +136,7 @@ def _read(
         pairs = zip(node.value, document, strict=True) if in_list else [(node, document)]
         for each_node, each in pairs:
             try:
-                yield Signature.model_validate(each)
+                yield Written(Signature.model_validate(each), where, fixtures, each_node)
             except ValidationError as error:
                 problems.extend(_problems(where, each_node, error))
 
@@ -109,7 +147,8 @@ def _problems(where: str, root: yaml.Node, error: ValidationError) -> Iterator[P
         mark = _node_at(root, path).start_mark
         name = ".".join(map(str, path)) or "signature"
         place = f"{where}:{mark.line + 1}:{mark.column + 1}"
-        yield Problem(f"{name}: {detail['msg']}", where=place)
+        hint = _HINTS.get(detail["type"])
+        yield Problem(f"{name}: {detail['msg']}", where=place, hint=hint)
 
 
 def _node_at(node: yaml.Node, path: Sequence[int | str]) -> yaml.Node:
@@ -128,13 +167,6 @@ def _child(node: yaml.Node, part: int | str) -> yaml.Node | None:
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
         return node.value[part] if part < len(node.value) else None
     return None
-
-
-def _dangling(known: dict[str, Signature]) -> Iterator[Problem]:
-    for signature in known.values():
-        for explained in signature.explains:
-            if explained not in known:
-                yield Problem(f"explains {explained!r}, which does not exist", where=signature.id)
 
 
 def _at(where: str, error: Exception) -> str:

@@ -10,7 +10,7 @@ from loopctl.model.finding import Quote
 from loopctl.triage.assemble import LogEvent
 from loopctl.triage.comparing import asks_for_news, holds
 from loopctl.triage.loading import Catalogue
-from loopctl.triage.records import TRACE_FIELDS, Record, Value
+from loopctl.triage.records import Record, Value
 from loopctl.triage.regexes import Regex, RegexSet, compiled
 from loopctl.triage.signatures import Clause, Comparison, On, Signature
 
@@ -84,11 +84,6 @@ class _Watch:
             self.regex = compiled(self.clause.regex)
         if self.clause.unless is not None:
             self.unless = compiled(self.clause.unless)
-
-    @property
-    def needs_trace(self) -> bool:
-        """Whether only a traceback can be hit."""
-        return any(comparison.field in TRACE_FIELDS for comparison in self.comparisons)
 
     def may_hit(self, stream: str, novel: bool | None) -> bool:
         """A cheap look before a record is made of an event that its regex has found."""
@@ -229,6 +224,15 @@ class _Watched:
                 yield from _groups(self.signature, service, [_of(service, s) for s in slots])
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one clause: `name` as in `match.all.1`, and the first quote that hit it."""
+
+    name: str
+    clause: Clause
+    hit: Quote | None
+
+
 class Matcher:
     """Takes records one after the other, and then says what was seen."""
 
@@ -254,10 +258,25 @@ class Matcher:
         if kind is not None:
             kind.see(record)
 
+    def parts(self) -> Iterator[Part]:
+        """What became of every clause that was to be seen, or not to be seen."""
+        for watched in self._watched:
+            needed = len(watched.signature.match.all)
+            for at, slot in enumerate(watched.slots):
+                name = f"all.{at}" if at < needed else f"any.{at - needed}"
+                yield Part(f"match.{name}", slot[0].clause, _first(slot))
+            for at, veto in enumerate(watched.vetoes):
+                yield Part(f"match.none.{at}", veto.clause, _first((veto,)))
+
     def seen(self) -> Iterator[Seen]:
         """Every cause whose signature is satisfied, one for each service and group."""
         for watched in self._watched:
             yield from watched.seen()
+
+
+def _first(watches: Sequence[_Watch]) -> Quote | None:
+    quotes = (quote for watch in watches for hit in watch.hits for quote in hit.quotes)
+    return next(quotes, None)
 
 
 def _services(slots: Sequence[Sequence[Hit]]) -> list[str | None]:

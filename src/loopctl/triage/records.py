@@ -33,9 +33,6 @@ LONGEST_QUOTE: Final = 400
 FAILING: Final = frozenset(
     {CaseStatus.FAILED, CaseStatus.BROKEN, CaseStatus.TIMEOUT, CaseStatus.LOST}
 )
-TRACE_FIELDS: Final = frozenset(
-    {"type", "message", "where", "fingerprint", "at_import", "in_app", "in_test", "language"}
-)
 _MOST_TEST_LINES: Final = 400
 _OF_TESTS: Final = re.compile(
     r"(?:^|/)(?:tests?/|test_[^/]*$|conftest\.py$|[^/]*[_.-](?:test|spec)\.)"
