@@ -61,6 +61,7 @@ from loopctl.model.plan import Plan
 if TYPE_CHECKING:
     # Not at run time: what `--help` imports is waited for.
     from loopctl.triage.triaged import Triaged as Triaged
+    from loopctl.triage.trying import Tried
 
 __all__ = [
     "HEALTH_PATHS",
@@ -76,6 +77,7 @@ __all__ = [
     "RunResult",
     "RunSummary",
     "Subscriber",
+    "Tried",
     "Unlocked",
     "View",
     "Worklog",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from loopctl.cli import output
 from loopctl.cli.settings import Settings
 from loopctl.errors import ExitCode
 from loopctl.inert import one_line
-
-if TYPE_CHECKING:
-    from loopctl.triage.trying import Tried
 
 Files = Annotated[
     list[Path] | None, typer.Argument(help="Signature files of yours; default: ours.")
@@ -100,7 +97,7 @@ def schema(context: typer.Context) -> int:
     return 0
 
 
-def _say(tried: Tried) -> None:
+def _say(tried: api.Tried) -> None:
     word = "ok    " if tried.ok else "FAILED"
     output.say(f"{word} {tried.signature}: {tried.wanted} in {tried.capture}")
     if tried.line is not None:
@@ -109,7 +106,7 @@ def _say(tried: Tried) -> None:
         output.say(f"         {one_line(tried.why)}")
 
 
-def _document(tried: Tried) -> dict[str, object]:
+def _document(tried: api.Tried) -> dict[str, object]:
     line = tried.line
     return {
         "signature": tried.signature,
