@@ -21,6 +21,7 @@ from bench import (
     front_door,
     golden_path,
     health,
+    histories,
     journal,
     memory,
     plugin,
@@ -50,6 +51,7 @@ _PARTS: tuple[ModuleType, ...] = (
     triage_lines,
     cloud_triage,
     diagnosis_corpus,
+    histories,
 )
 
 

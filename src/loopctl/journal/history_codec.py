@@ -80,7 +80,7 @@ def encoded(record: RunRecord, where: str) -> bytes:
         what = f"the record of the run has {len(data)} bytes, and {LARGEST} can be read again"
         raise HistoryError(what, where=where)
     # No time in it: the same record must be the same bytes.
-    return data if len(data) < _PACKED_FROM else gzip.compress(data, compresslevel=6, mtime=0)
+    return data if len(data) < _PACKED_FROM else gzip.compress(data, compresslevel=3, mtime=0)
 
 
 def decoded(data: bytes, name: str) -> RunRecord | None:
