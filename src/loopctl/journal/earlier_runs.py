@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from statistics import median
-from typing import Final
+from typing import Final, TypeVar
 
 from loopctl.errors import Stopped
 from loopctl.inert import one_line
@@ -15,7 +15,9 @@ from loopctl.journal.history_codec import key_id
 from loopctl.model.baseline import Baseline
 from loopctl.model.finding import Sightings
 from loopctl.ports.history import History, HistoryError, RemedyRecord, RunRecord
-from loopctl.process import Stop
+from loopctl.process import Stop, in_time
+
+T = TypeVar("T")
 
 MERGED: Final = 5
 """How many green runs a failing one is held against."""
@@ -95,6 +97,17 @@ class Past:
         )
 
 
+def heard(ask: Callable[[Stop], T], stop: Stop) -> T:
+    """What a history answers; raises `Stopped` in time also where it hears no `Stop` itself.
+
+    A folder on a mount whose server is gone holds whoever touches it.
+    """
+    answers = in_time(stop, {"the history": ask})
+    if not answers:
+        raise Stopped(stop.reason or "deadline")
+    return answers["the history"]
+
+
 class EarlierRuns:
     """A history, asked once for one run: within seconds, and never in its way.
 
@@ -119,7 +132,7 @@ class EarlierRuns:
         if self._past is None:
             try:
                 with (stop or Stop()).child(ASKED_S) as limited:
-                    self._past = Past(tuple(self._read(limited)))
+                    self._past = Past(tuple(heard(self._read, limited)))
             except HistoryError as error:
                 where = f" ({error.where})" if error.where else ""
                 self._past = Past(unread=one_line(f"{error.what}{where}", 400))
@@ -134,7 +147,7 @@ class EarlierRuns:
         if self._key is None and self.past(stop).unread is None:
             try:
                 with (stop or Stop()).child(ASKED_S) as limited:
-                    self._key = self._history.key(limited)
+                    self._key = heard(self._history.key, limited)
             except (HistoryError, Stopped):
                 return None
         return self._key

@@ -7,6 +7,7 @@ the green ones that the newest of them names.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import stat
@@ -16,6 +17,7 @@ from typing import Final
 
 from loopctl.errors import Stopped, StorageError
 from loopctl.files import ensure_private_dir, storage, write_atomic
+from loopctl.journal.earlier_runs import heard
 from loopctl.journal.history_codec import (
     KEY,
     KEY_BYTES,
@@ -118,7 +120,7 @@ def keep_record(history: History, record: RunRecord, stop: Stop) -> tuple[str, .
     if not (record.suites or record.findings or record.remedies):
         return ()
     try:
-        history.put(record, stop)
+        heard(functools.partial(history.put, record), stop)
     except HistoryError as error:
         where = f" ({error.where})" if error.where else ""
         return (f"{_NOT_KEPT}: {error.what}{where}",)
