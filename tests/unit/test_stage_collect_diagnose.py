@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes import BEGAN, FakeLogs, FakeProber, FakeReceipts, FakeSources, revision, serving
-from loop_rig import CATALOGUE, a_journal, a_service, written
+from loop_rig import CATALOGUE, a_journal, a_service, run_started, written
 
+from loopctl.model.artifact import Artifact, ArtifactKind
 from loopctl.model.events import (
+    ChangeSeen,
     CommitChanged,
     Event,
     FindingMade,
+    ImageBuilt,
     LogsKept,
     NotChecked,
     NovelLine,
@@ -23,14 +27,16 @@ from loopctl.model.events import (
     StageEntered,
     StageFinished,
 )
-from loopctl.model.finding import Fault, FaultKind, Quote
+from loopctl.model.finding import Change, Fault, FaultKind, Quote
 from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.outcome import Outcome
 from loopctl.model.state import OutcomeKind, State
+from loopctl.ports.history import RunRecord
 from loopctl.ports.logs import LogError
 from loopctl.ports.source import CommitLine, SourceError
 from loopctl.process import Stop
 from loopctl.stages import kept_logs
+from loopctl.stages.changes import configured
 from loopctl.stages.collect import Collect
 from loopctl.stages.diagnose import Diagnose, GreenRun
 from loopctl.stages.keep_logs import LogKeeper
@@ -181,3 +187,52 @@ def test_a_history_that_cannot_be_read_is_told_and_the_diagnosis_stands(tmp_path
     assert scene.diagnose(green=GreenRun("run-7", "0ld")).kind is OutcomeKind.OK
     told = [n.why for n in written(scene.events, NotChecked) if isinstance(n, NotChecked)]
     assert "bad object 0ld" in told
+
+
+def changes_of(scene: Scene, green: GreenRun) -> list[Change]:
+    scene.diagnose(green=green)
+    return [e.change for e in written(scene.events, ChangeSeen) if isinstance(e, ChangeSeen)]
+
+
+def test_edits_that_no_commit_holds_are_a_change_with_the_files_they_touch(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, deployed=False)
+    scene.journal.append(SourceRead("tree", "c0ffee", dirty=True, files=1), service="chat")
+    scene.sources.untold = ("chat/ledger.py", "chat/web.py")
+    (change,) = changes_of(scene, GreenRun("run-7", "0ld"))
+    assert change.text == "edits that no commit holds, in 2 files: chat/ledger.py, chat/web.py"
+    assert (change.service, change.files) == ("chat", scene.sources.untold)
+
+
+def test_where_no_commit_tells_another_source_is_a_change_and_the_same_is_none(
+    tmp_path: Path,
+) -> None:
+    def of(then: str, folder: Path) -> list[Change]:
+        folder.mkdir()
+        scene = Scene(folder, deployed=False)
+        made = Artifact("chat", ArtifactKind.FOLDER, "sha256:d", "images/d", "tree-now", BEGAN)
+        scene.journal.append(ImageBuilt(made, 0.1, "build.log"), service="chat")
+        record = RunRecord("run-7", "web", "local", BEGAN, images={"chat": then})
+        return changes_of(scene, GreenRun("run-7", None, record=record))
+
+    (change,) = of("tree-then", tmp_path / "one")
+    assert (change.kind, change.text) == ("image", "chat is made from another source")
+    assert of("tree-now", tmp_path / "other") == []
+
+
+def test_configuration_is_told_by_name_and_by_what_it_is_for() -> None:
+    names = (
+        "JWT_SECRET of chat",
+        "memory of chat",
+        "image of chat",
+        "loops/x.yaml",
+        "N of suite p1",
+    )
+    began = replace(run_started([a_service()], []), config_changed=names)
+    told = [(each.kind, each.what, each.service) for each in configured(began)]
+    assert told == [
+        ("configuration", "JWT_SECRET", "chat"),
+        ("resources", "memory", "chat"),
+        ("image", "image", "chat"),
+        ("configuration", "loops/x.yaml", None),
+        ("configuration", "N", None),
+    ]

@@ -138,7 +138,8 @@ def test_a_screen_reader_is_told_what_the_drawing_shows() -> None:
 
 
 def test_text_is_wrapped_between_words_and_a_long_word_is_cut() -> None:
-    assert wrapped("one two three", 7) == ["one two", "three"]
+    assert wrapped("one six three", 7) == ["one six", "three"]
+    assert wrapped("WWWW nn", 7) == ["WWWW", "nn"], "wide letters take more room"
     assert wrapped("x" * 12 + " end", 5) == ["xxxxx", "xxxxx", "xx", "end"]
     assert wrapped("\u65e5\u672c\u8a9e", 4) == ["\u65e5\u672c", "\u8a9e"]
     assert wrapped("", 5) == [""]

@@ -74,7 +74,7 @@ def _is_behind(why: Why, node: Node) -> bool:
 def _seen(cause: Cause, cycle: CycleRecord) -> Node:
     """What failed, as somebody who does not know why would tell it."""
     finding = cause.finding
-    if cases := finding.cases:
+    if cases := cause.cases:
         more = f", and {count(len(cases) - 1, 'other')}" if len(cases) > 1 else ""
         return Node("symptom", "What was seen", _line(f"{cases[0]} did not pass{more}"), "observed")
     where = f"{finding.service}: " if finding.service else ""

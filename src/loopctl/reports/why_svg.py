@@ -82,31 +82,40 @@ def _lines(node: Node) -> Iterator[tuple[str, str]]:
 def wrapped(text: str, columns: int) -> list[str]:
     """The text in lines of at most so many columns, between words where it has any."""
     lines: list[str] = []
-    line, used = "", 0
+    line, used = "", 0.0
     for word in for_terminal(text).split(" "):
         for piece in _pieces(word, columns):
             room = _columns(piece)
             if line and used + 1 + room > columns:
                 lines.append(line)
-                line, used = "", 0
+                line, used = "", 0.0
             line, used = (f"{line} {piece}", used + 1 + room) if line else (piece, room)
     return [*lines, line]
 
 
 def _pieces(word: str, columns: int) -> Iterator[str]:
     """A word cut to the width: ids and addresses are longer than any line."""
-    piece, used = "", 0
+    piece, used = "", 0.0
     for char in word:
         room = _columns(char)
         if used + room > columns:
             yield piece
-            piece, used = "", 0
+            piece, used = "", 0.0
         piece, used = piece + char, used + room
     yield piece
 
 
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+def _columns(text: str) -> float:
+    return sum(map(_column, text))
+
+
+def _column(char: str) -> float:
+    """How wide it is at most, measured in small letters: no font is known here."""
+    if unicodedata.east_asian_width(char) in "WF":
+        return 2
+    if char in "MWmw@%":
+        return 1.7
+    return 1.3 if char.isupper() else 1
 
 
 _DASHED: Final = ' stroke-dasharray="6 5"'

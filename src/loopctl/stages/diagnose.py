@@ -139,9 +139,10 @@ class Diagnose:
     def _changes(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> tuple[Change, ...]:
         given = configured(journal.fold.run)
         green = self._green
-        if green is None or green.commit is None:
+        if green is None:
             return given
-        since = GreenSource(green.run_id, green.commit)
+        images = green.record.images if green.record is not None else {}
+        since = GreenSource(green.run_id, green.commit, images)
         return note_changes(since, self._services, self._sources, cycle, journal, stop) + given
 
 

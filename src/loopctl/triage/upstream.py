@@ -211,4 +211,5 @@ def _hung(symptom: Finding, cause: Finding) -> Finding:
     link = Why(WHOSE, whose, "hypothesis" if shown is None else "inferred", shown)
     whys = tuple(why for why in symptom.whys if why.status != "hypothesis")
     # What mends its cause mends it: nothing is to be done to who only waits.
-    return replace(symptom, under=cause.fingerprint, whys=(*whys, link), remedy=None)
+    title = f"Fails with {cause.service}" if symptom.signature is None else symptom.title
+    return replace(symptom, title=title, under=cause.fingerprint, whys=(*whys, link), remedy=None)
