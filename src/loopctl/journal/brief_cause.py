@@ -67,8 +67,14 @@ def cause_lines(worklog: Worklog) -> CauseLines:
     quote = _telling(finding)
     others = [q for q in finding.evidence[1:] if q.kind == "log" and q != quote]
     second = answered_by(finding, SAID_FIRST) or _last_of_its_place(others)
-    log = _quoted(second) if second else _novel(novel)
+    log = _told(second, cycle) if second else _novel(novel)
     return CauseLines(_cause(finding, cycle), _quoted(quote) if quote else "", log)
+
+
+def _told(quote: Quote, cycle: CycleRecord) -> str:
+    """A quote of the log, with how new it is where that is known."""
+    line = next((line for line in cycle.novel if line.source == quote.source), None)
+    return _quoted(quote) if line is None or not line.baseline else _novel(line)
 
 
 def answered_by(finding: Finding, question: str) -> Quote | None:

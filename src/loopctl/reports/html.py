@@ -23,7 +23,7 @@ from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.model.events import THE_CAUSE
 from loopctl.reports.facts import why_status
 from loopctl.reports.not_checked import not_checked, open_questions
-from loopctl.reports.story import unquoted_novel
+from loopctl.reports.story import novel_sources, unquoted_novel
 from loopctl.reports.why_graph import why_graph
 from loopctl.reports.why_svg import why_svg
 
@@ -94,6 +94,7 @@ _FUNCTIONS: Mapping[str, object] = {
     "count": count,
     "drawing": _drawing,
     "issue_name": issue_name,
+    "novel_sources": novel_sources,
     "seen_text": seen_text,
     "web_address": _web_address,
     "why_status": why_status,

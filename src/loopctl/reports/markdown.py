@@ -39,6 +39,7 @@ from loopctl.reports.story import (
     cycle_changes,
     failed_cases,
     mendings_of,
+    novel_sources,
     timeline,
     unquoted_novel,
 )
@@ -130,6 +131,7 @@ _FUNCTIONS: Mapping[str, object] = {
     "lowest": lowest,
     "measured": measured,
     "not_counted": not_counted,
+    "novel_sources": novel_sources,
     "outcome_of": outcome_of,
     "stage_outcome": stage_outcome,
     "timeline": timeline,

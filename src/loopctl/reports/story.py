@@ -23,6 +23,11 @@ def unquoted_novel(cycle: CycleRecord) -> tuple[NovelLine, ...]:
     return tuple(line for line in cycle.novel if line.source not in quoted)
 
 
+def novel_sources(cycle: CycleRecord) -> frozenset[str]:
+    """Where the lines stand that no green run had, as quotes name their places."""
+    return frozenset(line.source for line in cycle.novel if line.baseline)
+
+
 @dataclass(frozen=True, slots=True)
 class FailedCase:
     """A case that did not pass, with the suite it is in."""

@@ -150,6 +150,7 @@ def said_of(triaged: Triaged) -> str:
 
 def _cause(finding: Finding) -> str:
     where = f" [{one_line(finding.service, 63)}]" if finding.service else ""
+    where += ", a symptom of the one above" if finding.under else ""
     if finding.signature is None:
         return f"{one_line(finding.title, 240)}{where}"
     seen = ""

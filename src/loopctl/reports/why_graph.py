@@ -104,6 +104,8 @@ def _cause(finding: Finding) -> Node:
     quote = next(iter(finding.evidence), None)
     place = _place(quote.source if quote else None)
     if finding.signature is None:
+        # A log says more of a failure than the test that met it.
+        quote = next((each for each in finding.evidence if each.kind == "log"), quote)
         shown = f"what may tell: {quote.quote}" if quote else "nothing was captured that tells"
         return Node("cause", "No known cause", _line(shown), "hypothesis")
     head = f"{finding.signature}, confidence {finding.confidence:.2f}"

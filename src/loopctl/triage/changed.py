@@ -27,6 +27,7 @@ _PYTHON_FRAME: Final = re.compile(r'\s*[|+ ]*File "([^"]{1,400})", line \d')
 _JAVA_FRAME: Final = re.compile(r"\s*at ([\w.$<>/@-]{1,300})\(([\w$]{1,80}\.\w{1,8}):\d")
 _WORD: Final = re.compile(r"[\w./\\@+:<>-]+")
 _PLACE: Final = re.compile(r"([^:]{1,300}\.[A-Za-z]\w{0,7})(?::[\w<>.]{1,80})?:\d")
+_ID: Final = re.compile(r"[0-9a-f]{3,64}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 
 
@@ -66,7 +67,7 @@ def _told(changes: Sequence[Change], first: Change) -> str:
 
 def _named(change: Change) -> str:
     match change.kind:
-        case "commit" if change.files and change.text.startswith(change.what):
+        case "commit" if _is_commit(change):
             return f"commit {change.text}"
         case "configuration" | "image" | "resources" | "traffic":
             return f"{change.kind}: {change.text}"
@@ -107,7 +108,12 @@ def _tied(changes: Sequence[Change], lines: Sequence[str]) -> Iterator[tuple[Cha
 
 
 def _who(change: Change) -> str:
-    return f"commit {change.what}" if change.text.startswith(change.what) else "an edit"
+    return f"commit {change.what}" if _is_commit(change) else "an edit"
+
+
+def _is_commit(change: Change) -> bool:
+    """Whether it has an id: edits that nobody has committed have none."""
+    return change.text.startswith(f"{change.what} ") and _ID.fullmatch(change.what) is not None
 
 
 def _is_variable(change: Change) -> bool:
