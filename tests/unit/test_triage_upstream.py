@@ -77,8 +77,18 @@ def test_a_store_that_is_not_among_the_services_is_not_taken_for_one() -> None:
 def test_without_needs_only_a_line_that_names_the_other_service_ties_them() -> None:
     cause = located("auth", "disk full")
     assert roots([located("web", f"GET http://auth:8080/me: {REFUSED}"), cause], {}) == ["auth"]
+    on_cloud_run = f"GET https://auth-pnovr5vsba-uc.a.run.app/me: {REFUSED}"
+    assert roots([located("web", on_cloud_run), cause], {}) == ["auth"]
+    assert len(roots([located("web", f"https://author.example: {REFUSED}"), cause], {})) == 2
     assert len(roots([located("web", REFUSED), cause], {})) == 2
     assert len(roots([located("web", "auth is a word"), cause], {})) == 2
+
+
+def test_whom_a_service_asked_may_be_named_in_another_line_of_its_log() -> None:
+    lost = replace(located("web", REFUSED), beside=("token check failed for http://auth:8080/me",))
+    assert roots([lost, located("auth", "disk full")], {}) == ["auth"]
+    database = located("web", f"postgres: {REFUSED}")
+    assert len(roots([replace(database, beside=lost.beside), located("auth", "x")], {})) == 2
 
 
 def test_of_two_that_name_each_other_both_stay() -> None:

@@ -80,8 +80,14 @@ def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
     explained = Explained.by([f for f, _ in causes], [seen for _, each in causes for seen in each])
     new = [Novel(line.service, line.quotes, line.is_telling) for line in novel]
     rest = unexplained(symptoms, explained, new)
-    located = [Located(finding, _began(seen), is_cause=True) for finding, seen in causes]
-    located += [Located(each.finding, each.began, each.by_stage) for each in rest]
+    located = [
+        Located(finding, _began(seen), is_cause=True, beside=_beside(finding, new))
+        for finding, seen in causes
+    ]
+    located += [
+        Located(each.finding, each.began, each.by_stage, _beside(each.finding, new))
+        for each in rest
+    ]
     seen_of = {finding.fingerprint: seen for finding, seen in causes}
     findings = tuple(
         finding
@@ -92,6 +98,11 @@ def diagnose(symptoms: Symptoms, catalogue: Catalogue) -> Diagnosis:
     ranked_by = _ranked_by(symptoms)
     asked = tuple(unknowns(symptoms, findings, ranked_by))
     return Diagnosis(findings, novel, asked, ranked_by)
+
+
+def _beside(finding: Finding, new: Sequence[Novel]) -> tuple[str, ...]:
+    mine = (each for each in new if each.service == finding.service)
+    return tuple(quote.quote for each in mine for quote in each.quotes)
 
 
 def _began(seen: Sequence[Seen]) -> datetime | None:

@@ -47,12 +47,14 @@ _NO_NAME: Final = re.compile(r"(?i)localhost|[\d.]+")
 class Located:
     """A finding with what tells its place in the order. `began` is None where it is not known.
 
-    `is_cause`: it may explain others; one that only tests have seen may not.
+    `is_cause`: it may explain others; one that only tests have seen may not. `beside` are the lines
+    of its service's log that stand out: whom it asked may be named in them alone.
     """
 
     finding: Finding
     began: datetime | None
     is_cause: bool
+    beside: tuple[str, ...] = ()
 
 
 def upstream_first(found: Sequence[Located], needs: Needs) -> tuple[Finding, ...]:
@@ -123,10 +125,10 @@ def _explains(cause: Located, symptom: Located, needs: Needs) -> bool:
         grave = one.severity in ("critical", "high")
         by_tests = other.signature is None and not symptom.is_cause
         return grave and by_tests and _speaks_of_answers(other)
-    said = _words_of_distance(other)
+    said = [x for x in _words_of_distance(other) if not _names_another(x, one.service)]
     if one.service in reach(needs, other.service):
-        return any(not _names_another(line, one.service) for line in said)
-    return any(_names(line, one.service) for line in said)
+        return bool(said)
+    return bool(said) and any(_names(x, one.service) for x in (*said, *symptom.beside))
 
 
 def _is_earlier(one: Located, other: Located) -> bool:
@@ -163,7 +165,7 @@ def _names(line: str, service: str) -> bool:
 
     Names of services are common words: only beside a port, in an address, or as who answered.
     """
-    if any(host.lower().split(".")[0] == service for host in _HOST.findall(line)):
+    if any(_is_address(host.lower(), service) for host in _HOST.findall(line)):
         return True
     name = re.escape(service)
     return bool(
@@ -175,6 +177,12 @@ def _names(line: str, service: str) -> bool:
             line,
         )
     )
+
+
+def _is_address(host: str, service: str) -> bool:
+    """`auth`, `auth.default.svc`, and on Cloud Run `auth-pnovr5vsba-uc.a.run.app`."""
+    name = host.partition(".")[0]
+    return name == service or (host.endswith(".run.app") and name.startswith(f"{service}-"))
 
 
 def _nearness(cause: Located, symptom: Located, needs: Needs) -> tuple[bool, int, float]:
