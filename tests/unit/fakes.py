@@ -92,6 +92,7 @@ class FakePlatform(Scripted, Platform):
         self.statuses: dict[str, list[Starting | Ready | Dead]] = {}
         self.problems: list[Problem] = []
         self.environments: dict[str, Mapping[str, str]] = {}
+        self.memory: dict[str, int | None] = {}
         self.content: str | None = None
         self.stubborn: set[str] = set()
         """Services whose traffic does not go where it is sent."""
@@ -172,6 +173,7 @@ class FakePlatform(Scripted, Platform):
             self.unexpected(f"deploy {key} a second time")
         new = Revision(spec.name, self._new_name(spec.name), artifact.digest, utc_now(), str(key))
         self.environments[spec.name] = env
+        self.memory[spec.name] = spec.run.memory
         base = state or serving(spec.name, {})
         traffic = {new.name: 100} if share == "all" else {**base.traffic, new.name: 0}
         self._write(replace(base, traffic=traffic, revisions=(*base.revisions, new)))

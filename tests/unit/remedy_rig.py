@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ class Failure:
         migrations: tuple[str, ...] = (),
         schema: str | None = None,
         memory: int | None = None,
+        may_edit: tuple[str, ...] = (),
     ) -> None:
+        self.guard = replace(GUARD, may_edit=may_edit)
         chat = a_service("chat", migrations=migrations, run=RunSpec(memory=memory))
         self.services, self.schema = [chat, a_service("worker")], schema
         self.platform = FakePlatform("chat", "worker")
@@ -144,7 +147,12 @@ class Failure:
             **rest,
         )
         workshop = Workshop(
-            self.command, self.tree, GUARD, _bundle, {"LOOPCTL_RUN_ID": "run-1"}, self.protected
+            self.command,
+            self.tree,
+            self.guard,
+            _bundle,
+            {"LOOPCTL_RUN_ID": "run-1"},
+            self.protected,
         )
         way = WayBack(
             RUN_ID,

@@ -14,6 +14,8 @@ from loopctl.model.events import (
     HealthJudged,
     ImageBuilt,
     Intent,
+    Note,
+    RemedyDecided,
     Result,
     RevisionDeployed,
     Routed,
@@ -216,3 +218,38 @@ def test_a_service_without_an_image_is_not_deployed(tmp_path: Path) -> None:
     again.mkdir()
     dock.journal = a_journal(again, dock.services)
     assert "has no image" in dock.deploy().detail
+
+
+class UnheardError(PlatformError):
+    """A write of which nobody heard what became."""
+
+    @property
+    def outcome_unknown(self) -> bool:
+        return True
+
+
+def test_a_rollout_whose_client_gave_up_is_waited_for_and_never_begun_twice(
+    tmp_path: Path,
+) -> None:
+    dock = Dock(tmp_path)
+    dock.platform.fails["deploy chat"] = UnheardError("timed out")
+    dock.platform.unsure = 2
+    assert dock.deploy().kind is OutcomeKind.OK
+    assert dock.platform.effects("deploy") == ["deploy chat none"]
+    (note,) = written(dock.events, Note)
+    assert isinstance(note, Note)
+    assert "failed while the rollout went on: it was waited for" in note.text
+
+
+def test_a_deployment_that_never_came_about_has_failed(tmp_path: Path) -> None:
+    dock = Dock(tmp_path)
+    dock.platform.fails["refuse chat"] = UnheardError("timed out")
+    assert dock.deploy().kind is OutcomeKind.ERRORED
+
+
+def test_a_service_has_the_memory_that_a_remedy_of_this_run_gave_it(tmp_path: Path) -> None:
+    dock = Dock(tmp_path)
+    given = RemedyDecided("raise-memory", "auto", "", result="done", service="chat", memory=1 << 29)
+    dock.journal.append(given, service="chat")
+    dock.deploy()
+    assert dock.platform.memory["chat"] == 1 << 29

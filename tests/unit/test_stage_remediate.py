@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import serving
+from loop_rig import RUN_ID
 from remedy_rig import AGAIN, Failure, found
 
 from loopctl.model.events import Intent, StageEntered, StageFinished
@@ -13,6 +14,7 @@ from loopctl.model.finding import Fault, FaultKind, ProposedRemedy
 from loopctl.model.plan import RemediationMode, RemedyRule
 from loopctl.model.state import OutcomeKind, State, StopReason
 from loopctl.ports.platform import PlatformError
+from loopctl.process import Stop
 
 STALE = found(ProposedRemedy("rebuild", "rebuild without the cache"))
 RED = {"verdict": "red"}
@@ -239,3 +241,27 @@ def test_fewer_tests_after_a_remedy_are_refused_whatever_the_mode(tmp_path: Path
     assert failure.decided.ends is StopReason.REMEDY_REFUSED
     assert failure.decided.result == "refused"
     assert "collects 4 cases after the remedy, and collected 5 before" in failure.decided.detail
+
+
+def test_wait_sees_a_rollout_to_its_end_and_begins_nothing(tmp_path: Path) -> None:
+    failure = Failure(tmp_path, stage=State.DEPLOY, kind=OutcomeKind.ERRORED)
+    key = f"{RUN_ID}/1/chat/sha256:tree-1"
+    failure.journal.append(Intent("deploy", key), service="chat")
+    failure.platform.unsure = 1
+    assert failure.remediate(RemedyRule({"stage": "deploy"}, "wait")).kind is OutcomeKind.FAILED
+    assert (failure.decided.result, failure.decided.ends) == ("done", StopReason.NEEDS_HUMAN)
+    assert failure.decided.detail == (
+        "nothing is under way any more: what was deployed of chat was discarded"
+    )
+    assert not failure.platform.effects("deploy")
+
+
+def test_a_retry_waits_as_long_as_its_signature_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(Stop, "wait", lambda _stop, seconds: waits.append(seconds))
+    failure = Failure(tmp_path, found(ProposedRemedy("retry", "once"), "platform.no-instance"))
+    assert failure.remediate().kind is OutcomeKind.GO_DEPLOY
+    assert waits == [15.0]
+    assert failure.decided.detail == "once, after 15 s"

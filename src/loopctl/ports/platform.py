@@ -30,7 +30,13 @@ class PlatformError(PortError):
 
     `mend` is a whole command, ready to be typed, that does it without loopctl: None where there is
     no such command, as on `local`, whose front door only loopctl can tell where to send traffic.
+    `outcome_unknown`: a write may have been done all the same, and may still be under way.
     """
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether only a look can tell what became of it."""
+        return False
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from loopctl.journal.worklog import CycleRecord
@@ -11,6 +10,7 @@ from loopctl.model.evidence import CaseStatus
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.outcome import Outcome
 from loopctl.model.state import OutcomeKind
+from loopctl.stages.suite_paths import CONFTEST
 
 
 def fewer_than_before(cycles: Sequence[CycleRecord]) -> Outcome | None:
@@ -77,8 +77,7 @@ def _judged_by(case: str, changed: Iterable[str]) -> bool:
     """Whether one of the files is the case's own; settings and helpers are every case's."""
     own = PurePosixPath(case.partition("::")[0]).name
     names = {PurePosixPath(path).name for path in changed}
-    others = {name for name in names if not fnmatchcase(name, "*test*.*")}
-    return own in names or bool(others)
+    return own in names or any(name == CONFTEST or "test" not in name.lower() for name in names)
 
 
 def _relaxed(suite: str, case: str, *, gone: bool) -> Fault:

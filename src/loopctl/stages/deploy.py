@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from loopctl.errors import Stopped
 from loopctl.journal.commands import Commands
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
@@ -13,6 +14,7 @@ from loopctl.model.artifact import Artifact, DeployKey, Revision, ServiceState
 from loopctl.model.events import (
     Intent,
     NotChecked,
+    Note,
     Result,
     RevisionDeployed,
     Routed,
@@ -45,6 +47,7 @@ class ToDeploy:
 
 
 ASK_AGAIN_S = 0.1
+_GOES_ON_S = 300.0
 
 
 class Deploy:
@@ -139,7 +142,28 @@ class Deploy:
         env = self._environment(spec, journal.fold.cycle(), stop)
         self._tell_unmet(spec, journal)
         with journal.effect(Intent("deploy", str(key), {"share": share}), service=spec.name):
-            return self._platform.deploy(spec, artifact, key, env, share, self._held(), stop)
+            try:
+                return self._platform.deploy(spec, artifact, key, env, share, self._held(), stop)
+            except PlatformError as error:
+                revision = self._goes_on(key, error, stop)
+                if revision is None:
+                    raise
+        said = f"the call that deployed {revision.name} failed while the rollout went on"
+        journal.append(Note(f"{said}: it was waited for, and nothing was deployed a second time"))
+        return revision
+
+    def _goes_on(self, key: DeployKey, error: PlatformError, stop: Stop) -> Revision | None:
+        """What a deployment made whose client gave up; None where it was refused, or never made.
+
+        Such a rollout is waited for and looked at, never begun a second time.
+        """
+        if not error.outcome_unknown:
+            return None
+        try:
+            with stop.child(_GOES_ON_S) as limited:
+                return made_by(key, self._platform, limited)
+        except (PlatformError, Stopped):
+            return None
 
     def _tell_unmet(self, spec: ServiceSpec, journal: Journal) -> None:
         """Candidates that this one will not meet before they are promoted, by their addresses."""
