@@ -112,7 +112,12 @@ def test_an_image_made_from_the_old_one_is_named_rebuilt_and_green_in_one_run(
     assert "word.txt is stale" in quotes(found)
     assert {why["status"] for why in found["whys"]} == {"observed"}
     assert (found["remedy"]["action"], found["remedy"]["result"]) == ("rebuild", "done")
-    assert remedy(ran, 0)["action"] == "rebuild"
+    done = remedy(ran, 0)
+    assert (done["action"], done["mended"]) == ("rebuild", True)
+    tree = ran.service("web")["provenance"]["image_tree"][:19]
+    assert done["seen"] == f"the image of web now holds {tree}"
+    assert f"(mended: the image of web now holds {tree})" in ran.line("TRIED")
+    assert f"mended: the image of web now holds {tree}" in worklog(ran)
     (service,) = ran.result["cycles"][0]["services"]
     assert service["revision"] is None
     assert service["provenance"]["verified"] is False
