@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import BEGAN, serving
+from pydantic import ValidationError
 from remedy_rig import Failure, found
 
 from loopctl.model.artifact import Revision, ServiceState
@@ -17,6 +18,7 @@ from loopctl.ports.history import RunRecord
 from loopctl.process import utc_now
 from loopctl.stages.never import KNOWN_ACTIONS, NEVER, Asked, never
 from loopctl.triage.acting import OWN_ACTIONS
+from loopctl.triage.signatures import RemedyTemplate
 
 RED = {"verdict": "red"}
 
@@ -214,3 +216,11 @@ def test_what_a_stranger_deployed_is_not_known_so_nothing_goes_back(tmp_path: Pa
     failure.remediate(ROLLBACK)
     assert failure.decided.result == "proposed"
     assert not failure.platform.effects("route")
+
+
+@pytest.mark.parametrize(
+    "action", ["promote", "delete-revision", "set-secret", "grant", "migrate", "relax", "mock"]
+)
+def test_a_users_signature_cannot_even_name_what_is_never_automatic(action: str) -> None:
+    with pytest.raises(ValidationError):
+        RemedyTemplate.model_validate({"action": action, "mode": "auto"})

@@ -69,12 +69,12 @@ def test_all_remedies_of_a_day_are_bounded_together(tmp_path: Path) -> None:
     assert "4 remedies were done in 24 hours, remediate.per_day allows 4" in failure.decided.detail
 
 
-def test_a_known_cause_is_acted_upon_six_times_a_day(tmp_path: Path) -> None:
+def test_a_known_cause_is_acted_upon_twelve_times_a_day(tmp_path: Path) -> None:
     failure = Failure(tmp_path, STALE)
-    records = [done("deploy.stale-image", "rebuild") for _ in range(6)]
+    records = [done("deploy.stale-image", "rebuild") for _ in range(12)]
     failure.history.records = [earlier(*records)]
     assert failure.remediate().kind is OutcomeKind.FAILED
-    assert "6 times in 24 hours" in failure.decided.detail
+    assert "12 times in 24 hours" in failure.decided.detail
 
 
 def test_this_runs_own_record_is_not_counted_twice(tmp_path: Path) -> None:

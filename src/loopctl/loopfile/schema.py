@@ -159,7 +159,7 @@ class RemediatePart(Part):
         None, description="Globs a remedy may change besides the services' sources."
     )
     per_day: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How many remedies in 24 hours, over all runs; 24 unless given."
+        None, description="How many remedies in 24 hours, over all runs; 50 unless given."
     )
     max_memory: Size | None = Field(
         None, description="How far raise-memory may go; 2Gi unless given."

@@ -373,7 +373,7 @@ class Remediation:
     may_edit: tuple[str, ...] = ()
     rules: tuple[RemedyRule, ...] = ()
     ceiling: RemediationMode | None = None
-    per_day: int = 24
+    per_day: int = 50
     max_memory: int = 2 << 30
 
 

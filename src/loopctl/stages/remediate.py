@@ -64,7 +64,7 @@ class RemedyRules:
     partial: bool
     elsewhere: frozenset[str] = frozenset()
     protected: bool = False
-    per_day: int = 24
+    per_day: int = 50
     max_memory: int = 2 << 30
     limits_memory: bool = True
 

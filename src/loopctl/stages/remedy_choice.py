@@ -16,7 +16,7 @@ from loopctl.triage.loading import Catalogue
 
 Action = Literal["rebuild", "retry", "rollback", "run", "raise-memory", "wait", "person"]
 
-SIGNATURE_PER_DAY = 6
+SIGNATURE_PER_DAY = 12
 """How often in 24 hours a known cause may be acted upon, over all runs."""
 
 _NOT_OURS = frozenset({FaultKind.DEPENDENCY_DOWN, FaultKind.CANNOT_REACH})
