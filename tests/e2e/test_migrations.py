@@ -10,7 +10,7 @@ from word_loop import SAYS, WANTS_GOOD, ended, remedy, rule
 MIGRATION = "web/migrations/0001.sql"
 
 
-def loop(project: Project, word: str, schema: str | None, **suite_keys: object) -> None:
+def loop(project: Project, word: str, schema: str | None, **suite_keys: str) -> None:
     """`web` says a word; its schema is what the migrations beside its source say."""
     spec = tiny_service(project, "web", SAYS)
     spec["health"]["stable_for"] = "0s"
