@@ -22,6 +22,7 @@ _LISTENS: Final = re.compile(
 _LISTEN_WORDS: Final = ("istening", "unning on", "erving", "tarted", "Bound", "bound to")
 _LEFT: Final = "Container called exit(0)"
 _HEALING: Final = (FaultKind.NEVER_READY, FaultKind.CONTROL_PLANE)
+_MOST_LISTENERS: Final = 4
 _LOOPBACK: Final = ("127.", "localhost", "[::1]")
 
 
@@ -37,7 +38,7 @@ class _Revision:
     at_end: tuple[Piece, ...] = ()
     left: Piece | None = None
     over: int = 0
-    listens: tuple[str, str, Piece] | None = None
+    listens: list[tuple[str, str, Piece]] = field(default_factory=list)
 
 
 class Witness:
@@ -94,7 +95,8 @@ class Witness:
         if any(word in piece.text for word in _LISTEN_WORDS) and (
             match := _LISTENS.search(piece.text)
         ):
-            revision.listens = (match["host"] or "", match["port"], piece)
+            revision.listens.append((match["host"] or "", match["port"], piece))
+            del revision.listens[:-_MOST_LISTENERS]
 
     def _of(self, service: str, revision: _Revision) -> Iterable[Fault]:
         exact = [(saying, piece) for saying, piece in revision.said if saying.exact]
@@ -140,19 +142,22 @@ class Witness:
         self, service: str, revision: _Revision, ready: Sequence[tuple[Saying, Piece]]
     ) -> Fault | None:
         """It listens, and was not met there: on another port, or for itself alone."""
-        if revision.listens is None:
+        if not revision.listens:
             return None
-        host, port, piece = revision.listens
         told = next((saying.port for saying, _ in ready if saying.port), None)
         told = told or next(filter(None, (_port_in(p.text) for _, p in ready)), None)
-        if host.startswith(_LOOPBACK):
-            words = f"told PORT={told or port}, listens on 127.0.0.1:{port} only"
-        elif told is not None and told != port:
-            words = f"told PORT={told}, listens on {port}"
+        ports = dict.fromkeys(port for _, port, _ in revision.listens)
+        if told is not None and told not in ports:
+            words = f"told PORT={told}, listens on {', '.join(ports)}"
+        elif all(host.startswith(_LOOPBACK) for host, _, _ in revision.listens):
+            port = told or next(iter(ports))
+            words = f"told PORT={port}, listens on 127.0.0.1:{port} only"
         else:
             return None
-        quotes = (self._quote(piece), *(self._quote(other) for _, other in ready[:2]))
-        return Fault(FaultKind.WRONG_PORT, f"{service}: {words}", service, port, quotes)
+        shown = [piece for _, _, piece in revision.listens] + [piece for _, piece in ready[:2]]
+        quotes = tuple(dict.fromkeys(map(self._quote, shown)))
+        value = next(iter(ports))
+        return Fault(FaultKind.WRONG_PORT, f"{service}: {words}", service, value, quotes)
 
     def _quote(self, piece: Piece) -> Quote:
         text = piece.text.strip()

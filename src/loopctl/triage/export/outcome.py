@@ -5,13 +5,21 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from loopctl.model.finding import Finding, Quote
+from loopctl.triage.assemble import assemble
+from loopctl.triage.baseline import Novelty, RankedTemplate, Window, rank_key
 from loopctl.triage.diagnose import Diagnosis, NovelLine
+from loopctl.triage.export.symptoms import Capture, learned
+from loopctl.triage.records import cut
 from loopctl.triage.symptoms import Symptoms
 
 _MOST: Final = 10
+_FEW: Final = 5
+_FEWEST: Final = 20
+_SELDOM: Final = 2
 _NO_GREEN: Final = "which lines are new: "
 
 
@@ -31,6 +39,30 @@ def telling(diagnosis: Diagnosis, symptoms: Symptoms) -> tuple[NovelLine, ...]:
         if line is not None:
             found.setdefault((line.quote.source, line.quote.quote), line)
     return tuple(found.values())[:_MOST]
+
+
+def rare(captures: Sequence[Capture]) -> tuple[NovelLine, ...]:
+    """Of logs in which nothing is called bad, what only their later half says, and seldom."""
+    found: list[tuple[RankedTemplate, str]] = []
+    for capture in captures:
+        half = len(capture.pieces) // 2
+        if half < _FEWEST:
+            continue
+        before = learned([replace(capture, pieces=capture.pieces[:half])])
+        window = Window(capture.service, before)
+        for event in assemble(replace(capture, pieces=capture.pieces[half:]).entries()):
+            window.add(event)
+        novel = (Novelty.NOVEL, Novelty.NOVEL_SEVERE)
+        ranked = (each for each in window.ranked() if each.novelty in novel)
+        found.extend((each, capture.source) for each in ranked if each.count <= _SELDOM)
+    found.sort(key=lambda pair: rank_key(pair[0]))
+    return tuple(itertools.starmap(_rare_line, found[:_FEW]))
+
+
+def _rare_line(ranked: RankedTemplate, source: str) -> NovelLine:
+    line = ranked.first.lines[0]
+    quote = cut(Quote("log", f"{source}#{line.number}", line.text))
+    return NovelLine(ranked.template, ranked.count, quote, ranked.service)
 
 
 def _line(finding: Finding) -> NovelLine | None:

@@ -12,8 +12,9 @@ CAPTURED: Final = re.compile(r"-{3,} (?:Captured|Live) .+? -{3,}$")
 COLLECTED: Final = re.compile(r"(?:collecting .{0,20}? )?collected (?P<count>\d+) items?\b")
 DESELECTED: Final = re.compile(r"/ (?P<count>\d+) deselected")
 SHORT: Final = re.compile(r"(?P<word>FAILED|ERROR) (?P<id>\S+(?:\[.*?\])?)(?: - (?P<said>.*))?$")
-FAILED: Final = re.compile(
-    r"(?:\[gw\d+\] (?:\[ *\d+%\] )?)?(?P<id>\S+\.py::\S+) (?P<word>FAILED|ERROR)\b"
+PROGRESS: Final = re.compile(
+    r"(?:\[gw\d+\] (?:\[ *\d+%\] )?)?(?P<id>\S+\.py::\S+) "
+    r"(?P<word>PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)\b"
 )
 PLACE: Final = re.compile(
     r"(?P<file>[^\s:][^:]*\.py):(?P<line>\d+):(?: in (?P<function>\S+)| (?P<type>[\w.]+))?\s*$"

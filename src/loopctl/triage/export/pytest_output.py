@@ -70,7 +70,7 @@ class PytestReader:
             self._open = False
             return True
         if not self._open:
-            return self._alone(text, session)
+            return self._alone(text, piece.number, session)
         return self._within(text, piece.number, session)
 
     def suites(self) -> Iterator[SuiteResult]:
@@ -101,7 +101,7 @@ class PytestReader:
             return None
         return lines.ended(text)
 
-    def _alone(self, text: str, session: _Session) -> bool:
+    def _alone(self, text: str, number: int, session: _Session) -> bool:
         """A line outside a session: `-q` prints no header."""
         if text.startswith(("FAILED ", "ERROR ")) and (match := lines.SHORT.match(text)):
             if ".py" not in match["id"]:
@@ -111,6 +111,14 @@ class PytestReader:
         if "collected " in text and (match := lines.COLLECTED.match(text)):
             self._count(match, text, session)
             return True
+        if ".py::" in text and (match := lines.PROGRESS.match(text)):
+            if match["word"] in ("FAILED", "ERROR"):
+                session.short.setdefault(match["id"], (match["word"], ""))
+            return True
+        if text.startswith("E   "):
+            self._failure(text, number, session)
+            return True
+        session.block = None
         return False
 
     def _within(self, text: str, number: int, session: _Session) -> bool:
@@ -122,7 +130,7 @@ class PytestReader:
         elif session.section.startswith("test session starts"):
             if match := lines.COLLECTED.match(text):
                 self._count(match, text, session)
-            elif match := lines.FAILED.match(text):
+            elif (match := lines.PROGRESS.match(text)) and match["word"] in ("FAILED", "ERROR"):
                 session.short.setdefault(match["id"], (match["word"], ""))
         return True
 
@@ -135,17 +143,34 @@ class PytestReader:
 
     def _failure(self, text: str, number: int, session: _Session) -> None:
         if text[:1] == "_" and (match := lines.BLOCK.match(text)) and "_ _" not in text[:8]:
-            is_error = session.section.startswith("ERRORS")
-            session.block = lines.Block(match["name"], is_error, number)
-            session.in_output = False
-            if len(session.blocks) < _MOST_CASES:
-                session.blocks.append(session.block)
-        elif session.block is not None:
+            self._begin(match["name"], number, session)
+            return
+        if _begins_unnamed(text, session.block):
+            self._begin("", number, session)
+        if session.block is not None:
             if text[:1] == "-" and lines.CAPTURED.match(text):
                 session.in_output = True
             kept = session.block.output if session.in_output else session.block.lines
             if len(kept) < _MOST_LINES:
                 kept.append(text)
+
+    def _begin(self, name: str, number: int, session: _Session) -> None:
+        is_error = session.section.startswith("ERRORS")
+        session.block = lines.Block(name, is_error, number)
+        session.in_output = False
+        if len(session.blocks) < _MOST_CASES:
+            session.blocks.append(session.block)
+
+
+def _begins_unnamed(text: str, block: lines.Block | None) -> bool:
+    """Whether a failure begins whose heading is missing, as in what people paste."""
+    match = lines.PLACE.match(text) if text[:1] not in " >E" else None
+    if block is None:
+        return match is not None or text.startswith("E   ")
+    if match is None or block.name:
+        return False
+    function = match["function"] or ""
+    return function.startswith("test") and any(line.startswith("E ") for line in block.lines)
 
 
 def _cases(session: _Session) -> Iterator[GradedCase]:
@@ -163,6 +188,10 @@ def _cases(session: _Session) -> Iterator[GradedCase]:
 
 
 def _name_of(block: lines.Block) -> str:
+    if not block.name:
+        places = (lines.PLACE.match(line) for line in block.lines if line[:1] not in " >E")
+        named = [match["function"] or "" for match in places if match]
+        return next((name for name in named if name.startswith("test")), "a test")
     match = _OF.match(block.name)
     return match["name"] if match else block.name
 
