@@ -13,6 +13,7 @@ from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Novelty, RankedTemplate, Window, rank_key
 from loopctl.triage.diagnose import Diagnosis, NovelLine
 from loopctl.triage.export.symptoms import Capture, learned
+from loopctl.triage.export.trouble import is_called_mild
 from loopctl.triage.records import cut
 from loopctl.triage.symptoms import Symptoms
 
@@ -54,7 +55,12 @@ def rare(captures: Sequence[Capture]) -> tuple[NovelLine, ...]:
             window.add(event)
         novel = (Novelty.NOVEL, Novelty.NOVEL_SEVERE)
         ranked = (each for each in window.ranked() if each.novelty in novel)
-        found.extend((each, capture.source) for each in ranked if each.count <= _SELDOM)
+        found.extend(
+            (each, capture.source)
+            for each in ranked
+            if each.count <= _SELDOM
+            and not is_called_mild(each.first.severity, each.first.lines[0].text)
+        )
     found.sort(key=lambda pair: rank_key(pair[0]))
     return tuple(itertools.starmap(_rare_line, found[:_FEW]))
 

@@ -23,7 +23,7 @@ _DOUBTFUL: Final = Regex(
     r"(?i)\b(?:stopped|disabled|dropped|mismatch|undefined symbol|does not|do not|did not|refused"
     r"|denied|timed out|unable|cannot|can't|could not|couldn't|giving up|gave up|abort(?:ed|ing)?"
     r"|corrupt(?:ed)?|lost|unexpected|violation|conflicts?|rejected|unreachable|killed|crash(?:ed)?"
-    r"|exceeded|too (?:many|large|long|old)|no such|inconsistent|stuck|deadlock|overflow)\b"
+    r"|exceeded|too (?:many|large|long|old)|no such|differs?|inconsistent|stuck|deadlock)\b"
 )
 
 
@@ -46,6 +46,11 @@ def is_trouble(piece: Piece) -> bool:
         _RAISED.search(text) is not None
         or (_LEVELS.search(text) is not None and _LEVEL.search(text, 0, _HEAD) is not None)
     )
+
+
+def is_called_mild(severity: str | None, text: str) -> bool:
+    """Whether a line says of itself that it is nothing bad."""
+    return (severity or "") in _MILD or _TOLD_MILD.search(text, 0, _HEAD) is not None
 
 
 def is_doubtful(piece: Piece) -> bool:
