@@ -114,7 +114,8 @@ class Witness:
             yield port
             rest = [pair for pair in rest if pair not in ready]
         told: set[tuple[FaultKind, str | None]] = set()
-        for saying, piece in exact:
+        # What the platform itself says of an end comes before what the program said of it.
+        for saying, piece in sorted(exact, key=lambda pair: pair[1].stream != "system"):
             if (saying.kind, saying.value) in told:
                 continue
             told.add((saying.kind, saying.value))
@@ -160,11 +161,10 @@ class Witness:
         return Fault(FaultKind.WRONG_PORT, f"{service}: {words}", service, value, quotes)
 
     def _quote(self, piece: Piece) -> Quote:
-        text = piece.text.strip()
-        # Of a traceback in one entry the last line tells what was raised.
-        line = text.splitlines()[-1] if "Traceback" in text else one_line(text, limit=_LONGEST)
-        kind = "condition" if piece.audit else "log"
-        return Quote("condition" if kind == "condition" else "log", self._place(piece), line)
+        """The line as it stands there; of a traceback in one entry the last, which tells most."""
+        lines = [line for line in piece.text.splitlines() if line.strip()] or [""]
+        line = lines[-1] if "Traceback" in piece.text else lines[0]
+        return Quote("condition" if piece.audit else "log", self._place(piece), line[:_LONGEST])
 
     def _place(self, piece: Piece) -> str:
         return f"{self._source}#{piece.number}"
