@@ -21,10 +21,11 @@ CONTRACT = {"schema", "environment", "services", "findings", "novel", "unknown",
 
 
 def loopctl(
-    folder: Path, *arguments: str, stdin: bytes | None = None
+    folder: Path, *arguments: str, stdin: bytes | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """The command in a folder that holds nothing of loopctl."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("LOOPCTL_")}
+    bare |= env
     ran = subprocess.run(
         [sys.executable, "-m", "loopctl", *arguments],
         cwd=folder,
@@ -121,6 +122,12 @@ def test_what_cannot_be_asked_ends_in_2_and_says_why(
     ran = loopctl(tmp_path, "triage", *arguments)
     assert ran.returncode == 2
     assert why in ran.stderr
+
+
+def test_a_variable_for_the_other_form_stands_in_no_ones_way(tmp_path: Path) -> None:
+    write_array(tmp_path / "good.json", GOOD)
+    ran = loopctl(tmp_path, "triage", "--logs", "good.json", LOOPCTL_ENV="staging")
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_hostile_text_reaches_a_terminal_inert(tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ def triage(
 ) -> int:
     """What is wrong, why, and what to do next: read-only."""
     settings: Settings = context.obj
+    # What only the environment sets counts for the form that it goes with.
+    if logs and _from_environment(context, "env"):
+        env = None
+    if loop is not None and _from_environment(context, "logs"):
+        logs, green, signatures = None, None, None
     looking = Looking(since, watch, every)
     _check(loop, env, looking, {"--logs": logs, "--green": green, "--signatures": signatures})
     if loop is not None:
@@ -81,6 +86,11 @@ def triage(
         for line in api.triaged_lines(triaged):
             output.say(line)
     return triaged.exit_code
+
+
+def _from_environment(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 def _check(
