@@ -167,14 +167,13 @@ class _Kind:
         ends = [watch for watch in watches if watch.ends]
         self._evidence = _Looked([watch for watch in watches if not watch.ends])
         self._ends = _Looked(ends)
+        self._either = _Looked(watches) if ends else self._evidence
         self._endable = list(dict.fromkeys(watch for end in ends for watch in end.ends))
         self._may_end = False
 
     def wants(self, event: LogEvent, novel: bool | None) -> bool:
         """Whether a log event may be hit; run for every line of every log."""
-        return self._evidence.wants(event, novel) or (
-            self._may_end and self._ends.wants(event, None)
-        )
+        return self._either.wants(event, novel)
 
     def see(self, record: Record) -> None:
         """Hold the record against every clause; what ends a trouble ends only what was before."""
