@@ -64,3 +64,28 @@ def test_a_log_in_which_every_line_differs_does_not_fill_the_memory() -> None:
     for event in assemble(entries([f"{a} {b}" for a in words for b in words])):
         window.add(event)
     assert len(window.ranked()) == 20_001
+
+
+NAMES = ["ana", "ben", "cleo", "dan", "eve", "fay"]
+
+
+def test_novel_lines_of_one_statement_are_one() -> None:
+    lines = [f"ERROR user {name} has no home" for name in NAMES]
+    assert ranked([*lines, *lines], baseline()) == [
+        ("ERROR user <*> has no home", Novelty.NOVEL_SEVERE)
+    ]
+
+
+def test_two_messages_that_differ_in_a_word_stay_two() -> None:
+    lines = ["ERROR the store is closed", "ERROR the store is full", "ERROR the vault is full"]
+    assert len(ranked(lines, baseline())) == 3
+
+
+def test_what_is_known_is_not_merged_with_what_is_new() -> None:
+    green = [f"INFO user {name} came in" for name in NAMES[:3]]
+    assert len(ranked([f"INFO user {name} came in" for name in NAMES], baseline(green))) == 6
+
+
+def test_statuses_are_not_values() -> None:
+    lines = [f"request done status={500 + number}" for number in range(6)]
+    assert len(ranked(lines, baseline())) == 6

@@ -7,7 +7,7 @@ and rarity without a baseline twice (facts/log-triage.md).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Final
@@ -16,6 +16,7 @@ from loopctl.model.baseline import Baseline, Seen
 from loopctl.triage.assemble import LogEvent
 from loopctl.triage.fingerprint import stack_fingerprint
 from loopctl.triage.severity import Severity, severity_of
+from loopctl.triage.similar import statements
 from loopctl.triage.templates import Masker
 
 _MOST_TEMPLATES: Final = 20_000
@@ -93,12 +94,13 @@ class Window:
         return None if self._known is None else template not in self._known
 
     def ranked(self) -> list[RankedTemplate]:
-        """Every template, the most telling first."""
+        """Every template, the most telling first; novel ones of one statement are one."""
         ranked = [
             RankedTemplate(self.service, t, c.count, c.severity, self._novelty(t, c), c.first)
             for t, c in self._seen.items()
         ]
-        return sorted(ranked, key=rank_key)
+        novel = [each.template for each in ranked if each.novelty in _MAY_BE_ALIKE]
+        return sorted(_merged(ranked, statements(novel)), key=rank_key)
 
     def as_baseline(self) -> Baseline:
         """What a green window leaves for later runs."""
@@ -115,6 +117,28 @@ class Window:
         now = counted.count / max(1, self._lines)
         changed = now > then * _RATE_CHANGED and counted.count > 3
         return Novelty.RATE_CHANGED if changed else Novelty.KNOWN
+
+
+_MAY_BE_ALIKE: Final = (Novelty.NOVEL_SEVERE, Novelty.NOVEL, None)
+
+
+def _merged(
+    ranked: Iterable[RankedTemplate], statements: Mapping[str, str]
+) -> Iterable[RankedTemplate]:
+    """Those of one statement as one, as novel and as severe as the worst of them."""
+    kept: dict[str, RankedTemplate] = {}
+    for each in ranked:
+        template = statements.get(each.template, each.template)
+        one = kept.get(template)
+        if one is None:
+            kept[template] = replace(each, template=template)
+            continue
+        kept[template] = replace(
+            min(one, each, key=rank_key),
+            template=template,
+            count=one.count + each.count,
+        )
+    return kept.values()
 
 
 def rank_key(ranked: RankedTemplate) -> tuple[int, int, int, datetime, int]:
