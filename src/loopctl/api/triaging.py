@@ -36,7 +36,7 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
     from loopctl.triage.diagnose import diagnose
     from loopctl.triage.export.compare import compared
     from loopctl.triage.export.next_steps import green_command, next_steps
-    from loopctl.triage.export.outcome import known, rare, still_open, telling
+    from loopctl.triage.export.outcome import known, rare, still_open, telling, together
     from loopctl.triage.export.symptoms import captures_of, symptoms_of
     from loopctl.triage.loading import load_catalogue
     from loopctl.triage.triaged import Captured, Triaged
@@ -51,7 +51,7 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
     diagnosis = diagnose(symptoms, catalogue)
     findings, novel = known(diagnosis), telling(diagnosis, symptoms)
     if not (troubled or diagnosis.findings):
-        novel = (*novel, *rare(against.captures))
+        novel = together(novel, rare(against.captures))
     green = None if greens else green_command(captures)
     return Triaged(
         at=utc_now(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -34,11 +34,15 @@ def telling(diagnosis: Diagnosis, symptoms: Symptoms) -> tuple[NovelLine, ...]:
     those that are new in the logs; then what was asked in vain.
     """
     failures = [line for finding in diagnosis.findings if (line := _line(finding)) is not None]
-    turns = itertools.zip_longest(failures, diagnosis.novel)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(failures, diagnosis.novel))
+    return together([line for line in turns if line is not None], _in_vain(symptoms))
+
+
+def together(*given: Iterable[NovelLine]) -> tuple[NovelLine, ...]:
+    """The first ten of all, each once."""
     found: dict[tuple[str, str], NovelLine] = {}
-    for line in itertools.chain(itertools.chain.from_iterable(turns), _in_vain(symptoms)):
-        if line is not None:
-            found.setdefault((line.quote.source, line.quote.quote), line)
+    for line in itertools.chain.from_iterable(given):
+        found.setdefault((line.quote.source, line.quote.quote.strip()), line)
     return tuple(found.values())[:_MOST]
 
 

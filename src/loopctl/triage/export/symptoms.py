@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from loopctl.model.baseline import Baseline
-from loopctl.model.finding import Fault
+from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.model.logs import LogEntry
 from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import learn
@@ -21,6 +21,7 @@ from loopctl.triage.export.times import UNKNOWN
 from loopctl.triage.symptoms import RequestLog, ServiceLog, SuiteResult, Symptoms
 
 _MOST_SERVICES: Final = 200
+_LAST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Capture:
         """What quotes call the file."""
         return self.export.name
 
-    def entries(self) -> Iterator[LogEntry]:
-        """What was said in words, in order."""
+    def entries(self, over: frozenset[int] = frozenset()) -> Iterator[LogEntry]:
+        """What was said in words, in order; without the pieces of these numbers."""
         for piece in self.pieces:
-            if piece.text:
+            if piece.text and piece.number not in over:
                 yield piece.entry(self.service)
 
     @property
@@ -80,21 +81,24 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple
     troubled = False
     faults: list[Fault] = []
     requests: list[RequestLog] = []
+    logs: list[ServiceLog] = []
     for capture in captures:
         witness = Witness(capture.source, capture.service)
         for piece in capture.pieces:
             witness.see(piece)
-        faults += witness.faults()
+        found = witness.faults()
+        faults += found or _given_up(capture)
         asked = [piece for piece in capture.pieces if piece.request is not None]
         faults += health_faults(capture.service, capture.source, asked)
         lasting = list(request_logs(capture.service, capture.source, asked))
         requests += lasting
-        last = {log.first for log in lasting} | _silent(capture.pieces, witness.over())
-        troubled |= any(piece.trouble and piece.number in last for piece in capture.pieces)
+        over = witness.over() | _passed(asked, {log.first for log in lasting})
+        logs.append(ServiceLog(capture.service, capture.source, capture.entries(over)))
+        troubled |= any(piece.trouble and piece.number not in over for piece in capture.pieces)
     symptoms = Symptoms(
         stage=None,
         faults=tuple(faults),
-        logs=tuple(ServiceLog(c.service, c.source, c.entries()) for c in captures),
+        logs=tuple(logs),
         requests=tuple(requests),
         suites=tuple(suite for capture in captures for suite in capture.suites),
         baseline=baseline,
@@ -102,9 +106,28 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple
     return symptoms, troubled
 
 
-def _silent(pieces: Iterable[Piece], over: frozenset[int]) -> set[int]:
-    """The pieces that are no requests, and do not tell of what went over by itself."""
-    return {p.number for p in pieces if p.request is None and p.number not in over}
+def _passed(asked: Iterable[Piece], lasting: set[int]) -> frozenset[int]:
+    """The requests that failed, and after which the same path was answered."""
+    return frozenset(p.number for p in asked if p.trouble and p.number not in lasting)
+
+
+def _given_up(capture: Capture) -> list[Fault]:
+    """Whether its last words are an exception that was raised while its code was imported: there
+    it ended, though nobody says so.
+    """
+    last = [piece for piece in capture.pieces[-_LAST:] if piece.text]
+    if not any(piece.trouble for piece in last):
+        return []
+    events = list(assemble(replace(capture, pieces=last).entries()))
+    trace = events[-1].trace if events else None
+    if trace is None or not trace.at_import:
+        return []
+    raised = trace.innermost
+    line = next(each for each in events[-1].lines if each.number == raised.number)
+    said = "its log ends with an exception that was raised while its code was imported"
+    quote = Quote("log", f"{capture.source}#{line.number}", line.text)
+    summary = f"{capture.service}: {said}"
+    return [Fault(FaultKind.EXIT_CODE, summary, capture.service, quotes=(quote,))]
 
 
 def learned(captures: Iterable[Capture]) -> Baseline:

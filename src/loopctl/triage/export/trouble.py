@@ -15,7 +15,7 @@ _LEVEL: Final = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|ALERT)\b")
 _LEVELS: Final = Regex(r"ERROR|CRITICAL|FATAL|PANIC|ALERT")
 _RAISED: Final = Regex(
     r"Traceback \(most recent call last\)|panic: |Exception in thread |[Uu]nhandled exception"
-    r"|UnhandledPromiseRejection|Uncaught "
+    r"|UnhandledPromiseRejection|Uncaught |^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception): "
 )
 _HEAD: Final = 80
 _TOLD_MILD: Final = re.compile(r"\b(?:TRACE|DEBUG|INFO|NOTICE)\b", re.IGNORECASE)
