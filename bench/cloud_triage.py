@@ -18,7 +18,7 @@ from bench.project import Project, project
 from bench.table import Row, in_turn, seconds, timed
 from bench.tiny import SERVICE
 
-PART = "y"
+PART = "u"
 _ROUNDS = 3
 _MOST_S = 15.0
 _IMAGES = tuple(f"registry.example.test/apps/web@sha256:{n:064x}" for n in range(2))
