@@ -143,3 +143,15 @@ def test_an_endpoint_that_does_not_answer_is_unknown_and_not_waited_for(tmp_path
         assert "no answer in time" in only(document)["faults"][0]["summary"], str(ran)
         assert "loopctl doctor web --env staging" in document["next"]
         assert cloud.emulator.calls == []
+
+
+@pytest.mark.slow
+def test_a_look_that_somebody_ends_ends_at_once(tmp_path: Path) -> None:
+    with cloud_opened(tmp_path) as cloud, socket.create_server(("127.0.0.1", 0)) as silent:
+        cloud.loop(place={"endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"})
+        going = cloud.project.start("triage", "web")
+        silent.accept()[0].close()
+        going.signal(signal.SIGINT)
+        ended = going.end()
+        assert ended.code == 130, str(ended)
+        assert "stopped by SIGINT" in ended.err

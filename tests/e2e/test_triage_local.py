@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -171,6 +173,31 @@ def test_watching_without_a_terminal_is_a_line_for_each_change(web: tuple[Projec
     assert "web is not healthy, exit code 1" in ill
     going.signal(signal.SIGTERM)
     assert going.end().code == 143
+
+
+@pytest.mark.slow
+def test_watching_on_a_terminal_draws_the_first_screen_again(web: tuple[Project, str]) -> None:
+    project, revision = web
+    ours, theirs = pty.openpty()
+    env = {**project.env, "TERM": "xterm", "COLUMNS": "200", "LINES": "40"}
+    command = [*project.command, "triage", "web", "--watch", "--every", "1s"]
+    with subprocess.Popen(command, cwd=project.root, env=env, stdout=theirs, stdin=theirs) as going:
+        os.close(theirs)
+        drawn = read_until(ours, "Ctrl-C ends it")
+        assert f"USERS: web: {revision} 100 %" in drawn
+        mood(project, "ill")
+        assert "\x1b[" in read_until(ours, "web is not healthy")
+        going.send_signal(signal.SIGINT)
+        assert going.wait(timeout=30) == 130
+        os.close(ours)
+
+
+def read_until(terminal: int, words: str) -> str:
+    """What is written to the terminal until it says that."""
+    said = ""
+    while words not in said:
+        said += os.read(terminal, 65536).decode("utf-8", "replace")
+    return said
 
 
 def test_what_was_never_deployed_says_how_to_deploy_it(project: Project) -> None:

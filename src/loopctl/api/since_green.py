@@ -40,7 +40,11 @@ class SinceGreen:
         then = given_in(self.runs_dir, self.green.run_id)
         if then is not None and given is not None:
             return changed_names(then, given)
-        record, key = self.green.record, self.earlier.key()
-        if record is None or key is None or record.hashed_by != self.earlier.hashed_by():
+        record = self.green.record
+        # A key is made when it is first asked for: who only looks asks for one that was used.
+        if record is None or record.hashed_by is None:
+            return None
+        key = self.earlier.key()
+        if key is None or record.hashed_by != self.earlier.hashed_by():
             return None
         return changed_names(record.configuration, given_hashes(self.plan, key, SHARED_DIGITS))

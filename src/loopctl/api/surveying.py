@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,11 +116,15 @@ class _Looks:
         past = earlier.past()
         green = LastGreen.find(self._plan, self._place, past)
         survey = survey_of(self._plan, self._place, self._world, past, self._from(green))
+        wished: list[Change] = []
         with TaskScope(stop) as scope:
-            # Reading the signatures takes as long as many a service takes to answer.
+            # Each of these takes as long as many a service takes to answer.
             scope.start("signatures", lambda _: self._ready())
+            if green is not None:
+                ask = functools.partial(self._wished, green, earlier)
+                scope.start("changes", lambda inner: wished.extend(ask(inner)))
             surveyed = survey(scope.stop)
-        changes = self._changes(green, earlier, surveyed, stop) if green else ()
+        changes = _changes_of(surveyed, green, wished)
         baseline = green.baseline(self._plan, past) if green else None
         diagnosis = self._diagnosed(surveyed, baseline, changes)
         found = tuple(replace(f, seen=past.sightings(f.fingerprint)) for f in diagnosis.findings)
@@ -161,31 +166,23 @@ class _Looks:
             return since_of(self._since, now)
         return max(now - WINDOW, min(now, _end_of(green))) if green else now - WINDOW
 
-    def _changes(
-        self, green: LastGreen, earlier: EarlierRuns, surveyed: Surveyed, stop: Stop
-    ) -> tuple[Change, ...]:
-        """What serves otherwise, then what is given otherwise, then the commits."""
+    def _wished(self, green: LastGreen, earlier: EarlierRuns, stop: Stop) -> tuple[Change, ...]:
+        """What the loop and its source ask for otherwise than they did then."""
+        from loopctl.bootstrap import redactor_of
         from loopctl.stages.changes import commit_change, configured_by
-        from loopctl.stages.survey_changes import pending, served_otherwise
         from loopctl.stages.survey_commits import commits_since
 
-        plan, key = self._plan, known_key(self._place)
+        plan, key, redact = self._plan, known_key(self._place), redactor_of(self._plan).text
         since = SinceGreen(plan, self._place, earlier, green)
         names = [*since.files(), *(since.values(given_hashes(plan, key) if key else None) or ())]
         services = {spec.name for spec in plan.services}
-        states = [each.state for each in surveyed.services.values() if each.state is not None]
-        served = [
-            change
-            for state in states
-            for change in served_otherwise(state, green.run_id, green.verified)
-        ]
         # What a suite is given is nothing to a service that serves.
         wished = [configured_by(name, services) for name in names if " of suite " not in name]
         with stop.child(_GIT_S) as limited:
             commits = commits_since(plan.deployed, green.commit, self._world.sources, limited)
         for service, lines in commits.items():
             wished += [commit_change(line, service) for line in lines]
-        return (*served, *pending(wished, served, states))
+        return tuple(replace(change, text=redact(change.text)) for change in wished)
 
     def _diagnosed(
         self, surveyed: Surveyed, baseline: Baseline | None, changes: tuple[Change, ...]
@@ -251,6 +248,19 @@ class _Looks:
             latest.run_id if latest else None,
         )
         return next_commands(surveyed, diagnosis.findings, around)
+
+
+def _changes_of(
+    surveyed: Surveyed, green: LastGreen | None, wished: Sequence[Change]
+) -> tuple[Change, ...]:
+    """What serves otherwise than the green run left it, then what was wished since."""
+    from loopctl.stages.survey_changes import pending, served_otherwise
+
+    if green is None:
+        return ()
+    states = [each.state for each in surveyed.services.values() if each.state is not None]
+    served = [c for state in states for c in served_otherwise(state, green.run_id, green.verified)]
+    return (*served, *pending(wished, served, states))
 
 
 def _how(look: ServiceLook) -> tuple[object, ...]:
