@@ -14,6 +14,7 @@ from loopctl.process.stop import Stop
 T = TypeVar("T")
 
 _TASK_FAILED = "a parallel task failed"
+_HEARD_S = 0.1
 _LOOK_S = 0.05
 _LAST_WORDS_S = 0.5
 
@@ -54,7 +55,10 @@ class TaskScope:
         if error is not None:
             self.stop.stop("the scope was left by an error")
         for thread in self._threads:
-            thread.join()
+            # Not at once and for good: a signal that the kernel gave to another thread is heard by
+            # the main one only when that runs again.
+            while thread.is_alive():
+                thread.join(_HEARD_S)
         self._outer.__exit__(None, None, None)
         # A body that was only stopped because a task had failed does not hide why.
         told = isinstance(error, Stopped) and error.reason == _TASK_FAILED
