@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -66,6 +66,10 @@ class Case:
         """What its export is called."""
         return self.name + suffix(self.given.get("form", "raw"))
 
+    def quieter(self, most: int) -> Case:
+        """The same case with at most so many lines of each kind of noise: sooner judged."""
+        return replace(self, given=_quieter(self.given, most))
+
     def text(self) -> str:
         """Its export, the same each time."""
         return _text(self.given, Random(zlib.crc32(self.name.encode())))
@@ -96,6 +100,13 @@ def signatures_of(rows: Sequence[str]) -> frozenset[str]:
     """The signatures that stand for those rows of the facts' table."""
     known = _yaml("rows.yaml")
     return frozenset(each for row in rows for each in known.get(row, {}).get("signatures", ()))
+
+
+def _quieter(given: Mapping[str, Any], most: int) -> Mapping[str, Any]:
+    noise = [amount.split(maxsplit=1) for amount in _many(given.get("noise", ()))]
+    fewer = {"noise": [f"{min(int(number), most)} {like}" for number, like in noise]}
+    green = {"green": _quieter(given["green"], most)} if "green" in given else {}
+    return {**given, **fewer, **green}
 
 
 def _text(given: Mapping[str, Any], random: Random) -> str:

@@ -7,7 +7,7 @@ for, look-around and back-references, it does not know. Its classes (`\\w`, `\\d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, cast
 
 import re2
@@ -57,7 +57,7 @@ class RegexSet:
     __slots__ = ("_sets",)
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._sets = _sets(list(enumerate(patterns)))
+        self._sets = _sets(tuple(enumerate(patterns)))
 
     def among(self, text: str) -> Sequence[int]:
         """The indices of the patterns that match somewhere in the text, in no order."""
@@ -122,8 +122,12 @@ def _reason(error: Exception) -> str:
     return f"not a regular expression of re2: {text}"
 
 
-def _sets(patterns: Sequence[tuple[int, str]]) -> list[tuple[Any, list[int]]]:
-    """One set, or several where one would not find room: it would then match nothing, silently."""
+@lru_cache(maxsize=64)
+def _sets(patterns: tuple[tuple[int, str], ...]) -> list[tuple[Any, list[int]]]:
+    """One set, or several where one would not find room: it would then match nothing, silently.
+
+    Compiled once in a process: a watch looks with the same catalogue over and over.
+    """
     if not patterns:
         return []
     try:
