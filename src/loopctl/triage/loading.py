@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -88,14 +89,23 @@ def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
 
 def written_by_us(problems: list[Problem]) -> list[Written]:
     """The signatures of the package."""
+    found, wrong = _ours()
+    problems += wrong
+    return list(found)
+
+
+@cache
+def _ours() -> tuple[tuple[Written, ...], tuple[Problem, ...]]:
+    """Read once in a process: the package's own files stay as they are."""
     folder = resources.files("loopctl.triage") / "catalogue"
     fixtures = folder / "fixtures"
     found: list[Written] = []
+    problems: list[Problem] = []
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
             text, where = file.read_text(encoding="utf-8"), f"catalogue/{file.name}"
             found += _read(where, text, fixtures, problems, _OURS)
-    return found
+    return tuple(found), tuple(problems)
 
 
 def written_by_them(paths: Sequence[Path], problems: list[Problem]) -> list[Written]:
@@ -127,7 +137,7 @@ def _read(
 ) -> Iterator[Written]:
     try:
         nodes = [node for node in yaml.compose_all(text, loader) if node.tag != _NULL]
-        documents = [document for document in yaml.load_all(text, loader) if document is not None]
+        documents = [loader("").construct_document(node) for node in nodes]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         problems.append(Problem(f"not YAML: {_one_line(error)}", where=_at(where, error)))
         return
