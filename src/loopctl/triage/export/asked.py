@@ -14,7 +14,7 @@ _HEALTH: Final = frozenset(
     {"health", "healthz", "healthcheck", "livez", "readyz", "live", "ready", "readiness"}
     | {"liveness", "ping", "status", "startup", "_health", "health_check"}
 )
-_PASSING: Final = (429, 502, 503, 504)
+_PASSING: Final = (502, 503, 504)
 """What goes over by itself: while instances start, or one is replaced."""
 
 

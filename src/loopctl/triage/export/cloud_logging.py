@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from loopctl.model.logs import RequestEntry
+from loopctl.triage.export.closes import close_of
 from loopctl.triage.export.fields import level, said
 from loopctl.triage.export.pieces import Piece, Stream
 from loopctl.triage.export.times import UNKNOWN, stamp
@@ -67,6 +68,8 @@ def piece_of(number: int, entry: Object) -> Piece:
     asked = _object(entry.get("httpRequest"))
     if asked:
         piece.request = _request(asked, entry, at, service, revision)
+    elif isinstance(payload := entry.get("jsonPayload"), dict):
+        piece.request = close_of(payload, at, service, revision)
     return piece
 
 

@@ -19,7 +19,7 @@ class Piece:
     `fine` are the nanoseconds that `at` cannot hold. `service` is empty where the entry does not
     say. `audit`: the text is the status that the platform's audit log gives. `request` is what was
     asked, for an entry of a request log, `project` that of Google Cloud.
-    `trouble`: it says by itself that something is wrong.
+    `trouble`: it says by itself that something is wrong; `doubtful`: it only sounds so.
     """
 
     number: int
@@ -36,6 +36,7 @@ class Piece:
     request: RequestEntry | None = None
     project: str = ""
     trouble: bool = False
+    doubtful: bool = False
 
     def entry(self, service: str) -> LogEntry:
         """It as a line of a log; `service` names it where it does not itself."""

@@ -84,7 +84,7 @@ def read_export(path: Path, stdin: IO[bytes]) -> Export:
         hider.hide(piece)
         piece.trouble = is_trouble(piece)
         if is_doubtful(piece):
-            piece.severity = "WARNING"
+            piece.severity, piece.doubtful = "WARNING", True
     gaps = [*documents.gaps[:3], *([text.gap] if text.gap else [])]
     if kept.dropped:
         gaps.append(f"its {kept.dropped} oldest entries are not looked at: it is too large")

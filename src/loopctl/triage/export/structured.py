@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from loopctl.model.logs import RequestEntry
+from loopctl.triage.export.closes import close_of
 from loopctl.triage.export.cloud_logging import is_entry, path_of, piece_of
 from loopctl.triage.export.fields import first, level, said
 from loopctl.triage.export.pieces import Piece, Stream
@@ -112,6 +113,8 @@ def _structured(number: int, value: Object) -> Piece:
         piece.request = request
         if "text" not in value and "event" in value:
             piece.text = ""  # a line of our own request log, of which nothing was said in words
+    else:
+        piece.request = close_of(value, piece.at, service, revision)
     return piece
 
 

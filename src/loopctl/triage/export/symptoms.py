@@ -94,7 +94,8 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple
         requests += lasting
         over = witness.over() | _passed(asked, {log.first for log in lasting})
         logs.append(ServiceLog(capture.service, capture.source, capture.entries(over)))
-        troubled |= any(piece.trouble and piece.number not in over for piece in capture.pieces)
+        bad = (p for p in capture.pieces if p.trouble or p.doubtful)
+        troubled |= any(piece.number not in over for piece in bad)
     symptoms = Symptoms(
         stage=None,
         faults=tuple(faults),
