@@ -171,9 +171,11 @@ class Witness:
 
 
 def _is_well(piece: Piece) -> bool:
-    """Whether it shows that the revision serves."""
+    """Whether it shows that the revision serves. Where no revision is told, another than the one
+    that failed may be the one that answers: a good answer shows nothing then.
+    """
     if piece.request is not None and piece.request.status is not None:
-        return piece.request.status < 400
+        return piece.request.status < 400 and bool(piece.revision)
     return "probe succeeded" in piece.text or "status changed to True" in piece.text
 
 
