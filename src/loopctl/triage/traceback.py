@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+_REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}-\d{5}-[a-z0-9]{3}")
 _IMPORTS: Final = ("import ", "from ")
 _LOADERS: Final = {
     "node": ("Object.<anonymous>", "<module>"),
@@ -31,9 +33,13 @@ class StackFrame:
 
     @property
     def place(self) -> str:
-        """`file:function` with the file's last two parts: the same in every copy of the code."""
-        parts = self.file.replace("\\", "/").split("/")
-        return f"{'/'.join(parts[-2:])}:{self.function}"
+        """`file:function` with the file's last two parts: the same in every copy of the code.
+
+        A folder that is named as a revision holds such a copy, and is no part of it.
+        """
+        *above, name = self.file.replace("\\", "/").split("/")
+        folder = [part for part in above[-1:] if not _REVISION.fullmatch(part)]
+        return f"{'/'.join([*folder, name])}:{self.function}"
 
 
 @dataclass(frozen=True, slots=True)
