@@ -58,7 +58,7 @@ class RequestEntry:
     """One request in the target's own request log; `path` has no query.
 
     `event` is `open` for a WebSocket handshake, `close` for its end, `request` for all else.
-    `remote_port` is the client's.
+    `remote_port` is the client's. `line` is the line of a log that it was read from, where it was.
     """
 
     at: datetime
@@ -76,3 +76,4 @@ class RequestEntry:
     age_s: float | None = None
     error: str | None = None
     remote_port: int | None = None
+    line: str | None = None

@@ -124,11 +124,18 @@ class _Watch:
             groups = self.regex.search(text)
             if groups is not None and not self._is_excused(text):
                 captured = {name: text.strip(" '\"") for name, text in groups.items() if text}
-                return Hit(record, captured, tuple(dict.fromkeys((line, *record.proof))), sure)
+                return Hit(record, captured, _shown(record, line), sure)
         return None
 
     def _is_excused(self, text: str) -> bool:
         return self.unless is not None and self.unless.search(text) is not None
+
+
+def _shown(record: Record, line: Quote) -> tuple[Quote, ...]:
+    """The line that matched and what proves the record; words of our own come after proof."""
+    ours_last = record.on == "condition"
+    shown = (*record.proof, line) if ours_last else (line, *record.proof)
+    return tuple(dict.fromkeys(shown))
 
 
 class _Looked:

@@ -165,6 +165,7 @@ def _suite(suite: SuiteResult) -> Iterator[Record]:
             "all_skipped": 0 < judged.collected == skipped,
         },
         channel=suite.suite,
+        proof=suite.said,
     )
 
 
@@ -216,6 +217,8 @@ def request_quote(log: RequestLog, number: int, request: RequestEntry) -> Quote:
     source = f"{log.source}#{number}"
     if request.event == "close":
         return Quote("ws_close", source, _close_text(request))
+    if request.line is not None:
+        return Quote("log", source, request.line)
     text = f"{request.method} {request.path} {request.status} in {request.latency_s * 1000:.0f} ms"
     if request.error:
         text += f", {request.error}"

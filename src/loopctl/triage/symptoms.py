@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from loopctl.model.artifact import ContentProof
 from loopctl.model.baseline import Baseline
 from loopctl.model.evidence import GradedCase, SuiteJudgement
-from loopctl.model.finding import Change, Fault
+from loopctl.model.finding import Change, Fault, Quote
 from loopctl.model.logs import LogEntry, RequestEntry
 from loopctl.model.state import State
 
@@ -38,13 +38,17 @@ class RequestLog:
 
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
-    """What a suite showed. `service` is the one it tests, None when it tests several."""
+    """What a suite showed. `service` is the one it tests, None when it tests several.
+
+    `said` are the lines of a log that its judgement was read from, where it was read from one.
+    """
 
     suite: str
     source: str
     cases: tuple[GradedCase, ...]
     judgement: SuiteJudgement | None = None
     service: str | None = None
+    said: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from loopctl.model.evidence import (
     SuiteJudgement,
     SuiteOutcome,
 )
+from loopctl.model.finding import Quote
 from loopctl.triage.export import pytest_lines as lines
 from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.times import UNKNOWN
@@ -40,7 +41,9 @@ class _Session:
     deselected: int = 0
     ended: lines.Ended | None = None
     counted: str = ""
+    counted_at: int = 0
     last: str = ""
+    last_at: int = 0
     began: bool = False
 
     @property
@@ -66,7 +69,7 @@ class PytestReader:
             return self._section((match["name"] or match["short"]).strip(), session)
         if (ended := self._ended(text)) is not None:
             session.ended, session.section, session.block = ended, "", None
-            session.last = text.strip("= ")
+            session.last, session.last_at = text.strip("= "), piece.number
             self._open = False
             return True
         if not self._open:
@@ -79,7 +82,13 @@ class PytestReader:
         for index, session in enumerate(seen, 1):
             name = self._name if len(seen) == 1 else f"{self._name} {index}"
             cases = tuple(_cases(session))
-            yield SuiteResult(name, self._source, cases, _judged(session, cases))
+            judged = _judged(session, cases)
+            yield SuiteResult(name, self._source, cases, judged, said=self._said(session))
+
+    def _said(self, session: _Session) -> tuple[Quote, ...]:
+        """The lines that count, as they stand in the log; the one that sums up first."""
+        told = ((session.last, session.last_at), (session.counted, session.counted_at))
+        return tuple(Quote("test", f"{self._source}#{at}", text) for text, at in told if text)
 
     def _section(self, name: str, session: _Session) -> bool:
         known = name.startswith(
@@ -109,7 +118,7 @@ class PytestReader:
             session.short[match["id"]] = (match["word"], match["said"] or "")
             return True
         if "collected " in text and (match := lines.COLLECTED.match(text)):
-            self._count(match, text, session)
+            self._count(match, text, number, session)
             return True
         if ".py::" in text and (match := lines.PROGRESS.match(text)):
             if match["word"] in ("FAILED", "ERROR"):
@@ -129,14 +138,14 @@ class PytestReader:
                 session.short[match["id"]] = (match["word"], match["said"] or "")
         elif session.section.startswith("test session starts"):
             if match := lines.COLLECTED.match(text):
-                self._count(match, text, session)
+                self._count(match, text, number, session)
             elif (match := lines.PROGRESS.match(text)) and match["word"] in ("FAILED", "ERROR"):
                 session.short.setdefault(match["id"], (match["word"], ""))
         return True
 
-    def _count(self, match: re.Match[str], text: str, session: _Session) -> None:
+    def _count(self, match: re.Match[str], text: str, number: int, session: _Session) -> None:
         session.began = True
-        session.counted = text
+        session.counted, session.counted_at = text, number
         gone = lines.DESELECTED.search(text)
         session.deselected = int(gone["count"]) if gone else 0
         session.collected = int(match["count"]) - session.deselected
@@ -311,10 +320,10 @@ def _judged(session: _Session, cases: Sequence[GradedCase]) -> SuiteJudgement:
         return SuiteJudgement(
             SuiteOutcome.FAILED, (said,), collected, by_status, duration_s=seconds
         )
-    if session.ended is None:
-        said = "its end is not in the log"
-    elif collected == 0:
+    if collected == 0 and (session.ended or session.counted):
         said = f"nothing was collected: {session.counted or session.last}"
+    elif session.ended is None:
+        said = "its end is not in the log"
     elif skipped >= collected:
         said = f"all {collected} were skipped: {session.last}"
     else:

@@ -52,6 +52,7 @@ class TextReader:
                 asked["method"],
                 path_of(asked["path"]),
                 int(asked["status"]),
+                line=carried.text,
             )
         return piece
 
