@@ -12,7 +12,8 @@ process each; what only a run can know (contents, grades, close frames) goes to 
 run's symptoms. Evidence at 10 is whether the telling line is among the first ten that are quoted,
 causes first. Beside it stand the last ten lines that `grep -iE 'error|fail|exception|…'` finds, and
 ten lines by severity and rarity without a baseline, on the same exports; neither names a cause.
-`python -m bench.diagnosis` lists every miss.
+The last row writes every export in all nine forms, with less noise and in process. `python -m
+bench.diagnosis` lists every miss.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from pathlib import Path
 from typing import Final
 
 from bench.diagnosis.alternatives import grep_from_the_end, severe_and_rare
-from bench.diagnosis.answering import by_command
+from bench.diagnosis.answering import all_in_process, by_command
 from bench.diagnosis.cases import SETS, Case, cases
-from bench.diagnosis.scoring import Answer, Measure, Score, scored, summed
+from bench.diagnosis.exports import FORMS
+from bench.diagnosis.scoring import Answer, Measure, Score, Scored, scored, summed
 from bench.table import HEADER, Row
 from loopctl.triage.loading import load_catalogue
 
 PART = "t"
+_NOISE: Final = 60
 _NAMES: Final = {"cases": "the corpus", "held_out": "the held-out corpus"}
 
 
@@ -37,6 +40,7 @@ def rows() -> Iterator[Row]:
     """The measures of the facts for each set, each beside both alternatives."""
     for name in SETS:
         yield from _rows(_NAMES[name], cases(name))
+    yield _share("each of its exports in all nine forms: cause at 1", _in_all_forms(), "", 0.90)
 
 
 def _rows(name: str, given: Sequence[Case]) -> Iterator[Row]:
@@ -56,6 +60,18 @@ def _rows(name: str, given: Sequence[Case]) -> Iterator[Row]:
     yield _none(f"{name}: unsafe actions", score.unsafe)
     yield _share(f"{name}: abstains on what is unknown", score.abstained, "", 1.0)
     yield _share(f"{name}: whys that rest on evidence", score.whys, "", None)
+
+
+def _in_all_forms() -> Measure:
+    """In process, with less noise: what is lost when the same lines are written another way."""
+    catalogue = load_catalogue()
+    each: list[Scored] = []
+    for form in FORMS:
+        written = [case.in_form(form) for case in cases()]
+        given = [case.quieter(_NOISE) for case in written if case is not None]
+        with tempfile.TemporaryDirectory() as made:
+            each += all_in_process(given, Path(made), catalogue)
+    return summed(each).at_1
 
 
 def _beside(given: Sequence[Case]) -> str:

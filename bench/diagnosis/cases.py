@@ -70,6 +70,12 @@ class Case:
         """The same case with at most so many lines of each kind of noise: sooner judged."""
         return replace(self, given=_quieter(self.given, most))
 
+    def in_form(self, form: str) -> Case | None:
+        """The same case as another export; None where it is written as it stands."""
+        if "form" not in self.given:
+            return None
+        return replace(self, given={**self.given, "form": form})
+
     def text(self) -> str:
         """Its export, the same each time."""
         return _text(self.given, Random(zlib.crc32(self.name.encode())))

@@ -171,7 +171,7 @@ def _second(line: Line, moment: datetime) -> str:
     return f"{moment + timedelta(seconds=line.at):%Y-%m-%d %H:%M:%S}"
 
 
-_FORMS: Final[Mapping[str, Write]] = {
+FORMS: Final[Mapping[str, Write]] = {
     "gcloud": _gcloud,
     "gcloud-asc": _gcloud_oldest_first,
     "json-lines": _json_lines,
@@ -189,7 +189,7 @@ NAME_SERVICES: Final = frozenset({"gcloud", "gcloud-asc", "json-lines", "compose
 def export(form: str, lines: Iterator[Line], day: int) -> str:
     """The lines by time, in that form; `day` sets the date. Raises KeyError for an unknown form."""
     moment = datetime(2025, 9, 8, 13, 58, 26, 123_456, UTC) + timedelta(days=day)
-    return _FORMS[form](sorted(lines, key=lambda line: line.at), moment)
+    return FORMS[form](sorted(lines, key=lambda line: line.at), moment)
 
 
 def suffix(form: str) -> str:
