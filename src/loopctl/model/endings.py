@@ -16,8 +16,8 @@ from loopctl.model.finding import FaultKind
 NO_COMMAND: Final = "127"
 """What a shell ends with when there is no such command; other platforms tell it, too."""
 
-_EXIT: Final = re.compile(r"Container called exit\((?P<code>-?\d+)\)")
-_SIGNAL: Final = re.compile(r"(?:Container terminated on|Uncaught) signal:? (?P<signal>\d+)")
+_EXIT: Final = re.compile(r"Container called exit\((?P<code>-?\d{1,9})\)")
+_SIGNAL: Final = re.compile(r"(?:Container terminated on|Uncaught) signal:? (?P<signal>\d{1,9})\b")
 _MEMORY: Final = re.compile(r"Memory limit of .{1,40} exceeded|using too much memory")
 _COMMAND: Final = re.compile(r"Application exec likely failed|failed to resolve binary path")
 

@@ -51,5 +51,5 @@ def _number(value: Scalar) -> float | None:
         return None
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -7,6 +7,7 @@ line (docker's json-file, journald) is taken off.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -16,6 +17,7 @@ _LONGEST: Final = 262_144
 _DECODE: Final = json.JSONDecoder(strict=False).raw_decode
 _DEEPEST: Final = 4
 _MOST_VALUES: Final = 200
+_LEVEL_DIGITS: Final = 9
 
 _MESSAGES: Final = (
     "message", "msg", "event", "@m", "RenderedMessage", "short_message", "MESSAGE", "@mt",
@@ -152,14 +154,15 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict) and value and name in ("message", "msg"):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        with contextlib.suppress(RecursionError):
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return ""
 
 
 def _level(name: str, value: object) -> str | None:
     if isinstance(value, dict):  # loguru
         value = value.get("name")
-    if isinstance(value, str) and not value.isdigit():
+    if isinstance(value, str) and not (value.isdecimal() and len(value) <= _LEVEL_DIGITS):
         return value.upper()
     if isinstance(value, int | str) and not isinstance(value, bool):
         return _by_number(name, int(value))
@@ -178,7 +181,7 @@ def _by_number(name: str, number: int) -> str:
     elif name == "PRIORITY" or number < 8:
         return (
             ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING")[number]
-            if number < 5
+            if 0 <= number < 5
             else "INFO"
         )
     elif name == "levelno":

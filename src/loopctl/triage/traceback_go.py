@@ -13,7 +13,7 @@ _OPENS: Final = re.compile(
     r"(?P<before>.{0,80}?\b)(?:(?:http: )?panic(?: serving [^ ]+)?: |fatal error: )"
 )
 _GOROUTINE: Final = re.compile(r"goroutine \d+(?: gp=\S+ m=\S+(?: mp=\S+)?)? \[[^\]]*\]:\s*$")
-_PLACE: Final = re.compile(r"\s+(?P<file>\S.*?\.(?:go|s)):(?P<line>\d+)(?: \+0x[0-9a-f]+)?\s*$")
+_PLACE: Final = re.compile(r"\s+(?P<file>\S.*?\.(?:go|s)):(?P<line>\d{1,9})(?: \+0x[0-9a-f]+)?\s*$")
 _CALL: Final = re.compile(
     r"(?P<function>[\w./*()\[\]{}~·%,@-]+?)\((?:[^()]*|\.\.\.|\{.*\}.*)\)\s*$"
 )

@@ -11,10 +11,10 @@ from loopctl.triage.traceback import RaisedLine, StackFrame, StackTrace
 
 JAVA_FRAME: Final = re.compile(
     r"at (?P<called>[^\s()]+\.[^\s().]+)(?P<args>\([^()]*\))"
-    r"(?: in (?P<file>.+):line (?P<line>\d+))?"
+    r"(?: in (?P<file>.+):line (?P<line>\d{1,9}))?"
     r"(?: ~?\[[^\]]*\])?\s*$"
 )
-_PLACE: Final = re.compile(r"\((?P<file>[^():]+\.\w+):(?P<line>\d+)\)")
+_PLACE: Final = re.compile(r"\((?P<file>[^():]+\.\w+):(?P<line>\d{1,9})\)")
 _THROWN: Final = re.compile(
     r"(?<![\w$.])(?P<type>[\w$.]{0,200}?(?:Exception|Error|Throwable|Failure|Fault)[\w$]{0,80})"
     r"(?:: (?P<message>.*)|:?\s*$)"

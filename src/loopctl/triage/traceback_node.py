@@ -12,7 +12,7 @@ from loopctl.triage.traceback import RaisedLine, StackFrame, StackTrace
 NODE_FRAME: Final = re.compile(
     r"at (?:async )?(?:(?P<function>(?:new )?[^()]{1,300}?(?: \[as [^\]]+\])?) \()?"
     r"(?P<file>(?:file://|node:|https?://|webpack[^:]*://)?[^()]{1,300}?)"
-    r"(?::(?P<line>\d+):\d+|(?<=<anonymous>)|(?<=native)|(?<=index \d))\)?(?:,|,? \{)?$"
+    r"(?::(?P<line>\d{1,9}):\d+|(?<=<anonymous>)|(?<=native)|(?<=index \d))\)?(?:,|,? \{)?$"
 )
 _CAUSE: Final = re.compile(r"(?P<indent>\s*)(?:\[cause\]: |Caused by: |caused by: )(?P<rest>.*)")
 _THROWN: Final = re.compile(
@@ -21,7 +21,7 @@ _THROWN: Final = re.compile(
 )
 _NAMED: Final = re.compile(r"(?<![\w$.])(?P<type>[A-Z][\w$]*)(?: \[[\w.-]+\])?: (?P<message>.*)$")
 _MEMBER: Final = re.compile(r"(?P<indent>\s{4,})(?P<rest>[A-Z][\w$]*(?: \[\w+\])?: .*)$")
-_PLACE: Final = re.compile(r"(?P<file>\S+):(?P<line>\d+)$")
+_PLACE: Final = re.compile(r"(?P<file>\S+):(?P<line>\d{1,9})$")
 _NOT_OURS: Final = re.compile(
     r"/node_modules/|/\.yarn/|^(?:node:|internal/|<anonymous>|native|index \d)|^\w+\.js$"
 )

@@ -20,7 +20,7 @@ _CHAIN: Final = re.compile(
     r"|The above exception was the direct cause of the following exception:)\s*$"
 )
 _FRAME: Final = re.compile(
-    _MARGIN + r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$'
+    _MARGIN + r'File "(?P<file>[^"]+)", line (?P<line>\d{1,9})(?:,? in (?P<function>.+))?$'
 )
 _RAISED: Final = re.compile(
     _MARGIN + r"(?P<type>[A-Za-z_][\w.]*(?:<locals>[\w.]*)?)(?:: (?P<message>.*)|:)?$", re.ASCII

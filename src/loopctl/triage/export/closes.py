@@ -11,6 +11,7 @@ from loopctl.triage.export.fields import first
 
 _CODE: Final = ("close_code", "closeCode", "ws_close_code", "wsCloseCode", "websocket.close_code")
 _REASON: Final = ("close_reason", "closeReason", "ws_close_reason", "reason")
+_DIGITS: Final = 4
 _SERVER: Final = ("service", "server", "app", "us", "local")
 
 
@@ -19,7 +20,7 @@ def close_of(
 ) -> RequestEntry | None:
     """The close that the line tells of; None where it tells of none."""
     code = first(fields, *_CODE)
-    if not (code.isdecimal() and 1000 <= int(code) < 5000):
+    if not (code.isdecimal() and len(code) == _DIGITS and 1000 <= int(code) < 5000):
         return None
     by = first(fields, "closed_by", "closedBy", "initiator").lower()
     path = first(fields, "path", "url", "route").partition("?")[0] or "/"

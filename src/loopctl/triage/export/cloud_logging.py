@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from loopctl.model.logs import RequestEntry
 from loopctl.triage.export.closes import close_of
-from loopctl.triage.export.fields import level, said
+from loopctl.triage.export.fields import level, said, status_of
 from loopctl.triage.export.pieces import Piece, Stream
 from loopctl.triage.export.times import UNKNOWN, stamp
 
@@ -126,14 +126,13 @@ def _text(entry: Object, audit: Object) -> str:
 def _request(
     asked: Object, entry: Object, at: datetime, service: str, revision: str
 ) -> RequestEntry:
-    status = asked.get("status")
     return RequestEntry(
         at,
         service,
         revision,
         str(asked.get("requestMethod") or "GET"),
         path_of(str(asked.get("requestUrl") or "/")),
-        int(str(status)) if str(status).isdecimal() else None,
+        status_of(asked.get("status")),
         latency_s=_latency(asked.get("latency")),
         trace=str(entry.get("trace") or "").rpartition("/")[2] or None,
     )

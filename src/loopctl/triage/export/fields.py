@@ -36,6 +36,7 @@ _TROUBLE: Final = (
     *("error", "err", "exc"),
 )
 _LONGEST_BESIDE: Final = 1000
+_STATUS_DIGITS: Final = 3
 
 Object = Mapping[str, Any]
 
@@ -90,6 +91,12 @@ def first(fields: Object, *paths: str) -> str:
     return ""
 
 
+def status_of(value: object) -> int | None:
+    """The status of a response; None where it is no number of three digits at the most."""
+    text = str(value) if isinstance(value, (str, int)) else ""
+    return int(text) if text.isdecimal() and len(text) <= _STATUS_DIGITS else None
+
+
 def _numbered(value: float) -> str:
     """Ten a step as in pino and Python; both call 40 and above what matters, one step apart."""
     if value >= 60:
@@ -121,4 +128,7 @@ def _stack(value: object) -> str:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    except RecursionError:
+        return "[nested too deep]"

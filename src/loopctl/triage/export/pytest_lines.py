@@ -9,22 +9,22 @@ from typing import Final
 SECTION: Final = re.compile(r"={3,} (?P<name>.+?) ={3,}$|=+ (?P<short>[A-Za-z ]+) =+$")
 BLOCK: Final = re.compile(r"_{3,} (?P<name>\S.*?) _{3,}$")
 CAPTURED: Final = re.compile(r"-{3,} (?:Captured|Live) .+? -{3,}$")
-COLLECTED: Final = re.compile(r"(?:collecting .{0,20}? )?collected (?P<count>\d+) items?\b")
-DESELECTED: Final = re.compile(r"/ (?P<count>\d+) deselected")
+COLLECTED: Final = re.compile(r"(?:collecting .{0,20}? )?collected (?P<count>\d{1,9}) items?\b")
+DESELECTED: Final = re.compile(r"/ (?P<count>\d{1,9}) deselected")
 SHORT: Final = re.compile(r"(?P<word>FAILED|ERROR) (?P<id>\S+(?:\[.*?\])?)(?: - (?P<said>.*))?$")
 PROGRESS: Final = re.compile(
     r"(?:\[gw\d+\] (?:\[ *\d+%\] )?)?(?P<id>\S+\.py::\S+) "
     r"(?P<word>PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)\b"
 )
 PLACE: Final = re.compile(
-    r"(?P<file>[^\s:][^:]*\.py):(?P<line>\d+):(?: in (?P<function>\S+)| (?P<type>[\w.]+))?\s*$"
+    r"(?P<file>[^\s:][^:]*\.py):(?P<line>\d{1,9}):(?: in (?P<function>\S+)| (?P<type>[\w.]+))?\s*$"
 )
 RAISED: Final = re.compile(r"(?P<type>[A-Za-z_][\w.]*): ?(?P<said>.*)$")
 _ENDED: Final = re.compile(
     r"=* ?(?:(?P<none>no tests ran)|(?P<counts>\d+ [a-z]+(?:, \d+ [a-z]+)*)) in "
-    r"(?P<seconds>[\d.]+)(?:s|\x20seconds)(?: \([\d:]+\))? ?=*$"
+    r"(?P<seconds>\d{1,9}(?:\.\d{0,9})?)(?:s|\x20seconds)(?: \([\d:]+\))? ?=*$"
 )
-_COUNT: Final = re.compile(r"(\d+) ([a-z]+)")
+_COUNT: Final = re.compile(r"(\d{1,9}) ([a-z]+)")
 _WORDS: Final = {"errors": "error", "warnings": "warning", "reruns": "rerun"}
 
 
@@ -62,4 +62,4 @@ def ended(text: str) -> Ended | None:
     known = ("passed", "failed", "error", "skipped", "deselected", "xfailed", "xpassed", "warning")
     if match["counts"] and not any(word in found for word in known):
         return None
-    return Ended(found, float(match["seconds"].rstrip(".") or 0))
+    return Ended(found, float(match["seconds"]))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from loopctl.model.logs import RequestEntry
 from loopctl.triage.export.closes import close_of
 from loopctl.triage.export.cloud_logging import is_entry, path_of, piece_of
-from loopctl.triage.export.fields import first, level, said
+from loopctl.triage.export.fields import first, level, said, status_of
 from loopctl.triage.export.pieces import Piece, Stream
 from loopctl.triage.export.text import TextReader
 from loopctl.triage.export.times import UNKNOWN, stamp
@@ -119,9 +119,9 @@ def _structured(number: int, value: Object) -> Piece:
 
 
 def _request(value: Object, piece: Piece) -> RequestEntry | None:
-    method, path, status = first(value, *_METHOD), first(value, *_PATH), first(value, *_STATUS)
-    event = value.get("event")
-    if not method or not path or not (status.isdecimal() or event in ("request", "open", "close")):
+    method, path = first(value, *_METHOD), first(value, *_PATH)
+    status, event = status_of(first(value, *_STATUS)), value.get("event")
+    if not method or not path or (status is None and event not in ("request", "open", "close")):
         return None
     closed_by = value.get("closed_by")
     return RequestEntry(
@@ -130,7 +130,7 @@ def _request(value: Object, piece: Piece) -> RequestEntry | None:
         piece.revision,
         method,
         path_of(path),
-        int(status) if status.isdecimal() else None,
+        status,
         event if event in ("open", "close") else "request",
         _seconds(value.get("latency_s")),
         first(value, "trace", "trace_id") or None,

@@ -38,12 +38,22 @@ def yaml_objects(lines: Iterable[str], gaps: list[str]) -> Iterator[Object]:
     for text in _documents(lines):
         number += 1
         try:
+            if _repeats(text):
+                gaps.append(f"entry {number} has aliases, as no log has")
+                continue
             value = yaml.load(text, _Loader)  # noqa: S506 - the base loader makes strings alone
         except (yaml.YAMLError, RecursionError, ValueError):
             gaps.append(f"entry {number} is no YAML")
             continue
         if isinstance(value, dict):
             yield value
+
+
+def _repeats(text: str) -> bool:
+    """Whether it has aliases, by which a few lines unfold to more than any memory holds."""
+    if "*" not in text or "&" not in text:
+        return False
+    return any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader))
 
 
 def _documents(lines: Iterable[str]) -> Iterator[str]:

@@ -20,9 +20,19 @@ _HEAD: Final = 64
 
 
 def stamp(value: object) -> tuple[datetime, int] | None:
-    """A time from a field, with what is finer than microseconds in nanoseconds."""
+    """A time from a field, with what is finer than microseconds in nanoseconds.
+
+    None where it is no time: an export's fields may hold anything.
+    """
+    try:
+        return _stamp(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _stamp(value: object) -> tuple[datetime, int] | None:
     if isinstance(value, str):
-        return _iso(value) or _number(value)
+        return _iso(value) or _epoch(float(value))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _epoch(float(value))
     if isinstance(value, dict) and isinstance(value.get("seconds"), (int, float)):
@@ -59,13 +69,6 @@ def _iso(text: str) -> tuple[datetime, int] | None:
         return None
 
 
-def _number(text: str) -> tuple[datetime, int] | None:
-    try:
-        return _epoch(float(text))
-    except ValueError:
-        return None
-
-
 def _epoch(number: float) -> tuple[datetime, int] | None:
     """Seconds, or what is so large that it must be milli-, micro- or nanoseconds."""
     for _ in range(3):
@@ -87,5 +90,5 @@ def _formed(text: str, form: str) -> datetime | None:
         text, form = f"{text} +0000", f"{form} %z"
     try:
         return datetime.strptime(text, form).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
