@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from loopctl.model.state import OutcomeKind
 from loopctl.ports.platform import Dead, PlatformError, Ready, Starting
 from loopctl.ports.probe import Answer, Unreachable
 from loopctl.process import Stop
+from loopctl.redact import Secret
 from loopctl.stages.health import Health
 from loopctl.stages.health_check import Asked, check_answer
 
@@ -254,3 +256,29 @@ def test_an_answer_with_control_characters_is_quoted_inert() -> None:
     assert fault is not None
     assert "\x1b" not in fault.quotes[0].quote
     assert "\n" not in fault.quotes[0].quote
+
+
+class SlowProber(FakeProber):
+    """Answers 503 at first, and then not before whoever asks has no time left."""
+
+    def get(
+        self,
+        url: str,
+        timeout_s: float,
+        follow_redirects: bool,
+        stop: Stop,
+        bearer: Secret | None = None,
+    ) -> Answer | Unreachable:
+        if self.bearers:
+            with contextlib.suppress(Stopped):
+                stop.wait(5.0)
+            return Unreachable("no whole answer in time")
+        return super().get(url, timeout_s, follow_redirects, stop, bearer)
+
+
+def test_a_try_that_the_time_limit_cuts_short_hides_no_answer(tmp_path: Path) -> None:
+    ward = Ward(tmp_path, with_health(timeout_s=0.2))
+    ward.prober = SlowProber()
+    ward.prober.answers[URL] = [Answer(503, 0.001, "starting up")]
+    fault = fault_of(ward.wait())
+    assert (fault.kind, fault.value) == (FaultKind.STATUS, "503")

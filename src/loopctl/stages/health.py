@@ -185,7 +185,8 @@ class _Waiting:
         self.probes += 1
         cold = self.first_healthy is None
         fault = check_answer(answer, Asked(self.spec.name, health, cold, caller, ready.url))
-        self.last_answer, self.last_fault = answer, fault
+        if self.last_fault is None or not _cut_short(answer, stop):
+            self.last_answer, self.last_fault = answer, fault
         now = time.monotonic()
         if fault is None:
             if self.first_healthy is None:
@@ -279,6 +280,11 @@ class _Waiting:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.began
+
+
+def _cut_short(answer: Answer | Unreachable, stop: Stop) -> bool:
+    """Whether the end of the wait, and not the service, kept an answer from coming."""
+    return isinstance(answer, Unreachable) and stop.reason is not None
 
 
 def _unstable(fault: Fault, healthy_s: float) -> Fault:
