@@ -8,7 +8,7 @@ from datetime import UTC
 
 from loopctl.evidence.blame import where_of
 from loopctl.evidence.grade import grade, is_of, met_target
-from loopctl.model.evidence import Case, CaseStatus, GradedCase, Grading, Receipt
+from loopctl.model.evidence import Case, CaseStatus, Grade, GradedCase, Grading, Receipt
 from loopctl.model.plan import EvidenceSpec
 
 NO_RECEIPTS: Mapping[str, Sequence[Receipt]] = {}
@@ -16,6 +16,8 @@ PASSES = (CaseStatus.PASSED, CaseStatus.FLAKY)
 
 _DETAIL_LIMIT = 6000
 _OUTPUT_LIMIT = 4000
+_OUTPUT_OF_A_PASS = 1000
+_MET_NOBODY = (Grade.CONTRADICTED, Grade.UNPROVEN, Grade.SUSPECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class CaseRules:
             message=case.message,
             where=where_of(case.raised),
             detail=(case.longrepr or "")[-_DETAIL_LIMIT:] or None,
-            output=case.output[-_OUTPUT_LIMIT:] if case.status is not CaseStatus.PASSED else "",
+            output=_kept_output(case, grading),
             met_target=bool(mine) or met_target(case, self.revisions),
             trace=case.call.trace if case.call else None,
             samples=case.samples,
@@ -87,3 +89,11 @@ class CaseRules:
         said = [text for text in self.evidence.forbid if text in case.output]
         printed = (f"it printed {text!r}, forbidden here" for text in said)
         return "; ".join([grading.reason, *unclear, *printed])
+
+
+def _kept_output(case: Case, grading: Grading | None) -> str:
+    """The end of what it printed; nothing of a pass that met its target: nobody asks why."""
+    if case.status is not CaseStatus.PASSED:
+        return case.output[-_OUTPUT_LIMIT:]
+    met_nobody = grading is not None and grading.grade in _MET_NOBODY
+    return case.output[-_OUTPUT_OF_A_PASS:] if met_nobody else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from loopctl.model.evidence import CaseStatus, GradedCase
+from loopctl.model.evidence import CaseStatus, GradedCase, SuiteOutcome
 from loopctl.model.finding import Fault, Quote
 from loopctl.model.logs import RequestEntry
 from loopctl.triage.assemble import LogEvent
@@ -188,6 +188,9 @@ def _case(suite: SuiteResult, case: GradedCase, outcome: str | None) -> Record:
         lines = lines or [case_headline(case)]
     else:
         lines = [f"{case.status.value}: {case.reason}" if case.reason else case.status.value]
+        if outcome != SuiteOutcome.PASSED.value:
+            # A pass that does not count may say itself whom it met instead.
+            lines += [line for line in case.output.splitlines() if line.strip()][:_MOST_TEST_LINES]
     return Record(
         "test",
         suite.service,
