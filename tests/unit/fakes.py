@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -490,6 +491,21 @@ class FakeHistory(Scripted, History):
     def put(self, record: RunRecord, stop: Stop) -> None:
         self.called(f"put {record.run_id}")
         self.records.append(record)
+
+
+class DeafHistory(FakeHistory):
+    """A folder whose mount hangs: it hears no `Stop`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def recent(self, loop: str, environment: str, limit: int, stop: Stop) -> Sequence[RunRecord]:
+        self.let_go.wait(20)
+        return []
+
+    def put(self, record: RunRecord, stop: Stop) -> None:
+        self.let_go.wait(20)
 
 
 class FakeSuite(Scripted, Suite):

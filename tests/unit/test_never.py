@@ -142,6 +142,14 @@ def test_what_has_not_mended_is_done_again_on_other_sources(tmp_path: Path) -> N
     assert failure.remediate(AGAIN).kind is OutcomeKind.GO_BUILD
 
 
+@pytest.mark.parametrize("on", ["sha256:1", ""])
+def test_what_failed_on_sources_that_nobody_knows_is_not_done_again_on_such(on: str) -> None:
+    failed = (("retry", "chat", "a.cause", on),)
+    assert never(Asked("retry", "a.cause", "chat", on, failed=failed)) is not None
+    assert never(Asked("retry", "a.cause", "chat", "sha256:2", failed=failed)) is None
+    assert never(Asked("retry", "a.cause", "worker", on, failed=failed)) is None
+
+
 ROLLBACK = RemedyRule(RED, "rollback")
 SQL = ("db/*.sql",)
 SCHEMA = "sha256:schema-1"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import worklogs
-from fakes import FakeHistory
+from fakes import DeafHistory, FakeHistory
 from loop_rig import a_plan, a_service, a_suite
 
 from loopctl.api.given import SHARED_DIGITS, given_hashes
@@ -22,22 +20,6 @@ from loopctl.model.plan import RunSpec, SecretSpec
 from loopctl.ports.history import FindingRecord, RunRecord
 from loopctl.process import Stop
 from loopctl.redact import Secret
-
-
-class Deaf(FakeHistory):
-    """A folder whose mount hangs: it hears no `Stop`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.let_go = threading.Event()
-
-    def recent(self, loop: str, environment: str, limit: int, stop: Stop) -> Sequence[RunRecord]:
-        self.let_go.wait(20)
-        return []
-
-    def put(self, record: RunRecord, stop: Stop) -> None:
-        self.let_go.wait(20)
-
 
 BEGAN = datetime(2025, 9, 10, tzinfo=UTC)
 LOOP, ENV = "golden-path", "local"
@@ -98,7 +80,7 @@ def test_a_run_does_not_meet_itself_when_it_is_gone_on_with() -> None:
 
 
 def test_a_history_that_hears_nothing_is_left_when_the_time_is_up() -> None:
-    deaf = Deaf()
+    deaf = DeafHistory()
     began = time.monotonic()
     assert EarlierRuns(deaf, LOOP, ENV).past(Stop(0.1)).unread == "no answer within 5 s"
     (told,) = keep_record(deaf, a_run(1, findings=(FindingRecord("v1|x", None, "X"),)), Stop(0.1))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import HEALTHY, serving
+from fakes import HEALTHY, DeafHistory, serving
 from remedy_rig import AGAIN, Failure, found
 
 from loopctl.journal.mending import remedy_records
@@ -18,7 +18,8 @@ from loopctl.model.plan import HealthSpec, RemediationMode, RemedyRule
 from loopctl.model.state import OutcomeKind, State, StopReason
 from loopctl.ports.history import HistoryError, RemedyRecord, RunRecord
 from loopctl.ports.probe import Answer
-from loopctl.process import utc_now
+from loopctl.process import Stop, utc_now
+from loopctl.stages import remedy_limits
 
 RED = {"verdict": "red"}
 STALE = found(ProposedRemedy("rebuild", "rebuild without the cache"))
@@ -92,6 +93,16 @@ def test_where_the_history_cannot_be_read_nothing_is_done_blindly(tmp_path: Path
     assert failure.remediate().kind is OutcomeKind.FAILED
     assert (failure.decided.action, failure.decided.result) == ("rebuild", "proposed")
     assert "the history cannot be read: the bucket does not answer" in failure.decided.detail
+
+
+def test_a_history_that_hears_nothing_keeps_no_remedy_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remedy_limits, "_READ_S", 0.05)
+    history = DeafHistory()
+    ledger = remedy_limits.read_ledger(history, "golden-path", "local", "run-1", Stop(10))
+    history.let_go.set()
+    assert ledger.unreadable == "it was not read within 0.05 s"
 
 
 def test_in_propose_nobody_asks_the_history(tmp_path: Path) -> None:

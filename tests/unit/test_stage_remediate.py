@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,14 @@ def test_a_retry_waits_as_long_as_its_signature_says(
     assert failure.remediate().kind is OutcomeKind.GO_DEPLOY
     assert waits == [15.0]
     assert failure.decided.detail == "once, after 15 s"
+
+
+def test_what_hangs_under_a_cause_leads_to_no_remedy_of_its_own(tmp_path: Path) -> None:
+    cause = found(ProposedRemedy("person", "mend it"), "service.unhandled-exception")
+    symptom = replace(
+        found(ProposedRemedy("rebuild", "again"), "deploy.stale-image"), under=cause.fingerprint
+    )
+    failure = Failure(tmp_path, cause, symptom)
+    rule = RemedyRule({"signature": "deploy.stale-image"}, "rebuild")
+    assert failure.remediate(rule).kind is OutcomeKind.FAILED
+    assert (failure.decided.action, failure.decided.detail) == ("person", "mend it")

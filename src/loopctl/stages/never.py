@@ -23,7 +23,8 @@ KNOWN_ACTIONS: Final = frozenset({"rebuild", "retry", "rollback", "run", "raise-
 class Asked:
     """A remedy that is about to be carried out.
 
-    `on` is a digest of the sources that it would be done on. `failed` are the remedies that did not
+    `on` is a digest of the sources that it would be done on, empty where nobody knows them; of a
+    command they are told once its work tree was read. `failed` are the remedies that did not
     mend, of this run and of others today, as (action, service, cause, `on`); `cause` is what asks
     for this one. `schema` tells why a way back may lead over a change of the schema, `unverified`
     why there is nothing verified to go back to.
@@ -242,9 +243,8 @@ def _promotes(asked: Asked) -> str | None:
 
 def _just_failed(asked: Asked) -> str | None:
     for action, service, cause, on in asked.failed:
-        if action != asked.action or cause != asked.cause or not on or on != asked.on:
-            continue
-        if service == asked.service:
+        # Sources that nobody knows count as the same ones: nothing shows that they are others.
+        if (action, service, cause, on) == (asked.action, asked.service, asked.cause, asked.on):
             return f"{action} did not mend it before"
     return None
 

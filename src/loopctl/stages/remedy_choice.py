@@ -130,12 +130,17 @@ def _fitting(
     for number, rule in enumerate(rules):
         if _fits(rule.when, cycle) and not (barred and rule.do in OWN_ACTIONS):
             yield _by_rule(f"remediate.rules[{number}]", rule, cycle, catalogue)
-    for finding in cycle.findings:
+    for finding in _causes(cycle):
         if finding.remedy is None:
             continue
         if barred and finding.remedy.action in OWN_ACTIONS:
             continue
         yield _by_signature(finding, catalogue)
+
+
+def _causes(cycle: CycleRecord) -> Iterator[Finding]:
+    """What stands for itself: what mends a cause mends what hangs under it."""
+    return (finding for finding in cycle.findings if finding.under is None)
 
 
 def _barred(cycle: CycleRecord) -> bool:
@@ -205,9 +210,10 @@ def _seen(cycle: CycleRecord) -> Mapping[str, frozenset[str]]:
     """What a rule can wait for, by its key."""
     failed = cycle.failed_stage
     faults = failed.faults if failed else ()
-    services = {f.service for f in cycle.findings} | {fault.service for fault in faults}
+    causes = tuple(_causes(cycle))
+    services = {f.service for f in causes} | {fault.service for fault in faults}
     return {
-        "signature": frozenset(f.signature for f in cycle.findings if f.signature),
+        "signature": frozenset(f.signature for f in causes if f.signature),
         "stage": frozenset({failed.stage.value} if failed else ()),
         "verdict": frozenset({verdict_of(cycle).value}),
         "suite": frozenset(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from loopctl.errors import Stopped
+from loopctl.journal.earlier_runs import heard
 from loopctl.journal.mending import Mending
 from loopctl.ports.history import History, HistoryError, RemedyRecord, RunRecord
 from loopctl.process import Stop, utc_now
@@ -37,11 +39,15 @@ class Ledger:
 
 
 def read_ledger(history: History, loop: str, environment: str, run_id: str, stop: Stop) -> Ledger:
-    """What the history tells of all runs but this one; raises only the run's own `Stopped`."""
+    """What the history tells of all runs but this one; raises only the run's own `Stopped`.
+
+    Read anew, though the run has read it at its beginning: others may have done something since.
+    """
     now = utc_now()
     try:
         with stop.child(_READ_S) as limited:
-            records = history.recent(loop, environment, _RECORDS, limited)
+            recent = functools.partial(history.recent, loop, environment, _RECORDS)
+            records = heard(recent, limited)
     except HistoryError as error:
         return Ledger((), now, error.what)
     except Stopped:
