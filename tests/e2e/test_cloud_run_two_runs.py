@@ -91,6 +91,7 @@ def test_who_is_robbed_is_named_first_and_changes_nothing_after(cloud: CloudProj
     ended = released(cloud, going)
     assert ended.code == 3, str(ended)
     assert ended.result["stop_reason"] == "environment-moved"
+    assert "environment.moved" in ended.line("LIKELY CAUSE"), str(ended)
     assert "lease" in ended.line("FAILED"), str(ended)
     assert len(cloud.writes()) == writes, "it has written since"
     assert [row for row in cloud.serves() if row[1]] == serves

@@ -158,6 +158,7 @@ def test_who_is_robbed_changes_nothing_more_and_the_next_run_clears_up(project: 
     ended = going.end()
     assert ended.code == 3, str(ended)
     assert ended.result["stop_reason"] == "environment-moved"
+    assert "environment.moved" in ended.line("LIKELY CAUSE"), str(ended)
     assert met_by_users(before.stable_url) == before.service("web")["revision"]
     ran = green(project)
     lost = ended.service("web")["revision"]

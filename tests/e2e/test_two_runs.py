@@ -96,6 +96,7 @@ def test_a_holder_that_slept_past_its_lease_changes_nothing_more(project: Projec
     ended = asleep.end()
     assert ended.code == 3, str(ended)
     assert ended.result["stop_reason"] == "environment-moved"
+    assert "environment.moved" in ended.line("LIKELY CAUSE"), str(ended)
     assert "settle" not in ended.stages()
     assert numbers(project) == made
     assert met_by_users(second.stable_url) == second.service("web")["revision"]

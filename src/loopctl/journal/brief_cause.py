@@ -23,6 +23,7 @@ from loopctl.model.questions import SAID_FIRST, WHICH_CHANGED
 from loopctl.model.state import OutcomeKind, State, Verdict
 
 _COMMITS = 3
+_MOVED = "somebody else changed the environment (environment.moved)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,23 @@ def cause_lines(worklog: Worklog) -> CauseLines:
     finding = likely(cycle)
     novel = _unquoted(cycle, finding)
     if finding is None:
-        # A missing tool or a signal is its own explanation.
-        told = ended.verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED)
-        return CauseLines("" if told else "no known cause", _seen(cycle), _novel(novel))
+        return CauseLines(_without_finding(cycle, ended.verdict), _seen(cycle), _novel(novel))
     quote = _telling(finding)
     others = [q for q in finding.evidence[1:] if q.kind == "log" and q != quote]
     second = answered_by(finding, SAID_FIRST) or _last_of_its_place(others)
     log = _told(second, cycle) if second else _novel(novel)
     return CauseLines(_cause(finding, cycle), _quoted(quote) if quote else "", log)
+
+
+def _without_finding(cycle: CycleRecord, verdict: Verdict) -> str:
+    """What is said of the cause where nothing was found, or nobody looked."""
+    # A missing tool or a signal is its own explanation.
+    if verdict in (Verdict.PREFLIGHT, Verdict.INTERRUPTED, Verdict.LOCKED):
+        return ""
+    failed = cycle.failed_stage
+    # Such a run ends where it stands: it looks for no cause, because it has seen it.
+    moved = failed is not None and failed.kind is OutcomeKind.MOVED
+    return _MOVED if moved else "no known cause"
 
 
 def _told(quote: Quote, cycle: CycleRecord) -> str:
