@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,6 +165,11 @@ class CloudProject:
     def verified(self, name: str = "web") -> list[dict[str, str]]:
         """The annotation that tells of them, the newest first."""
         return list(json.loads(self.service(name).annotations.get(VERIFIED, "[]")))
+
+    def was_asked(self, path: str) -> bool:
+        """Whether a request for it came to a front door, as the log of them tells."""
+        rows = self.emulator.logs.rows(0, time.time_ns())
+        return any(path.encode() in row.data for row in rows if "requests" in row.log_name)
 
     def lease(self, name: str = "web") -> dict[str, Any] | None:
         """The annotation of who holds the service."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cloud_run_project import CloudProject, Serving, Transport, cloud_opened
-from rig import Ran
+from rig import Ran, until
 
 from emulator import log_faults as of_logs
 from emulator.faults import (
@@ -62,7 +62,10 @@ FINE = Fault()
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """`says`: what stands on the screen, the cause and what mends it, each in one line of it."""
+    """`says`: what stands on the screen, the cause and what mends it, each in one line of it.
+
+    `known`: the signature of the likely cause, empty where that is not what it is about.
+    """
 
     name: str
     code: int
@@ -70,6 +73,7 @@ class Trouble:
     arrange: Arrange = nothing
     loop: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
+    known: str = ""
 
 
 DIES = "print('no DATABASE_URL, giving up', file=sys.stderr)\nsys.exit(3)\n"
@@ -80,45 +84,60 @@ DEPLOYS = (
     Trouble(
         "exit-3", 5, ("exit code 3", "deploy.exit-code", "no DATABASE_URL, giving up"),
         loop={"prelude": DIES}, quick=True,
+        known="deploy.exit-code",
     ),
     Trouble(
         "wrong-port", 5, ("did not listen on the port", "0.0.0.0:$PORT"),
         loop={"prelude": "os.environ['PORT'] = '0'\n"},
+        known="health.never-ready",
     ),
     Trouble("never-ready", 5, ("503",),
         loop={"prelude": "STATUS = 503\n", "health": {"timeout": "2s"}},
+        known="health.never-ready",
     ),
     Trouble(
         "out-of-memory", 5, ("Memory limit of 64 MiB exceeded",),
         loop={"prelude": "hog = b'x' * (200 << 20)\ntime.sleep(30)\n", "run": {"memory": "64Mi"}},
+        known="deploy.out-of-memory",
     ),
     Trouble(
         "image-absent", 5, ("is not in the registry", "gcloud artifacts docker images describe"),
         loop={"image": f"registry.example.test/apps/web@sha256:{'0' * 64}"},
         quick=True,
+        known="platform.image-missing",
     ),
     Trouble(
         "image-denied", 5, ("may not read the image", "roles/artifactregistry.reader"),
         deploys(DeployTrouble.IMAGE_DENIED),
+        known="platform.permission-denied",
     ),
     Trouble(
         "secret-absent", 5, ("version latest of the secret no-such-key", "gcloud secrets versions"),
         loop={"run": {"secrets": {"WEB_KEY": {"secret": "no-such-key:latest"}}}},
+        known="platform.secret-denied",
     ),
     Trouble(
         "secret-denied", 5, ("may not read the secret web-key", "secretmanager.secretAccessor"),
         deploys(DeployTrouble.SECRET_DENIED), {"run": {"secrets": KEY}},
+        known="platform.secret-denied",
     ),
     Trouble(
         "cpu-quota", 5, ("quota of CPU", "max_instances"), deploys(DeployTrouble.CPU_QUOTA),
+        known="platform.quota",
     ),
     Trouble(
         "max-scale", 5, ("at most 83 instances", "run.max_instances to 83"),
         deploys(DeployTrouble.MAX_SCALE),
+        known="platform.quota",
     ),
     Trouble(
         "act-as", 5, (f"may not act as {SA}", "roles/iam.serviceAccountUser"),
         calls("UpdateService", FINE, act_as_denied(SA)),
+        known="platform.permission-denied",
+    ),
+    Trouble(
+        "api-disabled-meanwhile", 5, ("Cloud Run Admin API is not enabled",),
+        calls("UpdateService", FINE, api_disabled(77)), known="platform.refused",
     ),
 )  # fmt: skip
 
@@ -181,6 +200,8 @@ def told(ran: Ran, trouble: Trouble) -> None:
     assert ran.code == trouble.code, str(ran)
     for words in trouble.says:
         assert words in ran.out, f"{words!r} is not in\n{ran}"
+    if trouble.known:
+        assert trouble.known in ran.line("LIKELY CAUSE"), str(ran)
 
 
 @pytest.mark.parametrize("trouble", parameters(*DEPLOYS))
@@ -192,6 +213,30 @@ def test_a_revision_that_cannot_be_leaves_users_what_they_had(
     trouble.arrange(cloud)
     ran = cloud.project.run("web")
     told(ran, trouble)
+    before.told(ran)
+
+
+ASKS_ON = """
+def test_it_is_there_again_and_again():
+    for _ in range(100):
+        assert 'healthy' in ask()
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+def test_requests_that_find_no_instance_are_told_apart_from_errors_of_the_service(
+    cloud: CloudProject,
+) -> None:
+    before = Serving.of(cloud)
+    cloud.loop(prelude="# crowded\n", tests=ASKS_ON)
+    going = cloud.project.start("run", "web", "-q", "--remediate", "off")
+    until(lambda: cloud.was_asked("/hello"))
+    cloud.emulator.faults.no_instance.add("web")
+    ran = going.end()
+    cloud.emulator.faults.clear()
+    assert ran.code == 1, str(ran)
+    assert "platform.no-instance" in ran.line("LIKELY CAUSE"), str(ran)
     before.told(ran)
 
 

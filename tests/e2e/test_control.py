@@ -194,6 +194,7 @@ def is_contradicted(ran: Ran) -> None:
     case = ran.case("::test_vacuous")
     assert (case["status"], case["grade"], case["reason"]) == ("passed", "contradicted", why)
     assert ran.suite("smoke")["grades"]["contradicted"] == 1
+    assert "test.vacuous" in ran.findings(), str(ran)
     assert ran.line("FAILED").endswith(
         " passes proves nothing: tests/test_vacuous.py::test_vacuous still passes while web is"
         " refused (control run)"
