@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from exports import Entry, audited, said, served, startup_crash, traceback, write_array
+from rig import REPOSITORY
 
 from loopctl.inert import for_terminal
+from loopctl.triage.loading import load_catalogue
 
 GOOD = served("chat-00002-kxh", 0)
 CRASH = [*GOOD, *startup_crash()]
@@ -199,6 +201,22 @@ def test_each_incident_is_known_from_its_export(tmp_path: Path, name: str, wante
     told = document(tmp_path, "--logs", "export.json")
     assert told["findings"][0]["signature"].startswith(wanted)
     assert told["findings"][0]["service"] == "chat"
+
+
+FIXTURES = REPOSITORY / "src/loopctl/triage/catalogue/fixtures"
+KNOWN = [
+    (signature.id, next(log for log in signature.tests.positive if log.endswith(".log")))
+    for signature in load_catalogue().signatures
+    if any(log.endswith(".log") for log in signature.tests.positive)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cause", "log"), KNOWN, ids=[cause for cause, _ in KNOWN])
+def test_a_cause_is_known_from_an_export_of_its_log(tmp_path: Path, cause: str, log: str) -> None:
+    told = document(tmp_path, "--logs", str(FIXTURES / log))
+    assert told["exit_code"] == 1
+    assert told["findings"][0]["signature"] == cause
 
 
 @pytest.mark.slow
