@@ -19,11 +19,10 @@ from typing import Final
 
 from bench.line_mix import blocks
 from loopctl.model.logs import LogEntry
-from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Window
 from loopctl.triage.loading import load_catalogue
 from loopctl.triage.match import Matcher
-from loopctl.triage.records import log_record
+from loopctl.triage.reading import Reading
 from loopctl.triage.symptoms import ServiceLog
 
 _MASK: Final = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+(?:\.\d+)*")
@@ -49,13 +48,9 @@ class _Source:
 
 
 def _ours(source: _Source, matcher: Matcher) -> int:
-    """As `diagnose` streams a log: the same calls in the same order."""
-    log = ServiceLog("chat", "logs/1/chat.jsonl", ())
+    """As `diagnose` reads a log: the same call."""
     window = Window("chat", None)
-    for event in assemble(source.entries()):
-        novel = window.is_novel(window.add(event))
-        if matcher.wants(event, novel):
-            matcher.see(log_record(log, event, novel))
+    Reading(ServiceLog("chat", "logs/1/chat.jsonl", source.entries()), window, matcher).read()
     return len(window.ranked())
 
 

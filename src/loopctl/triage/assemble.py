@@ -97,31 +97,29 @@ class LogEvent(NamedTuple):
 
 def assemble(entries: Iterable[LogEntry]) -> Iterator[LogEvent]:
     """Yield the events of a service's log, in the order of their last lines; one pass."""
-    assembler = _Assembler()
-    hot = assembler.hot
+    assembler = Assembler()
     for entry in entries:
-        text = entry.text
-        # Plain tests of the whole text: this is done for every line of every log.
-        if (
-            (hot and entry.instance in hot)
-            or "rror" in text
-            or "xcept" in text
-            or "{" in text
-            or "anic" in text
-            or "Trace" in text
-            or "\n" in text
-            or "\x1b" in text
-            or "\x00" in text
-            or text[:1] in "\tg /."
-            or (text[-1] in "\r0123456789" and " " not in text)
-            or len(text) > LONGEST_LINE
-            or not text.isascii()
-            or ("A" <= text[0] <= "Z" and "a" <= text[1:2] <= "z" and _is_named(text))
-        ):
-            yield from assembler.take(entry)
-        else:
-            yield LogEvent(entry, text)
+        yield from assembler.take(entry)
     yield from assembler.rest()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a line is nothing but itself; plain tests, done for every line that is not known."""
+    return not (
+        "rror" in text
+        or "xcept" in text
+        or "{" in text
+        or "anic" in text
+        or "Trace" in text
+        or "\n" in text
+        or "\x1b" in text
+        or "\x00" in text
+        or text[:1] in "\tg /."
+        or (text[-1] in "\r0123456789" and " " not in text)
+        or len(text) > LONGEST_LINE
+        or not text.isascii()
+        or ("A" <= text[0] <= "Z" and "a" <= text[1:2] <= "z" and _is_named(text))
+    )
 
 
 def _is_named(text: str) -> bool:
@@ -130,10 +128,11 @@ def _is_named(text: str) -> bool:
     return name.isalpha() and not name.isupper()
 
 
-class _Assembler:
+class Assembler:
     """What is still open: by writer, and by what an agent says of who wrote a line.
 
-    `hot` are the instances that have something open.
+    `hot` are the instances that have something open: of all others, what a line comes to can be
+    told by the line alone.
     """
 
     def __init__(self) -> None:
@@ -142,6 +141,11 @@ class _Assembler:
 
     def take(self, entry: LogEntry) -> Iterable[LogEvent]:
         """The events that are over with this entry, itself among them where it is one."""
+        if not (self.hot and entry.instance in self.hot) and _is_plain(entry.text):
+            return (LogEvent(entry, entry.text),)
+        return self._take(entry)
+
+    def _take(self, entry: LogEntry) -> Iterable[LogEvent]:
         text = cleaned(entry.text)
         if len(text) > LONGEST_LINE:
             # What is kept of a line must not keep the whole of it.
@@ -152,7 +156,7 @@ class _Assembler:
             if fields is not None:
                 line = unwrapped(fields)
                 if line is not None:
-                    return self.take(replace(entry, text=line))
+                    return self._take(replace(entry, text=line))
                 event = _structured(entry, text, start, fields)
                 over = self._end(_writer(entry), tag) if self.waiting else ()
                 return (*over, event)

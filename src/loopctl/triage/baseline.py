@@ -34,7 +34,9 @@ class Novelty(IntEnum):
 
 
 @dataclass(slots=True)
-class _Counted:
+class Counted:
+    """What is known of a template: how often it was seen, how bad it is, and where it was first."""
+
     count: int
     severity: Severity
     revision: str
@@ -62,12 +64,10 @@ class Window:
         self._known: Mapping[str, Seen] | None = known
         self._known_lines = baseline.lines.get(service, 0) if baseline else 0
         self._masker = Masker()
-        self._seen: dict[str, _Counted] = {}
-        self._lines = 0
+        self._seen: dict[str, Counted] = {}
 
     def add(self, event: LogEvent) -> str:
         """Count an event; returns its template."""
-        self._lines += 1
         if event.trace is None:
             template = self._masker.template(event.said)
         else:
@@ -84,10 +84,14 @@ class Window:
         counted = self._seen.get(template)
         if counted is None:
             severity = severity_of(event)
-            self._seen[template] = _Counted(1, severity, event.revision, event.kept())
+            self._seen[template] = Counted(1, severity, event.revision, event.kept())
         else:
             counted.count += 1
         return template
+
+    def counted(self, template: str) -> Counted:
+        """Where a template that was added is counted: who knows that a line has it adds one."""
+        return self._seen[template]
 
     def is_novel(self, template: str) -> bool | None:
         """Whether green runs never showed it; None when there are none to compare with."""
@@ -95,8 +99,11 @@ class Window:
 
     def ranked(self) -> list[RankedTemplate]:
         """Every template, the most telling first; novel ones of one statement are one."""
+        lines = self._lines()
         ranked = [
-            RankedTemplate(self.service, t, c.count, c.severity, self._novelty(t, c), c.first)
+            RankedTemplate(
+                self.service, t, c.count, c.severity, self._novelty(t, c, lines), c.first
+            )
             for t, c in self._seen.items()
         ]
         novel = [each.template for each in ranked if each.novelty in _MAY_BE_ALIKE]
@@ -105,16 +112,19 @@ class Window:
     def as_baseline(self) -> Baseline:
         """What a green window leaves for later runs."""
         seen = {t: Seen(c.count, c.revision) for t, c in self._seen.items()}
-        return Baseline({self.service: seen}, {self.service: self._lines})
+        return Baseline({self.service: seen}, {self.service: self._lines()})
 
-    def _novelty(self, template: str, counted: _Counted) -> Novelty | None:
+    def _lines(self) -> int:
+        return sum(counted.count for counted in self._seen.values())
+
+    def _novelty(self, template: str, counted: Counted, lines: int) -> Novelty | None:
         if self._known is None:
             return None
         if template not in self._known:
             severe = counted.severity >= Severity.WARNING
             return Novelty.NOVEL_SEVERE if severe else Novelty.NOVEL
         then = self._known[template].count / max(1, self._known_lines)
-        now = counted.count / max(1, self._lines)
+        now = counted.count / max(1, lines)
         changed = now > then * _RATE_CHANGED and counted.count > 3
         return Novelty.RATE_CHANGED if changed else Novelty.KNOWN
 

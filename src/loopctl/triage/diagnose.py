@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from loopctl.model.finding import Finding, ProposedRemedy, Quote
-from loopctl.triage.assemble import assemble
 from loopctl.triage.baseline import Novelty, RankedTemplate, Window, rank_key
 from loopctl.triage.changed import with_changes
 from loopctl.triage.fingerprint import cause_fingerprint
 from loopctl.triage.lines import Line
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.match import Matcher, Seen
-from loopctl.triage.records import cut, log_quote, log_record, records_of
+from loopctl.triage.reading import Reading
+from loopctl.triage.records import cut, log_quote, records_of
 from loopctl.triage.said_first import with_first_words
 from loopctl.triage.severity import Severity
 from loopctl.triage.signatures import SUREST, Signature
@@ -116,11 +116,7 @@ def _novel_lines(symptoms: Symptoms, matcher: Matcher) -> tuple[NovelLine, ...]:
     found: list[tuple[RankedTemplate, ServiceLog]] = []
     for log in symptoms.logs:
         window = Window(log.service, symptoms.baseline)
-        for event in assemble(log.entries):
-            template = window.add(event)
-            novel = window.is_novel(template)
-            if matcher.wants(event, novel):
-                matcher.see(log_record(log, event, novel))
+        Reading(log, window, matcher).read()
         found.extend((ranked, log) for ranked in window.ranked() if _tells(ranked))
     found.sort(key=lambda pair: rank_key(pair[0]))
     traced = {(log.source, ranked.first.number) for ranked, log in found if ranked.first.trace}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from loopctl.model.finding import Quote
@@ -12,6 +13,7 @@ from loopctl.triage.comparing import asks_for_news, holds
 from loopctl.triage.loading import Catalogue
 from loopctl.triage.records import Record, Value
 from loopctl.triage.regexes import Regex, RegexSet, compiled
+from loopctl.triage.shapes import pattern_of_shapes
 from loopctl.triage.signatures import Clause, Comparison, On, Signature
 
 _LONGEST: Final = 4096
@@ -90,8 +92,13 @@ class _Watch:
         if self.clause.source is not None and self.clause.source != stream:
             return False
         if self.ends:
-            return any(watch.hits for watch in self.ends)
+            return self.is_looked_for
         return len(self.hits) < _MOST_HITS and not (self.news and novel is False)
+
+    @property
+    def is_looked_for(self) -> bool:
+        """Whether it says anything now: the end of what was not seen does not."""
+        return not self.ends or any(watch.hits for watch in self.ends)
 
     def see(self, record: Record) -> None:
         """Remember the record if it is what the clause asks for."""
@@ -144,7 +151,18 @@ class _Looked:
     def __init__(self, watches: Sequence[_Watch]) -> None:
         self._found = [watch for watch in watches if watch.clause.regex is not None]
         self._bare = [watch for watch in watches if watch.clause.regex is None]
-        self._set = RegexSet([watch.clause.regex or "" for watch in self._found])
+        self._patterns = [watch.clause.regex or "" for watch in self._found]
+        self._set = RegexSet(self._patterns)
+
+    @cached_property
+    def _of_shapes(self) -> RegexSet:
+        # An empty pattern finds itself everywhere: one that cannot be told may match any line.
+        return RegexSet([pattern_of_shapes(pattern) or "" for pattern in self._patterns])
+
+    def may_want(self, shape: str) -> bool:
+        """Whether any line of the shape may be hit, with what was hit up to now."""
+        found = self._of_shapes.among(shape)
+        return any(self._found[at].is_looked_for for at in found)
 
     def wants(self, event: LogEvent, novel: bool | None) -> bool:
         """Whether a log event may be hit."""
@@ -168,26 +186,34 @@ class _Looked:
 
 
 class _Kind:
-    """The clauses on one kind of record."""
+    """The clauses on one kind of record.
+
+    `awaited` are the ends, by number, of something that was seen.
+    """
 
     def __init__(self, watches: Sequence[_Watch]) -> None:
-        ends = [watch for watch in watches if watch.ends]
+        self._told = [watch for watch in watches if watch.ends]
         self._evidence = _Looked([watch for watch in watches if not watch.ends])
-        self._ends = _Looked(ends)
-        self._either = _Looked(watches) if ends else self._evidence
-        self._endable = list(dict.fromkeys(watch for end in ends for watch in end.ends))
-        self._may_end = False
+        self._ends = _Looked(self._told)
+        self._either = _Looked(watches) if self._told else self._evidence
+        self.awaited: frozenset[int] = frozenset()
 
     def wants(self, event: LogEvent, novel: bool | None) -> bool:
-        """Whether a log event may be hit; run for every line of every log."""
+        """Whether a log event may be hit; run for every line that is not known."""
         return self._either.wants(event, novel)
+
+    def may_want(self, shape: str) -> bool:
+        """Whether any line of the shape may be hit while `awaited` is as it is."""
+        return self._either.may_want(shape)
 
     def see(self, record: Record) -> None:
         """Hold the record against every clause; what ends a trouble ends only what was before."""
-        if self._may_end:
+        if self.awaited:
             self._ends.see(record)
         self._evidence.see(record)
-        self._may_end = any(watch.hits for watch in self._endable)
+        self.awaited = frozenset(
+            at for at, end in enumerate(self._told) if any(watch.hits for watch in end.ends)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +283,18 @@ class Matcher:
         `novel` is None where there is no green log to compare with.
         """
         return self._logs.wants(event, novel)
+
+    def may_want(self, shape: str) -> bool:
+        """Whether any signature could be interested in any line of the shape (triage/shapes.py).
+
+        It holds of lines that are an event by themselves, and while `awaited` is as it is.
+        """
+        return self._logs.may_want(shape)
+
+    @property
+    def awaited(self) -> frozenset[int]:
+        """Which ends of what was seen in logs are looked for: lines that tell of them matter."""
+        return self._logs.awaited
 
     def see(self, record: Record) -> None:
         """Hold a record against every clause of its kind."""

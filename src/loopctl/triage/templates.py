@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from loopctl.triage.shapes import Span, digits_at, shape_of, written_of
+
 VERSION: Final = 2
 """Of how lines become templates and stacks fingerprints: those of another do not compare."""
 
@@ -44,7 +46,6 @@ _NEEDS_MASK: Final = re.compile(r"[\d/]")
 _HIDDEN: Final = {ord(str(digit)): 0xE930 + digit for digit in range(10)}
 _SHOWN: Final = {hidden: shown for shown, hidden in _HIDDEN.items()}
 _REQUEST: Final = re.compile(r"\"[A-Z]{3,8} \S+ HTTP/[\d.]+\"")
-_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
 def _name(match: re.Match[str]) -> str:
@@ -72,15 +73,14 @@ class Masker:
 
     def template(self, text: str) -> str:
         """The line with numbers, hex, uuids, addresses, times, paths and quoted text masked."""
-        written = text[:_LONGEST].encode("utf-8", "replace")
-        shape = written.translate(_ZEROS)
+        written = written_of(text[:_LONGEST])
+        shape = shape_of(written)
         known = self._shapes.get(shape)
         if known is None:
             return self._learn(shape, written, text[:_LONGEST])
         if isinstance(known, str):
             return known
-        start, end = known.spans[0]
-        said = written[start:end] if known.single else known.said(written)
+        said = digits_at(known.spans, written)
         template = known.templates.get(said)
         if template is None:
             template = self._mask(text[:_LONGEST], tells=True)
@@ -92,11 +92,11 @@ class Masker:
         # Emptying it whole is cheap, and a log that has so many gains nothing by the memo.
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
-        spans = tuple([telling.span(1) for telling in _TELLING_BYTES.finditer(written)])
+        spans = telling_digits(written)
         template = self._mask(text, tells=bool(spans))
         if spans:
-            tells = _Shape(spans, len(spans) == 1)
-            tells.templates[tells.said(written)] = template
+            tells = _Shape(spans)
+            tells.templates[digits_at(spans, written)] = template
             self._shapes[shape] = tells
         else:
             self._shapes[shape] = template
@@ -128,13 +128,13 @@ class Masker:
 class _Shape:
     """A shape of which some digits tell, by where they stand."""
 
-    spans: tuple[tuple[int, int], ...]
-    single: bool
+    spans: tuple[Span, ...]
     templates: dict[bytes, str] = field(default_factory=dict)
 
-    def said(self, written: bytes) -> bytes:
-        """Those digits of a line."""
-        return b" ".join([written[start:end] for start, end in self.spans])
+
+def telling_digits(written: bytes) -> tuple[Span, ...]:
+    """Where a line has digits that its template keeps."""
+    return tuple([telling.span(1) for telling in _TELLING_BYTES.finditer(written)])
 
 
 def mask_message(text: str) -> str:
