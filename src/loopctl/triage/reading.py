@@ -45,10 +45,12 @@ _STATUS: Final = re.compile(
 class _Shape:
     """Lines of one shape, counted by the digits that they have in `spans`.
 
-    None is for digits with which a signature may want the line.
+    None is for digits with which a signature may want the line. `only` is the span, where it is
+    but one: so it is of requests, which are half of many a log.
     """
 
     spans: tuple[Span, ...] = ()
+    only: slice | None = None
     counted: dict[bytes, Counted | None] = field(default_factory=dict)
     tries: int = 0
 
@@ -81,7 +83,9 @@ class Reading:
                 shape = without_ids(shape)
                 known = shapes.get(shape)
             if isinstance(known, _Shape):
-                known = known.counted.get(digits_at(known.spans, written))
+                only = known.only
+                said = digits_at(known.spans, written) if only is None else written[only]
+                known = known.counted.get(said)
             if known is None:
                 self._find_out(entry, written, shape)
                 shapes = self._shapes
@@ -141,6 +145,7 @@ class Reading:
         spans = self._deciding(shape, written, telling)
         if spans:
             known.spans, known.counted = spans, {digits_at(spans, written): counted}
+            known.only = slice(*spans[0]) if len(spans) == 1 else None
         elif spans is not None:
             self._shapes[shape] = counted
 

@@ -19,6 +19,8 @@ _SET_MEMORY: Final = 1 << 26
 _LARGEST: Final = 10_000
 """Instructions of a program: bounded repeats are written out, `.{0,300}` takes 2400."""
 _PROBE: Final = "\x00loopctl\x00"
+_LONGEST_REMEMBERED: Final = 200
+_MOST_REMEMBERED: Final = 2000
 _REASONS: Final = (
     ("invalid perl operator: (?=", "look-around cannot be matched in linear time"),
     ("invalid perl operator: (?!", "look-around cannot be matched in linear time"),
@@ -54,13 +56,27 @@ class Regex:
 class RegexSet:
     """Patterns that are all looked for in one pass over a line."""
 
-    __slots__ = ("_sets",)
+    __slots__ = ("_remembered", "_sets")
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._sets = _sets(tuple(enumerate(patterns)))
+        self._remembered: dict[str, Sequence[int]] = {}
 
     def among(self, text: str) -> Sequence[int]:
-        """The indices of the patterns that match somewhere in the text, in no order."""
+        """The indices of the patterns that match somewhere in the text, in no order.
+
+        Short lines are remembered: a traceback is the same frames over and over.
+        """
+        if len(text) > _LONGEST_REMEMBERED:
+            return self._look(text)
+        found = self._remembered.get(text)
+        if found is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[text] = self._look(text)
+        return found
+
+    def _look(self, text: str) -> Sequence[int]:
         found: Sequence[int] = ()
         for match, indices in self._sets:
             try:
