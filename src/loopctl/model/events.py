@@ -416,8 +416,7 @@ class RemedyDecided:
     the service is given from then on. `branch` is that which a command worked on, `work_tree` where
     it was checked out and `diff` the file with what it changed, both below the run's folder, with
     the first lines of it as `excerpt`, and the last that it `printed`. `judging` are the files that
-    it changed and that decide about
-    green: tests, settings, the loop's own.
+    it changed and that decide about green: tests, settings, the loop's own.
     """
 
     KIND: ClassVar[str] = "remedy.decided"

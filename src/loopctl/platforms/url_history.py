@@ -102,13 +102,17 @@ class UrlHistory(History):
     def _run(folder: Path, where: str, stop: Stop) -> Mapping[str, Any]:
         stop.remaining(0)
         err = bytearray()
-        child = Child(
-            [sys.executable, "-m", CHILD, str(folder)],
-            cwd=folder,
-            env=os.environ,
-            on_stdout=err.extend,
-            on_stderr=err.extend,
-        )
+        try:
+            child = Child(
+                [sys.executable, "-m", CHILD, str(folder)],
+                cwd=folder,
+                env=os.environ,
+                on_stdout=err.extend,
+                on_stderr=err.extend,
+            )
+        except OSError as error:
+            what = f"what speaks to the history cannot be started: {error.strerror or error}"
+            raise HistoryError(what, where=where) from error
         ended = child.wait(stop, _AT_ONCE)
         if ended.stopped is not None:
             raise Stopped(ended.stopped)

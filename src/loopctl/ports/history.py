@@ -1,4 +1,4 @@
-"""What earlier runs of a loop tell of their cases, wherever it is kept."""
+"""What earlier runs of a loop tell later ones, wherever it is kept."""
 
 from __future__ import annotations
 

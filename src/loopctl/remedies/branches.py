@@ -150,12 +150,14 @@ class GitBranches(Branches):
                 on_stderr=drain.extend,
             )
             with stop.child(_GIT_S) as limited:
-                child.wait(limited)
+                end = child.wait(limited)
         except OSError as error:
             raise RemedyError(f"git cannot be run: {error}", hint="install git") from error
         finally:
             kept.close()
         stop.remaining(0)
+        if end.stopped is not None:
+            raise _late("diff", self._root)
         return kept.first(_EXCERPT_LINES, _EXCERPT_BYTES)
 
     def _folder(self, folder: Path) -> None:
@@ -175,6 +177,8 @@ class GitBranches(Branches):
         except OSError as error:
             raise RemedyError(f"git cannot be run: {error}", hint="install git") from error
         stop.remaining(0)
+        if end.stopped is not None:
+            raise _late(words[0], at or self._root)
         if end.code == 0:
             return out.decode("utf-8", "replace").rstrip("\n")
         if may_fail:
@@ -185,6 +189,10 @@ class GitBranches(Branches):
 
 _EXCERPT_LINES: Final = 80
 _EXCERPT_BYTES: Final = 8 * 1024
+
+
+def _late(verb: str, where: Path) -> RemedyError:
+    return RemedyError(f"git {verb} was not done within {_GIT_S:g} s", where=str(where))
 
 
 def _environ() -> dict[str, str]:

@@ -18,7 +18,14 @@ from loopctl.model.state import StopReason
 from loopctl.ports.remedy import Branches, RemedyCommand, RemedyError, WorkTree, WorkTreeState
 from loopctl.process import Stop
 from loopctl.stages.remedy_choice import Choice
-from loopctl.stages.remedy_run import Applied, RunCommand, Workshop, files_said
+from loopctl.stages.remedy_run import (
+    Applied,
+    RunCommand,
+    Workshop,
+    files_said,
+    remedy_folder,
+    state_of,
+)
 
 TREES: Final = "trees"
 """The folder of a run in which such work trees are, by cycle."""
@@ -155,7 +162,7 @@ class RunOnBranch:
         self, applied: Applied, place: _Place, choice: Choice, journal: Journal, stop: Stop
     ) -> Applied:
         branches = self._yard.branches
-        diff = journal.folder / "remedies" / str(journal.cycle) / "branch.diff"
+        diff = remedy_folder(journal) / "branch.diff"
         said = f"{shlex.join(choice.command)}\n\nBy loopctl run {self._yard.run_id}"
         kept = branches.keep(
             place.tree, place.branch, place.base, diff, f"{said}, cycle {journal.cycle}", stop
@@ -212,7 +219,7 @@ def _printed(output: str | None, journal: Journal) -> str:
 
 
 def _kept(journal: Journal) -> Path:
-    return journal.folder / "remedies" / str(journal.cycle) / "project-before.json"
+    return remedy_folder(journal) / "project-before.json"
 
 
 def _keep(own: _Own, path: Path) -> None:
@@ -223,8 +230,6 @@ def _keep(own: _Own, path: Path) -> None:
 def _read(path: Path) -> _Own | None:
     try:
         document = json.loads(path.read_text("utf-8"))
-        state = document["state"]
-        read = WorkTreeState(dict(state["files"]), bool(state["in_git"]), state["digest"])
-        return _Own(read, dict(document["refs"]))
+        return _Own(state_of(document["state"]), dict(document["refs"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

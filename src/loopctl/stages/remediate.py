@@ -13,13 +13,12 @@ from loopctl.journal.mending import Mending, done_on, mendings
 from loopctl.journal.progress import is_stuck
 from loopctl.journal.store import Journal
 from loopctl.journal.worklog import CycleRecord
-from loopctl.model.events import Intent, RemedyDecided, Result
+from loopctl.model.events import RemedyDecided, Result
 from loopctl.model.finding import FaultKind
 from loopctl.model.outcome import Outcome
 from loopctl.model.plan import RemediationMode, RemedyRule, ServiceSpec
 from loopctl.model.quantity import size
-from loopctl.model.state import OutcomeKind, State, StopReason
-from loopctl.ports.history import RunRecord
+from loopctl.model.state import OutcomeKind, StopReason
 from loopctl.ports.platform import Platform, PlatformError
 from loopctl.process import Stop
 from loopctl.stages.branch_run import RunOnBranch
@@ -27,8 +26,9 @@ from loopctl.stages.collected import fewer_than_before, relaxed_since
 from loopctl.stages.going_back import RollBack
 from loopctl.stages.more_memory import Step, step_up
 from loopctl.stages.never import Asked, never
+from loopctl.stages.next_cycle import going_round, led_to
 from loopctl.stages.remedy_choice import Action, Choice, NotRebuilt, choose, chosen_before
-from loopctl.stages.remedy_limits import Ledger, beyond, failed_before
+from loopctl.stages.remedy_limits import Day, Ledger, beyond, failed_before
 from loopctl.stages.remedy_run import Applied, RunCommand
 from loopctl.stages.waiting import waited
 from loopctl.triage.loading import Catalogue
@@ -101,7 +101,7 @@ class Remediate:
         mode = self._todo.mode
         if cycle.remedy is not None:
             # Decided, and done, by a process that was killed before it could go on.
-            return _as_decided(cycle.remedy, cycle)
+            return led_to(cycle.remedy, cycle)
         if (refused := _refused(cycle, journal)) is not None:
             decided = RemedyDecided(
                 "none",
@@ -118,7 +118,7 @@ class Remediate:
         return self._chosen(cycle, journal, stop)
 
     def _chosen(self, cycle: CycleRecord, journal: Journal, stop: Stop) -> Outcome:
-        day = _Day(self._ledger, stop)
+        day = Day(self._ledger, stop)
         choice = self._begun(cycle) or choose(
             cycle,
             self._todo.rules,
@@ -150,7 +150,7 @@ class Remediate:
         return automatic and not unsettled and not touches_traffic
 
     def _forbidden(
-        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: Day
     ) -> str | None:
         """Why it is not to be done without a person, in mode `auto`."""
         if self._todo.mode is not RemediationMode.AUTO:
@@ -200,7 +200,7 @@ class Remediate:
         return None
 
     def _applied(
-        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: Day, stop: Stop
     ) -> Outcome:
         if choice.action == "rollback":
             # A platform that does not answer is the rollback's own fault to tell.
@@ -233,14 +233,14 @@ class Remediate:
             judging=applied.judging,
         )
         journal.append(decided, service=choice.service)
-        return _as_decided(decided, cycle)
+        return led_to(decided, cycle)
 
     def _apply(
-        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: Day, stop: Stop
     ) -> Applied:
         match choice.action:
             case "rebuild" | "retry":
-                return _noted(choice, journal, stop)
+                return going_round(choice, journal, stop)
             case "raise-memory":
                 return self._raise(choice, cycle, journal, stop)
             case "rollback":
@@ -258,7 +258,7 @@ class Remediate:
         step = self._step(choice, cycle, journal)
         if step.why:
             return Applied("proposed", step.why)
-        noted = _noted(choice, journal, stop)
+        noted = going_round(choice, journal, stop)
         detail = (
             f"{step.service} is given {size(step.to)} of memory in place of {size(step.was)} for "
             f"this run; write {step.written} into the loop file"
@@ -273,7 +273,7 @@ class Remediate:
         return step_up(choice, cycle, todo.services, raised, todo.max_memory)
 
     def _run(
-        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: _Day, stop: Stop
+        self, choice: Choice, cycle: CycleRecord, journal: Journal, day: Day, stop: Stop
     ) -> Applied:
         begun = cycle.remedy_begun
         command: RunCommand | RunOnBranch = self._command
@@ -352,24 +352,6 @@ class Remediate:
                 assert_never(choice.action)
 
 
-class _Day:
-    """The ledger, read once and only where something is about to be done."""
-
-    def __init__(self, read: Callable[[Stop], Ledger], stop: Stop) -> None:
-        self._read, self._stop = read, stop
-        self._ledger: Ledger | None = None
-
-    @property
-    def ledger(self) -> Ledger:
-        if self._ledger is None:
-            self._ledger = self._read(self._stop)
-        return self._ledger
-
-    @property
-    def records(self) -> Sequence[RunRecord] | None:
-        return None if self.ledger.unreadable is not None else self.ledger.records
-
-
 def _refused(cycle: CycleRecord, journal: Journal) -> str | None:
     """What a stage found that an earlier remedy must not have done, or was stopped before."""
     faults = (fault for stage in cycle.stages for fault in stage.faults)
@@ -388,20 +370,6 @@ def _ended(decided: RemedyDecided, journal: Journal, why: str | None = None) -> 
     return Outcome(OutcomeKind.FAILED, why or f"a person is needed: {decided.detail}")
 
 
-def _noted(choice: Choice, journal: Journal, stop: Stop) -> Applied:
-    """A remedy that is nothing but going round again; it is counted by its intent."""
-    key = f"{journal.cycle}/{choice.rule}"
-    cycle = journal.fold.cycle()
-    if cycle.remedy_begun is None:
-        detail = {"rule": choice.rule, "action": choice.action}
-        journal.append(Intent("remedy", key, detail))
-    if choice.pause_s:
-        stop.wait(choice.pause_s)
-    journal.append(Result("remedy", key, ok=True))
-    paused = f", after {choice.pause_s:g} s" if choice.pause_s else ""
-    return Applied("done", f"{choice.detail}{paused}")
-
-
 def _now(cycle: CycleRecord) -> str:
     """Who serves after a cycle that was not green, in words."""
     if cycle.settled is not None and cycle.settled.kind is OutcomeKind.ERRORED:
@@ -409,31 +377,3 @@ def _now(cycle: CycleRecord) -> str:
     new = any(service.first for service in cycle.services.values())
     serves = "a first revision, unverified" if new else "what served before this run"
     return f"now there serves {serves}"
-
-
-def _as_decided(decided: RemedyDecided, cycle: CycleRecord) -> Outcome:
-    """Where a remedy that was done leads; the end of the loop where it says so, or none was."""
-    if decided.result != "done" or decided.ends is not None:
-        return Outcome(OutcomeKind.FAILED, f"{decided.action}: {decided.detail}")
-    same_images = decided.action in ("retry", "raise-memory")
-    go = _entry_of_retry(cycle) if same_images else OutcomeKind.GO_BUILD
-    return Outcome(go, f"{decided.action}: {decided.detail}")
-
-
-_IMAGES_ARE_SOUND = frozenset({State.DEPLOY, State.HEALTH, State.VERIFY})
-
-
-def _entry_of_retry(cycle: CycleRecord) -> OutcomeKind:
-    """A retry uses the images that are there, unless they are what failed."""
-    failed = cycle.failed_stage
-    if failed is not None and failed.stage is State.VERIFY and not _deployed(cycle):
-        return OutcomeKind.GO_VERIFY  # a run --from verify, which tests what serves
-    built: Sequence[bool] = [
-        s.proof is not None and s.proof.holds for s in cycle.services.values() if s.source
-    ]
-    sound = failed is not None and failed.stage in _IMAGES_ARE_SOUND and bool(built) and all(built)
-    return OutcomeKind.GO_DEPLOY if sound else OutcomeKind.GO_BUILD
-
-
-def _deployed(cycle: CycleRecord) -> bool:
-    return any(service.revision is not None for service in cycle.services.values())

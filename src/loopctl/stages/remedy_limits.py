@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,6 +54,26 @@ def read_ledger(history: History, loop: str, environment: str, run_id: str, stop
         stop.remaining(0)
         return Ledger((), now, f"it was not read within {_READ_S:g} s")
     return Ledger([record for record in records if record.run_id != run_id], now)
+
+
+class Day:
+    """The ledger, read once and only where something is about to be done."""
+
+    def __init__(self, read: Callable[[Stop], Ledger], stop: Stop) -> None:
+        self._read, self._stop = read, stop
+        self._ledger: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """What earlier runs tell; raises only the run's own `Stopped`."""
+        if self._ledger is None:
+            self._ledger = self._read(self._stop)
+        return self._ledger
+
+    @property
+    def records(self) -> Sequence[RunRecord] | None:
+        """Their records, None where the history cannot be read."""
+        return None if self.ledger.unreadable is not None else self.ledger.records
 
 
 def beyond(choice: Choice, ledger: Ledger, own: Sequence[Mending], most: int) -> str | None:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from loopctl.errors import StorageError
 from loopctl.files import ensure_private_dir, write_atomic
@@ -201,9 +201,9 @@ class RunCommand:
         if end.code != 0:
             return Applied("failed", f"{name} ended with {end.code}{said}", source)
         if source and self._shop.protected:
-            detail = f"{_files(changed)} changed; that never reaches a protected environment"
+            detail = f"{files_said(changed)} changed; that never reaches a protected environment"
             return Applied("done", detail, changed_source=True, ends=StopReason.NEEDS_HUMAN)
-        what = f"{name} changed {_files(changed)}" if changed else f"{name} changed nothing"
+        what = f"{name} changed {files_said(changed)}" if changed else f"{name} changed nothing"
         return Applied("done", what, source)
 
 
@@ -223,7 +223,7 @@ def _refused(before: WorkTreeState, after: WorkTreeState | RemedyError, guard: G
     wrong = forbidden(before.changed(after), guard)
     if not wrong:
         return None
-    return f"it changed what it may not: {_files(wrong)} (see remediate.may_edit)"
+    return f"it changed what it may not: {files_said(wrong)} (see remediate.may_edit)"
 
 
 def _touches_git(before: WorkTreeState, after: WorkTreeState | RemedyError) -> bool:
@@ -234,26 +234,23 @@ def _touches_git(before: WorkTreeState, after: WorkTreeState | RemedyError) -> b
 
 def files_said(names: tuple[str, ...]) -> str:
     """Names in words, the first five of many."""
-    return _files(names)
-
-
-def _files(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
-def _folder(journal: Journal) -> Path:
+def remedy_folder(journal: Journal) -> Path:
+    """Where a run keeps what this cycle's remedy was given, printed and left."""
     return journal.folder / "remedies" / str(journal.cycle)
 
 
 def _next_output(choice: Choice, journal: Journal) -> Path:
-    folder = _folder(journal)
+    folder = remedy_folder(journal)
     ensure_private_dir(folder)
     return folder / f"{journal.fold.remedies_begun(choice.rule) + 1}.txt"
 
 
 def _kept(journal: Journal) -> Path:
-    return _folder(journal) / "tree-before.json"
+    return remedy_folder(journal) / "tree-before.json"
 
 
 def _keep(state: WorkTreeState, path: Path) -> None:
@@ -264,7 +261,11 @@ def _keep(state: WorkTreeState, path: Path) -> None:
 def read_state(path: Path) -> WorkTreeState | None:
     """A state that was kept, None where it cannot be read any more."""
     try:
-        document = json.loads(path.read_text("utf-8"))
-        return WorkTreeState(dict(document["files"]), bool(document["in_git"]), document["digest"])
+        return state_of(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def state_of(document: Mapping[str, Any]) -> WorkTreeState:  # Any: JSON, of our own
+    """A state as it was kept; raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+    return WorkTreeState(dict(document["files"]), bool(document["in_git"]), document["digest"])

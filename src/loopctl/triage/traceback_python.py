@@ -13,7 +13,6 @@ _MARGIN: Final = r"[ |]*"  # what an exception group puts before the lines of it
 _HEADER: Final = re.compile(
     r"(?P<before>.*?)(?P<group>\+ Exception Group )?Traceback \(most recent call last\):\s*$"
 )
-_FATAL: Final = re.compile(r"(?P<before>)Fatal Python error: ")
 _SYNTAX_FILE: Final = re.compile(r'\s*File "[^"]+", line \d+$')
 _CHAIN: Final = re.compile(
     _MARGIN + r"(?:During handling of the above exception, another exception occurred:"
