@@ -132,7 +132,8 @@ def ask(url: str) -> None:
         (("--since", "yesterday"), "must be a duration"),
         (("--since", "2999-01-01T00:00:00Z"), "yet to come"),
         (("--every", "5s"), "--every goes with --watch"),
-        (("--watch", "--every", "1ms"), "must be at least 1s"),
+        (("--watch", "--every", "1ms"), "must be from 1s to 24h"),
+        (("--watch", "--every", "99999999h"), "must be from 1s to 24h"),
         (("--logs", "x.log"), "exclude each other"),
     ],
 )

@@ -106,7 +106,8 @@ def test_a_time_is_a_duration_or_an_iso_time() -> None:
     assert since_of("30m", AT) == AT - timedelta(minutes=30)
     assert since_of("2025-09-10T02:00:00Z", AT) == AT - timedelta(hours=1)
     assert since_of("2025-09-10T02:00:00", AT) == AT - timedelta(hours=1), "UTC if unsaid"
-    for wrong in ("yesterday", "2025-09-10T03:00:01Z"):
+    beyond = ("99999999h", "0001-01-01T00:00:00+14:00")
+    for wrong in ("yesterday", "2025-09-10T03:00:01Z", *beyond):
         with pytest.raises(UsageError):
             since_of(wrong, AT)
 

@@ -82,14 +82,23 @@ def triage_again(
 def since_of(text: str, now: datetime) -> datetime:
     """The time that `30m` or `2025-09-10T03:00:00Z` means; raises `UsageError`. UTC if unsaid."""
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return now - timedelta(seconds=duration(text))
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+        at = _moment(text, now)
+    except OverflowError:
+        hint = "the newest lines tell most: --since 1h"
+        problem = Problem(f"{text} is before all calendars", hint=hint)
+        raise UsageError("nothing was looked at", [problem]) from None
     if at >= now:
         hint = "logs are read from then on until now"
         raise UsageError("nothing was looked at", [Problem(f"{text} is yet to come", hint=hint)])
     return at
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return now - timedelta(seconds=duration(text))
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 class _Looks:

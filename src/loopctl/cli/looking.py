@@ -14,6 +14,7 @@ from loopctl.errors import Problem, Stopped, UsageError
 from loopctl.process import Stop
 
 _LEAST_S = 1.0
+_MOST_S = 86_400.0
 
 if TYPE_CHECKING:
     _Shown = tuple[Callable[[api.Triaged], None], Callable[[], None]]
@@ -36,8 +37,8 @@ class Looking:
         if self.every is None:
             return api.LOOK_EVERY_S
         seconds = api.duration(self.every)
-        if seconds < _LEAST_S:
-            problem = Problem(f"must be at least 1s, not {self.every}", where="--every")
+        if not _LEAST_S <= seconds <= _MOST_S:
+            problem = Problem(f"must be from 1s to 24h, not {self.every}", where="--every")
             raise UsageError("nothing was looked at", [problem])
         return seconds
 
