@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_a_line_with_a_number_without_end_is_a_line(tmp_path: Path, text: str) -
     head = "Traceback (most recent call last):" if "File" in text else "Error: it broke"
     file.write_text(f"{head}\n{text}\nValueError: it broke\n")
     triage_logs(LogsRequest((file,)))
+
+
+@pytest.mark.parametrize("head", ["", "=== FAILURES ===\n", "=== test session starts ===\n"])
+@pytest.mark.parametrize("unit", ["test_a.py::", "FAILED [", "a.py:1:", "E   x: ", "=== x ==="])
+def test_a_long_line_that_looks_like_pytest_all_along_takes_no_time(
+    tmp_path: Path, unit: str, head: str
+) -> None:
+    file = tmp_path / "a.log"
+    file.write_text(f"{head}{unit * (200_000 // len(unit))} !\n{unit * 9} !\n")
+    began = time.process_time()
+    triage_logs(LogsRequest((file,)))
+    assert time.process_time() - began < 5
 
 
 def test_objects_as_deep_as_can_be_read_are_not_written_again(tmp_path: Path) -> None:

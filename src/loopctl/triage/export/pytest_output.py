@@ -24,6 +24,9 @@ from loopctl.triage.symptoms import SuiteResult
 
 _MOST_CASES: Final = 1000
 _MOST_LINES: Final = 300
+_LONGEST: Final = 4096
+"""Characters of a line that are looked at: some of what tells pytest's lines is not linear."""
+
 _OF: Final = re.compile(r"ERROR (?:at (?P<phase>setup|teardown) of|collecting) (?P<name>.+)$")
 _TIMED_OUT: Final = re.compile(r"^(?:Failed: )?Timeout >?[\d.]+ ?s|pytest[_-]timeout")
 
@@ -64,7 +67,7 @@ class PytestReader:
     def takes(self, piece: Piece) -> bool:
         """Take the line; whether it belongs to pytest's output, and to no service's log."""
         session = self._sessions[-1]
-        text = piece.text.rstrip()
+        text = piece.text[:_LONGEST].rstrip()
         if text[:1] == "=" and (match := lines.SECTION.match(text)) and not lines.ended(text):
             return self._section((match["name"] or match["short"]).strip(), session)
         if (ended := self._ended(text)) is not None:
