@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from triage_fixtures import FOLDER, symptoms_of
 
+from loopctl.triage.captures import read_capture
 from loopctl.triage.diagnose import diagnose
 from loopctl.triage.loading import load_catalogue
 
@@ -29,6 +33,32 @@ def test_a_cause_is_not_seen_where_it_is_not(signature: str, name: str) -> None:
 def test_nothing_is_found_in_a_green_run(name: str) -> None:
     found = diagnose(symptoms_of(name), CATALOGUE).findings
     assert [(finding.signature, finding.evidence) for finding in found] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "acts"),
+    [
+        ("chat: ended with 137", True),
+        ("FATAL ERROR: Reached heap limit: JavaScript heap out of memory", False),
+        ("java.lang.OutOfMemoryError: Java heap space", False),
+        ("[ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?", False),
+    ],
+)
+def test_memory_is_given_where_the_platforms_limit_was_met_and_for_no_guess(
+    tmp_path: Path, said: str, *, acts: bool
+) -> None:
+    code = "137" if acts else "1"
+    rows: list[dict[str, object]] = [
+        {"kind": "stage", "stage": "health"},
+        {"kind": "fault", "fault": "exit-code", "summary": "it ended", "value": code},
+        {"kind": "log", "text": said},
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    finding = diagnose(read_capture(tmp_path / "a.jsonl"), CATALOGUE).findings[0]
+    signature = CATALOGUE.find(finding.signature or "")
+    assert signature is not None
+    assert (finding.signature, signature.remedy.action) == ("deploy.out-of-memory", "raise-memory")
+    assert (finding.confidence >= signature.confidence.act_at) == acts
 
 
 def test_every_signature_is_held_against_the_green_run() -> None:
