@@ -21,7 +21,7 @@ CLOSED = """
   severity: high
   confidence: {base: 0.9, act_at: 0.9}
   match: {all: [{on: log, regex: 'cold'}]}
-  remedy: {action: retry, mode: auto, limit: 3}
+  remedy: {action: retry, mode: auto, limit: 3, verify: suites}
   tests: {positive: [one.jsonl], negative: [two.jsonl]}
 """
 
@@ -32,11 +32,14 @@ def test_a_plan_names_the_causes_that_auto_acts_upon_without_a_rule(project: Pro
     assert planned.code == 0, str(planned)
     said = [line for line in planned.out.splitlines() if line.startswith(BY_ITSELF)]
     assert len(said) == 1, "one line, however many they are"
-    rebuild, retry, rollback = said[0].removeprefix(BY_ITSELF).split("; ")
-    assert rebuild == "rebuild on deploy.stale-image"
-    assert retry == "retry on ws.closed-1000"
-    assert rollback.startswith("rollback on deploy.import-time-error, ")
-    assert "deploy.exit-code" not in rollback, "its own evidence is never enough"
+    told = said[0].removeprefix(BY_ITSELF).split("; ")
+    on = {action: causes.split(", ") for action, causes in (each.split(" on ") for each in told)}
+    assert on["rebuild"] == ["deploy.stale-image"]
+    assert on["retry"] == ["platform.no-instance", "ws.closed-1000"]
+    assert on["raise-memory"] == ["deploy.out-of-memory"]
+    assert on["wait"] == ["deploy.client-timed-out"]
+    assert "deploy.import-time-error" in on["rollback"]
+    assert "deploy.exit-code" not in on["rollback"], "its own evidence is never enough"
 
 
 def test_a_plan_names_the_causes_of_the_users_own_signatures(project: Project) -> None:

@@ -31,7 +31,7 @@ panic({0x6f6c20?, 0x9fbc30?})
 main.(*store).get(...)
 \t/srv/shop/main.go:13
 github.com/go-chi/chi/v5.(*Mux).ServeHTTP(0xc0001b4000, {0x7f3, 0xc0002})
-\t/root/go/pkg/mod/github.com/go-chi/chi/v5@v5.0.1/mux.go:90 +0x321
+\t/home/app/go/pkg/mod/github.com/go-chi/chi/v5@v5.0.1/mux.go:90 +0x321
 net/http.HandlerFunc.ServeHTTP(0x4804f9?, {0x77a608?, 0x3074b6094000?}, 0x3074b6087b30?)
 \t/usr/local/go/src/net/http/server.go:2286 +0x29
 created by net/http.(*Server).Serve in goroutine 7

@@ -61,7 +61,8 @@ class LastGreen:
     def is_of(self, trees: Mapping[str, str], tree: str | None) -> bool:
         """Whether it was made from these source trees by service, `tree` one hash of them all."""
         if self.record is not None:
-            return all(self.record.images.get(name) == each for name, each in trees.items())
+            read = self.record.sources or self.record.images
+            return all(read.get(name) == each for name, each in trees.items())
         return self.tree == tree
 
     def baseline(self, plan: Plan, past: Past) -> Baseline | None:

@@ -135,6 +135,7 @@ def _to_json(record: RunRecord) -> bytes:
         "findings": [asdict(finding) for finding in record.findings[:_MOST_FINDINGS]],
         "remedies": [{**asdict(each), "at": iso(each.at)} for each in record.remedies],
         "migrations": dict(record.migrations),
+        "sources": dict(record.sources),
     }
     # ASCII: an id may hold half a surrogate pair, and must be the same when it is read again.
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode("ascii")
@@ -195,6 +196,7 @@ def _record(of: Any) -> RunRecord:  # Any: JSON; every field is checked where it
         findings=tuple(_finding(each) for each in of.get("findings", ())),
         remedies=tuple(_remedy(each) for each in of.get("remedies", ())),
         migrations=_texts(of.get("migrations", {})),
+        sources=_texts(of.get("sources", {})),
     )
 
 

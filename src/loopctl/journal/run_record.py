@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loopctl.journal.mending import remedy_records
+from loopctl.journal.progress import sources
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.model.state import Verdict
 from loopctl.ports.history import CaseRecord, FindingRecord, RunRecord
@@ -36,6 +37,7 @@ def record_of(worklog: Worklog) -> RunRecord:
         findings=_findings(worklog),
         remedies=remedy_records(worklog),
         migrations=_migrations(worklog.cycles),
+        sources=sources(cycle) if cycle is not None else {},
     )
 
 

@@ -72,7 +72,7 @@ class RunRecord:
     services and suites were given, names with hashes under the key whose id is `hashed_by`,
     `files` the loop's files with theirs. `findings` and `remedies` are of all its cycles;
     `migrations` a hash of what the schema of each service is made of, where it was the same in all
-    of them.
+    of them. `sources` are the hashes of the source trees that were read, by service.
     """
 
     run_id: str
@@ -97,6 +97,7 @@ class RunRecord:
     findings: tuple[FindingRecord, ...] = ()
     remedies: tuple[RemedyRecord, ...] = ()
     migrations: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_whole_green(self) -> bool:
