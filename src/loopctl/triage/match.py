@@ -166,7 +166,7 @@ class _Looked:
 
     def wants(self, event: LogEvent, novel: bool | None) -> bool:
         """Whether a log event may be hit."""
-        among = self._set.among
+        among = self._set.among_recurring if event.parts else self._set.among
         for text in event.searched:
             found = among(text[:_LONGEST])
             if found and any(self._found[at].may_hit(event.stream, novel) for at in found):
@@ -178,7 +178,8 @@ class _Looked:
 
     def see(self, record: Record) -> None:
         """Hold the record against the clauses that may hit it, in the catalogue's order."""
-        found = {at for line in record.lines for at in self._set.among(line.quote[:_LONGEST])}
+        among = self._set.among_recurring
+        found = {at for line in record.lines for at in among(line.quote[:_LONGEST])}
         for at in sorted(found):
             self._found[at].see(record)
         for watch in self._bare:

@@ -55,6 +55,9 @@ class _Shape:
     tries: int = 0
 
 
+_SEEN_ONCE: Final = _Shape()
+
+
 class Reading:
     """One log, read once, in bounded memory."""
 
@@ -101,14 +104,13 @@ class Reading:
         if known is None:
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
-            self._shapes[shape] = _Shape()
-        elif isinstance(known, Counted):
-            return
-        elif counted is None:
-            known.tries = _MOST_TRIES
-        elif known.counted or known.tries < _MOST_TRIES:
-            known.tries += 1
-            self._learn(known, shape, written, counted)
+            self._shapes[shape] = _SEEN_ONCE
+        elif isinstance(known, _Shape) and counted is not None:
+            if known is _SEEN_ONCE:
+                known = self._shapes[shape] = _Shape()
+            if known.counted or known.tries < _MOST_TRIES:
+                known.tries += 1
+                self._learn(known, shape, written, counted)
 
     def _read(self, entry: LogEntry) -> Counted | None:
         """Where the line was counted, if all lines of its shape are one event each, as it is."""

@@ -63,20 +63,7 @@ class RegexSet:
         self._remembered: dict[str, Sequence[int]] = {}
 
     def among(self, text: str) -> Sequence[int]:
-        """The indices of the patterns that match somewhere in the text, in no order.
-
-        Short lines are remembered: a traceback is the same frames over and over.
-        """
-        if len(text) > _LONGEST_REMEMBERED:
-            return self._look(text)
-        found = self._remembered.get(text)
-        if found is None:
-            if len(self._remembered) >= _MOST_REMEMBERED:
-                self._remembered.clear()
-            found = self._remembered[text] = self._look(text)
-        return found
-
-    def _look(self, text: str) -> Sequence[int]:
+        """The indices of the patterns that match somewhere in the text, in no order."""
         found: Sequence[int] = ()
         for match, indices in self._sets:
             try:
@@ -86,6 +73,17 @@ class RegexSet:
             if hit:
                 # The probe is a pattern too, the last of each set.
                 found = [*found, *(indices[at] for at in hit if at < len(indices))]
+        return found
+
+    def among_recurring(self, text: str) -> Sequence[int]:
+        """The same of a line that may well come again: a traceback is the same frames each time."""
+        if len(text) > _LONGEST_REMEMBERED:
+            return self.among(text)
+        found = self._remembered.get(text)
+        if found is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[text] = self.among(text)
         return found
 
 
