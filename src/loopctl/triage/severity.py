@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final
 
 from loopctl.triage.assemble import LogEvent
+from loopctl.triage.levels import is_called_bad
 
 
 class Severity(IntEnum):
@@ -65,4 +66,5 @@ def _from_text(text: str) -> Severity:
         return _BY_NAME[next(filter(None, level.groups())).upper()]
     if letter := _KLOG.match(text):
         return _BY_LETTER[letter[1]]
-    return Severity.ERROR if _WORDS.search(text[:500]) else Severity.NORMAL
+    bad = _WORDS.search(text[:500]) is not None or is_called_bad(text)
+    return Severity.ERROR if bad else Severity.NORMAL

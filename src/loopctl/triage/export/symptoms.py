@@ -17,6 +17,7 @@ from loopctl.triage.export.faults import Witness
 from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.pytest_output import PytestReader
 from loopctl.triage.export.reading import Export
+from loopctl.triage.export.taken_back import taken_back
 from loopctl.triage.export.times import UNKNOWN
 from loopctl.triage.symptoms import RequestLog, ServiceLog, SuiteResult, Symptoms
 
@@ -95,7 +96,8 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple
         over = witness.over() | _passed(asked, {log.first for log in lasting})
         logs.append(ServiceLog(capture.service, capture.source, capture.entries(over)))
         bad = (p for p in capture.pieces if p.trouble or p.doubtful)
-        troubled |= any(piece.number not in over for piece in bad)
+        back = taken_back(capture.pieces)
+        troubled |= any(piece.number not in over and piece.number not in back for piece in bad)
     symptoms = Symptoms(
         stage=None,
         faults=tuple(faults),

@@ -7,18 +7,28 @@ from typing import Final
 
 from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.sayings import saying_of
+from loopctl.triage.levels import is_called_bad, is_clients_doing
 from loopctl.triage.regexes import Regex
 
 _SEVERE: Final = frozenset({"ERROR", "CRITICAL", "FATAL", "ALERT", "EMERGENCY", "PANIC"})
 _MILD: Final = frozenset({"DEBUG", "INFO", "NOTICE", "WARNING"})
-_LEVEL: Final = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|ALERT)\b")
-_LEVELS: Final = Regex(r"ERROR|CRITICAL|FATAL|PANIC|ALERT")
 _RAISED: Final = Regex(
     r"Traceback \(most recent call last\)|panic: |Exception in thread |[Uu]nhandled exception"
     r"|UnhandledPromiseRejection|Uncaught |^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception): "
+    # Ruby, Rust, Elixir
+    r"|:\d+:in ['`].{1,200}[A-Z]\w*(?:Error|Exception)\)|panicked at |^\*\* \([A-Z][\w.]*\) "
+)
+# It says itself what was done in place of it, or that it was to be so.
+_TAKEN_BACK: Final = Regex(
+    r"(?i)\b(?:fall(?:s|ing)? back (?:to|on)|fell back (?:to|on)|using \S+ instead|expected\)"
+    r"|\(expected\b|as expected\b)"
 )
 _HEAD: Final = 80
-_TOLD_MILD: Final = re.compile(r"\b(?:TRACE|DEBUG|INFO|NOTICE)\b", re.IGNORECASE)
+_TOLD_MILD: Final = re.compile(
+    # PostgreSQL's LOG is its level of what is said for the record
+    r"\b(?i:TRACE|DEBUG|INFO|NOTICE|VERBOSE)\b|\bLOG: |\b(?:WARN|WARNING|WRN)\b"
+    r"|^(?i:npm )?warn(?:ing)?\b"
+)
 _DOUBTFUL: Final = Regex(
     r"(?i)\b(?:stopped|disabled|dropped|mismatch|undefined symbol|does not|do not|did not|refused"
     r"|denied|timed out|unable|cannot|can't|could not|couldn't|giving up|gave up|abort(?:ed|ing)?"
@@ -41,11 +51,11 @@ def is_trouble(piece: Piece) -> bool:
         return False
     if saying_of(text) is not None:
         return True
-    mild = (piece.severity or "") in _MILD
-    return not mild and (
-        _RAISED.search(text) is not None
-        or (_LEVELS.search(text) is not None and _LEVEL.search(text, 0, _HEAD) is not None)
-    )
+    if (piece.severity or "") in _MILD:
+        return False
+    if is_called_bad(text):
+        return not is_clients_doing(text)
+    return _RAISED.search(text) is not None and _TAKEN_BACK.search(text) is None
 
 
 def is_called_mild(severity: str | None, text: str) -> bool:
@@ -58,4 +68,6 @@ def is_doubtful(piece: Piece) -> bool:
     text = piece.text
     if piece.severity is not None or piece.trouble or piece.request is not None or not text:
         return False
-    return _DOUBTFUL.search(text[:500]) is not None and not _TOLD_MILD.search(text, 0, _HEAD)
+    if _DOUBTFUL.search(text[:500]) is None or _TOLD_MILD.search(text, 0, _HEAD):
+        return False
+    return _TAKEN_BACK.search(text) is None and not is_clients_doing(text)
