@@ -28,6 +28,17 @@ _LONGEST: Final = 4096
 """Characters of a line that are looked at: some of what tells pytest's lines is not linear."""
 
 _OF: Final = re.compile(r"ERROR (?:at (?P<phase>setup|teardown) of|collecting) (?P<name>.+)$")
+_TARGETS: Final = re.compile(r"(?i)mock|fake|stub|dummy|localhost|127\.0\.0\.1|staging")
+_LIVE: Final = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) +\S+:\S+\.py:\d+ ")
+_OF_TESTS: Final = re.compile(r"(?:^|/)(?:tests?/|e2e/|specs?/|testing/|test_[^/]*$|conftest\.py$|[^/]*_test\.py$)")
+_LIBRARY: Final = re.compile(r"/site-packages/|/dist-packages/|/lib/python\d|^<")
+_OF_SERVICE: Final = frozenset(
+    {"AttributeError", "TypeError", "NameError", "UnboundLocalError"}
+    | {"ImportError", "ModuleNotFoundError", "KeyError"}
+)
+UNDER_TEST: Final = "raised by the code under test"
+"""The reason of a failure whose innermost frame is no test's."""
+
 _TIMED_OUT: Final = re.compile(r"^(?:Failed: )?Timeout >?[\d.]+ ?s|pytest[_-]timeout")
 
 
@@ -144,6 +155,9 @@ class PytestReader:
                 self._count(match, text, number, session)
             elif (match := lines.PROGRESS.match(text)) and match["word"] in ("FAILED", "ERROR"):
                 session.short.setdefault(match["id"], (match["word"], ""))
+            elif text[:1] in "DIWEC" and _LIVE.match(text):
+                # Whom a test that passed talked to is said nowhere else.
+                return _TARGETS.search(text) is None
         return True
 
     def _count(self, match: re.Match[str], text: str, number: int, session: _Session) -> None:
@@ -281,8 +295,11 @@ def _graded(
     first = raised.message.partition("\n")[0].strip()
     # As it stands in the log: that is what a person looks for.
     message = said if said and not said.endswith("...") else _verbatim(raised, first, said)
+    place, reason = where_of(raised), None
     if _TIMED_OUT.search(first) or _TIMED_OUT.search(said):
         status = CaseStatus.TIMEOUT
+    elif (under := _under_test(raised)) is not None:
+        status, place, reason = CaseStatus.FAILED, under, UNDER_TEST
     else:
         # Nobody knows here whether the target was met: the test gets the benefit of the doubt.
         who, _ = blame(raised, in_call=not setup, met_target=True)
@@ -293,10 +310,24 @@ def _graded(
         0.0,
         UNKNOWN,
         message=message,
-        where=where_of(raised),
+        where=place,
+        reason=reason,
         detail=detail,
         output=output,
     )
+
+
+def _under_test(raised: Raised) -> str | None:
+    """The innermost frame, where it is neither a test's nor a library's: whose code is wrong then
+    is the service's, run in the tests' own process.
+    """
+    if raised.type.rpartition(".")[2] not in _OF_SERVICE or len(raised.frames) < 2:
+        return None
+    frame = raised.frames[-1]
+    if _OF_TESTS.search(frame.file) or _LIBRARY.search(frame.file):
+        return None
+    function = "" if frame.function == "?" else f" in {frame.function}"
+    return f"{frame.file}:{frame.line}{function}"
 
 
 def _verbatim(raised: Raised, first: str, said: str) -> str:
