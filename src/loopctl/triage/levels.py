@@ -43,6 +43,8 @@ _CLIENTS: Final = re.compile(
     r"|forbidden|is not found|was not found|too large body|no user/password was provided"
     r"|password mismatch|invalid host|limiting (?:requests|connections)).*\bclient: "
     r"|\[(?:authz_core|core|access_compat|autoindex|php)\w*:error\].*\[client "
+    # Compose, which tells what it did as it was asked to.
+    r"|^ *(?:Container|Network|Volume) \S+ +(?:Stopp|Remov|Kill|Creat|Start)\w+ *$"
     # Whoever looks whether a PostgreSQL is up as its own user.
     r"|\bFATAL: +(?:role|database) \"root\" does not exist"
 )
@@ -59,5 +61,5 @@ def is_called_bad(text: str) -> bool:
 
 
 def is_clients_doing(text: str) -> bool:
-    """Whether a server's error is one of those that clients make: nothing of ours is broken."""
+    """Whether it is what somebody asked for: a server's error of the kind that clients make, a stop."""
     return _CLIENTS.search(text) is not None

@@ -11,15 +11,27 @@ from loopctl.inert import one_line
 from loopctl.model.finding import Fault, FaultKind, Quote
 from loopctl.triage.export.pieces import Piece
 from loopctl.triage.export.sayings import Saying, condition_of, saying_of
+from loopctl.triage.regexes import Regex
 
 _LONGEST: Final = 500
 _LAST_WORDS: Final = 4
 _LISTENS: Final = re.compile(
-    r"(?i:listening|running|serving|started|bound|server).{0,40}?"
+    r"(?i:listening|running|serving|started|bound|server|local:|network:|ready|available).{0,40}?"
     r"(?P<host>\d{1,3}(?:\.\d{1,3}){3}|localhost|\[[0-9a-f:]+\]|\*|0)?[: ](?:port[ :=]*)?"
     r"(?P<port>\d{2,5})\b(?![.\d])"
 )
-_LISTEN_WORDS: Final = ("istening", "unning on", "erving", "tarted", "Bound", "bound to")
+_LISTEN_WORDS: Final = (
+    *("istening", "unning on", "erving", "tarted", "Bound", "bound to"),
+    *("Local:", "Network:", "eady on", "eady at", "vailable at", "vailable on"),
+)
+# Somebody asked for the end: what is killed after it did not fail.
+_STOPS: Final = Regex(
+    r"\bGracefully stopping\b|^Aborting on container exit|\bContainer \S+ +Stopp(?:ing|ed)\b"
+    r"|^Stopping \S+ +\.\.\.|\bfailed liveness probe, will be restarted\b"
+    r"|(?i:\breceived (?:signal )?SIGTERM\b|\breceived signal 15\b)"
+)
+_KILLED: Final = ("137", "SIGKILL")
+_IN_SERVICE: Final = Regex(r"\bsuccessfully rolled out\b|\s(?:1/1|2/2|3/3|4/4) +Running\b")
 _LEFT: Final = "Container called exit(0)"
 _HEALING: Final = (FaultKind.NEVER_READY, FaultKind.CONTROL_PLANE)
 _MOST_LISTENERS: Final = 4
@@ -39,6 +51,8 @@ class _Revision:
     left: Piece | None = None
     over: int = 0
     listens: list[tuple[str, str, Piece]] = field(default_factory=list)
+    stopping: bool = False
+    stopped: set[int] = field(default_factory=set)
 
 
 class Witness:
@@ -59,8 +73,12 @@ class Witness:
             revision.left, revision.at_end = piece, tuple(revision.words)
         if _is_well(piece):
             revision.over = len(revision.said)
+        if piece.text and _STOPS.search(piece.text) is not None:
+            revision.stopping = True
         saying = _saying(piece) if piece.trouble and piece.text else None
-        if saying is not None:
+        if saying is not None and revision.stopping and saying.value in _KILLED:
+            revision.stopped.add(piece.number)
+        elif saying is not None:
             if saying.exact and not revision.at_end:
                 revision.at_end = tuple(revision.words)
             revision.said.append((saying, piece))
@@ -69,12 +87,21 @@ class Witness:
         return saying
 
     def over(self) -> frozenset[int]:
-        """The numbers of the pieces that told of what went over by itself."""
-        return frozenset(
+        """The numbers of the pieces that told of what went over by itself, or was asked for."""
+        healed = {
             piece.number
             for revision in self._revisions.values()
             for saying, piece in revision.said[: revision.over]
             if saying.kind in _HEALING and not saying.exact
+        }
+        return frozenset(healed.union(*(each.stopped for each in self._revisions.values())))
+
+    def listens(self) -> tuple[tuple[str, Quote], ...]:
+        """The ports that the service says it listens on, with its words."""
+        return tuple(
+            (port, self._quote(piece))
+            for revision in self._revisions.values()
+            for _, port, piece in revision.listens
         )
 
     def faults(self) -> tuple[Fault, ...]:
@@ -176,7 +203,9 @@ def _is_well(piece: Piece) -> bool:
     """
     if piece.request is not None and piece.request.status is not None:
         return piece.request.status < 400 and bool(piece.revision)
-    return "probe succeeded" in piece.text or "status changed to True" in piece.text
+    if "probe succeeded" in piece.text or "status changed to True" in piece.text:
+        return True
+    return bool(piece.text) and _IN_SERVICE.search(piece.text) is not None
 
 
 def _saying(piece: Piece) -> Saying | None:

@@ -30,7 +30,9 @@ _LONGEST: Final = 4096
 _OF: Final = re.compile(r"ERROR (?:at (?P<phase>setup|teardown) of|collecting) (?P<name>.+)$")
 _TARGETS: Final = re.compile(r"(?i)mock|fake|stub|dummy|localhost|127\.0\.0\.1|staging")
 _LIVE: Final = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) +\S+:\S+\.py:\d+ ")
-_OF_TESTS: Final = re.compile(r"(?:^|/)(?:tests?/|e2e/|specs?/|testing/|test_[^/]*$|conftest\.py$|[^/]*_test\.py$)")
+_OF_TESTS: Final = re.compile(
+    r"(?:^|/)(?:tests?/|e2e/|specs?/|testing/|test_[^/]*$|conftest\.py$|[^/]*_test\.py$)"
+)
 _LIBRARY: Final = re.compile(r"/site-packages/|/dist-packages/|/lib/python\d|^<")
 _OF_SERVICE: Final = frozenset(
     {"AttributeError", "TypeError", "NameError", "UnboundLocalError"}

@@ -121,7 +121,8 @@ _RULES: Final = (
     _rule(
         "exited with code",
         r"^(?:(?:container )?(?P<service>[A-Za-z][\w.-]{0,80}?)(?:[-_]\d+)?\x20*\|? ?)?"
-        r"exited with code (?P<value>[1-9]\d*)\b",
+        # 130 and 143: it was asked to end, and did
+        r"exited with code (?!(?:130|143)\b)(?P<value>[1-9]\d*)(?: \(.*\))?\s*$",
         FaultKind.EXIT_CODE,
         "its process ended with exit code {value}",
         exact=True,

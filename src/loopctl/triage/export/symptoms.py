@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from loopctl.triage.baseline import learn
 from loopctl.triage.export.asked import health_faults, request_logs
 from loopctl.triage.export.faults import Witness
 from loopctl.triage.export.pieces import Piece
+from loopctl.triage.export.proxied import proxied
 from loopctl.triage.export.pytest_output import PytestReader
 from loopctl.triage.export.reading import Export
 from loopctl.triage.export.taken_back import taken_back
@@ -23,6 +25,7 @@ from loopctl.triage.symptoms import RequestLog, ServiceLog, SuiteResult, Symptom
 
 _MOST_SERVICES: Final = 200
 _LAST: Final = 300
+_EXITED: Final = re.compile(r"(?P<name>[A-Za-z][\w.-]*?)(?:[-_]\d+)? exited with code ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +86,27 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple
     faults: list[Fault] = []
     requests: list[RequestLog] = []
     logs: list[ServiceLog] = []
+    testers = _testers(captures)
+    listeners: dict[str, tuple[tuple[str, Quote], ...]] = {}
     for capture in captures:
         witness = Witness(capture.source, capture.service)
         for piece in capture.pieces:
             witness.see(piece)
-        found = witness.faults()
-        faults += found or _given_up(capture)
+        found = [fault for fault in witness.faults() if not _is_of_tests(fault, testers)]
+        listeners[capture.service] = witness.listens()
+        faults += found or ([] if capture.service in testers else _given_up(capture))
         asked = [piece for piece in capture.pieces if piece.request is not None]
         faults += health_faults(capture.service, capture.source, asked)
         lasting = list(request_logs(capture.service, capture.source, asked))
         requests += lasting
         over = witness.over() | _passed(asked, {log.first for log in lasting})
+        over |= _ends_of(capture, testers)
         logs.append(ServiceLog(capture.service, capture.source, capture.entries(over)))
         bad = (p for p in capture.pieces if p.trouble or p.doubtful)
         back = taken_back(capture.pieces)
         troubled |= any(piece.number not in over and piece.number not in back for piece in bad)
+    for capture in captures:
+        faults += proxied(capture.source, capture.pieces, listeners)
     symptoms = Symptoms(
         stage=None,
         faults=tuple(faults),
@@ -107,6 +116,34 @@ def symptoms_of(captures: Sequence[Capture], baseline: Baseline | None) -> tuple
         baseline=baseline,
     )
     return symptoms, troubled
+
+
+def _testers(captures: Sequence[Capture]) -> frozenset[str]:
+    """The services that are test runs: their exit code is what the tests came to."""
+    return frozenset(
+        capture.service
+        for capture in captures
+        if any(suite.cases for suite in capture.suites)
+        or any(piece.text.startswith("=== RUN ") for piece in capture.pieces)
+    )
+
+
+def _is_of_tests(fault: Fault, testers: frozenset[str]) -> bool:
+    ended = fault.kind in (FaultKind.EXIT_CODE, FaultKind.SIGNAL)
+    return ended and fault.service in testers
+
+
+def _ends_of(capture: Capture, testers: frozenset[str]) -> frozenset[int]:
+    """The lines that tell how a container ended that only ran tests."""
+    if not testers:
+        return frozenset()
+    return frozenset(
+        piece.number
+        for piece in capture.pieces
+        if "exited with code" in piece.text
+        and (found := _EXITED.match(piece.text)) is not None
+        and found["name"] in testers
+    )
 
 
 def _passed(asked: Iterable[Piece], lasting: set[int]) -> frozenset[int]:
