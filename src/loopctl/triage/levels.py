@@ -61,5 +61,5 @@ def is_called_bad(text: str) -> bool:
 
 
 def is_clients_doing(text: str) -> bool:
-    """Whether it is what somebody asked for: a server's error of the kind that clients make, a stop."""
+    """Whether somebody asked for it: an error of the kind that clients make, or a stop."""
     return _CLIENTS.search(text) is not None

@@ -20,7 +20,7 @@ _TRACE: Final = {
     "at_import": "whether it was raised while a module was imported",
     "in_app": "whether that frame is the service's own code",
     "in_test": "whether that frame is a test's",
-    "language": "python, node, java, go",
+    "language": "python, node, java, dotnet, go, ruby",
 }
 TRACE_FIELDS: Final = frozenset(_TRACE)
 """What only a record of a traceback has."""

@@ -16,8 +16,9 @@ from loopctl.triage.traceback_go import GoBlock, read_go
 from loopctl.triage.traceback_java import JAVA_FRAME, read_java
 from loopctl.triage.traceback_node import NODE_FRAME, read_node
 from loopctl.triage.traceback_python import PythonBlock, read_python
+from loopctl.triage.traceback_ruby import RubyBlock, read_ruby
 
-Block = PythonBlock | GoBlock | AtBlock
+Block = PythonBlock | GoBlock | RubyBlock | AtBlock
 
 _GAP: Final = timedelta(seconds=2)
 _MOST_LINES: Final = 1000
@@ -81,8 +82,13 @@ class Stack:
 def opened_by(entry: LogEntry, text: str, start: int) -> Stack | None:
     """A stack where the line is, or may be, the first of one."""
     body = text[start:]
-    block = PythonBlock.opened_by(body) or GoBlock.opened_by(body) or AtBlock.opened_by(body)
+    block = _block_of(body)
     return None if block is None else Stack(entry, text, start, block)
+
+
+def _block_of(body: str) -> Block | None:
+    own = PythonBlock.opened_by(body) or GoBlock.opened_by(body) or RubyBlock.opened_by(body)
+    return own or AtBlock.opened_by(body)
 
 
 def read_whole(lines: Sequence[Line], kind: str | None, message: str | None) -> StackTrace | None:
@@ -90,8 +96,7 @@ def read_whole(lines: Sequence[Line], kind: str | None, message: str | None) -> 
     block: Block | None = None
     first = 0
     for first, line in enumerate(lines):  # noqa: B007 - where it begins
-        block = PythonBlock.opened_by(line.body) or GoBlock.opened_by(line.body)
-        block = block or AtBlock.opened_by(line.body)
+        block = _block_of(line.body)
         if block is not None:
             break
     if block is None:
@@ -115,6 +120,8 @@ def read_stack(lines: Sequence[Line], block: Block) -> StackTrace | None:
             return read_python(lines)
         case GoBlock():
             return read_go(lines)
+        case RubyBlock():
+            return read_ruby(lines)
         case AtBlock():
             return read_java(lines) if _is_java(lines) else read_node(lines)
 

@@ -12,6 +12,7 @@ _LOADERS: Final = {
     "node": ("Object.<anonymous>", "<module>"),
     "java": ("<clinit>",),
     "go": ("main.init", "init"),
+    "ruby": ("<main>", "<top (required)>"),
 }
 
 

@@ -53,7 +53,11 @@ class AtBlock:
     def opened_by(body: str) -> AtBlock | None:
         """A block where the line may be the first of a stack, None where it cannot."""
         if body[:1] in " \t" or body.startswith("at "):
-            return AtBlock(confirmed=True) if is_frame(body) else None
+            if is_frame(body):
+                return AtBlock(confirmed=True)
+            # .NET's console logger indents all that belongs to an entry.
+            rest = body.lstrip()
+            return AtBlock(body[: -len(rest)]) if rest and _is_head(rest) else None
         if thrown := _KIND.search(body):
             return AtBlock(body[: thrown.start()].rstrip(_OF_NAME))
         if _NAMED.match(body):
