@@ -114,6 +114,7 @@ def events(ran: Ran) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (ran.run / "journal.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_history_that_cannot_be_read_is_told_and_changes_no_verdict(
     project: Project, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def green_with(project: Project, schema: str | None) -> Ran:
     return ran
 
 
+@pytest.mark.slow
 def test_over_another_schema_it_is_proposed_and_over_the_same_it_is_done(project: Project) -> None:
     before = green_with(project, "create table a")
     good = before.service("web")["revision"]

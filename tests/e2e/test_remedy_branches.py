@@ -79,6 +79,7 @@ def test_a_remedy_may_commit_there_itself(project: Project, switches: bool) -> N
     assert at(project, f"loopctl/{ran.run.name}/1").strip() == "good"
 
 
+@pytest.mark.slow
 def test_uncommitted_changes_are_told_and_nothing_is_begun(served: tuple[Project, Ran]) -> None:
     project, before = served
     on_branch(project)
@@ -101,7 +102,7 @@ ESCAPES = {
 }
 
 
-@pytest.mark.parametrize("how", but_slow(ESCAPES, ("the user's file", "its own repository")))
+@pytest.mark.parametrize("how", but_slow(ESCAPES, ("the user's file",)))
 def test_a_remedy_that_leaves_its_tree_is_refused(served: tuple[Project, Ran], how: str) -> None:
     project, before = served
     head = project.git("rev-parse", "HEAD").strip()
@@ -182,6 +183,7 @@ def test_interrupted_it_leaves_no_work_tree_and_is_run_again(project: Project) -
     untouched(project, ran)
 
 
+@pytest.mark.slow
 def test_without_git_it_is_told(project: Project, tmp_path: Path) -> None:
     on_branch(project)
     (project.root / ".git").rename(tmp_path / "away.git")
