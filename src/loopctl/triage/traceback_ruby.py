@@ -60,7 +60,7 @@ class RubyBlock:
 def read_ruby(lines: Sequence[Line]) -> StackTrace:
     """Read the lines of a backtrace, what was raised first and the innermost frame after it."""
     head = lines[0]
-    frames = [_frame(found, line) for line in lines if (found := _FRAME.match(line.body))]
+    frames = [_frame(found, line) for line in lines[1:] if (found := _FRAME.match(line.body))]
     if (ended := _ENDED.match(head.body)) and (found := _FRAME.match(ended["frame"])):
         frames[:0] = [_frame(found, head)]
     named = ended or _LOGGED.match(head.body)
