@@ -117,12 +117,15 @@ class ServiceSurvey:
             for revision in seen.revisions_of(found):
                 tasks[f"revision {revision.name}"] = functools.partial(self._serving, revision)
             tasks["newer revisions"] = functools.partial(self._newer, found)
-        elif good or isinstance(found, Unanswered):
+        elif isinstance(found, Unanswered):
             # Nobody knows which revisions there are: the log of the service has them all.
             tasks["log"] = functools.partial(self._read, None, self.since)
+        elif good:
+            # What a candidate said that never served is no reason why nothing does now.
+            tasks["log"] = functools.partial(self._read, good[0], self.since)
         if url := self._url(found):
             tasks["health"] = functools.partial(self._probe, url)
-        if tasks and not self.glance:
+        if tasks and not self.glance and not isinstance(found, Absent):
             tasks["requests"] = self._requests
         if tasks:
             in_time(stop, tasks)
