@@ -49,7 +49,7 @@ def triage_logs(request: LogsRequest, stdin: IO[bytes] | None = None) -> Triaged
     against = compared(captures, [c for export in greens for c in captures_of(export)])
     symptoms, troubled = symptoms_of(against.captures, against.baseline)
     diagnosis = diagnose(symptoms, catalogue)
-    findings, novel = known(diagnosis), telling(diagnosis, symptoms)
+    findings, novel = known(diagnosis, symptoms), telling(diagnosis, symptoms)
     if not (troubled or diagnosis.findings):
         novel = together(novel, rare(against.captures))
     green = None if greens else green_command(captures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,9 +24,29 @@ _SELDOM: Final = 2
 _NO_GREEN: Final = "which lines are new: "
 
 
-def known(diagnosis: Diagnosis) -> tuple[Finding, ...]:
-    """The causes that a signature names."""
-    return tuple(finding for finding in diagnosis.findings if finding.signature is not None)
+def known(diagnosis: Diagnosis, symptoms: Symptoms) -> tuple[Finding, ...]:
+    """The causes that a signature names, each proved by lines as they stand in the file."""
+    lines = {
+        fault.summary: cut(fault.quotes[0])
+        for fault in symptoms.faults
+        if fault.quotes and fault.quotes[0].quote
+    }
+    named = (finding for finding in diagnosis.findings if finding.signature is not None)
+    return tuple(_located(finding, lines, symptoms.place) for finding in named)
+
+
+def _located(finding: Finding, lines: Mapping[str, Quote], place: str) -> Finding:
+    """The finding with the line that told of a fault in place of our own words for the fault."""
+    told = [
+        lines.get(quote.quote, quote) if quote.source == place else quote
+        for quote in finding.evidence
+    ]
+    evidence = tuple(dict.fromkeys(told))
+    whys = tuple(
+        why if why.evidence is None else replace(why, evidence=evidence.index(told[why.evidence]))
+        for why in finding.whys
+    )
+    return replace(finding, evidence=evidence, whys=whys)
 
 
 def telling(diagnosis: Diagnosis, symptoms: Symptoms) -> tuple[NovelLine, ...]:
