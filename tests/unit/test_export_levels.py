@@ -26,6 +26,9 @@ _BAD = (
     "thread 'main' panicked at src/main.rs:42:7:",
     "/srv/boot.rb:5:in `fetch': key not found (KeyError)",
     "** (ArithmeticError) bad argument in arithmetic expression",
+    "spooler[12]: write of segment 8: OSError: [Errno 28] No space left on device",
+    "fatal error: concurrent map writes",
+    "panic: runtime error: index out of range [3] with length 3",
 )
 _WELL = (
     "2025-06-02 INFO retry after ERROR 500 went well",

@@ -298,3 +298,23 @@ def test_our_own_kept_logs_are_read_with_their_requests(tmp_path: Path) -> None:
     text = "".join(json.dumps(row) + "\n" for row in (*log, request, closed))
     told = {finding.signature for finding in triage(tmp_path, text).findings}
     assert {"http.500-novel", "ws.closed-1011"} <= told
+
+
+def test_the_code_that_a_traceback_shows_is_no_evidence(tmp_path: Path) -> None:
+    export = tmp_path / "orders.log"
+    export.write_text(
+        "INFO started\n"
+        "Traceback (most recent call last):\n"
+        '  File "/srv/orders/store.py", line 8, in opened\n'
+        '    pool = connect("postgresql://pg:5432/orders", timeout=5)  # timed out\n'
+        "TypeError: connect() got an unexpected keyword argument 'timeout'\n"
+    )
+    found = triage_logs(LogsRequest((export,))).findings
+    assert [finding.signature for finding in found] == ["service.interface-changed"]
+
+
+def test_one_line_of_compose_is_one_finding_of_the_service_that_it_names(tmp_path: Path) -> None:
+    export = tmp_path / "stack.log"
+    export.write_text("web  | INFO ready\nworker | loading shard 7\nworker exited with code 137\n")
+    found = triage_logs(LogsRequest((export,))).findings
+    assert [(f.signature, f.service) for f in found] == [("deploy.out-of-memory", "worker")]

@@ -8,12 +8,14 @@ from typing import Final
 from loopctl.triage.regexes import Regex
 
 _HEAD: Final = 100
+_LONGEST: Final = 1000
 # Upper case is a level wherever it stands near the start.
 _NAMES: Final = r"ERROR|CRITICAL|FATAL|PANIC|ALERT|SEVERE|EMERG(?:ENCY)?|CRIT|DPANIC"
 _SMALL: Final = r"error|critical|fatal|panic|alert|severe|emerg(?:ency)?|crit|err|fail|ftl"
 _GATE: Final = Regex(
     rf"{_NAMES}|\bERR\b|\bFTL\b|^[EF]\d{{4}} |(?i:\[(?:[\w.-]+:)?(?:{_SMALL})\]|\blevel=)"
     r"|\b(?:error|fatal|fail|failing|failed|FAILED|FAIL|exit(?:ed)?|code)\b|^not ok |npm ERR!"
+    r"|\w(?:Error|Exception): |\bpanic: "
 )
 _LEVEL: Final = re.compile(
     rf"\b(?:{_NAMES})\b(?![-_=/.]\w)|\[(?:\d\d:\d\d:\d\d ?)?(?:ERR|FTL)\]|(?<= )(?:ERR|FTL)(?: |\])"
@@ -50,6 +52,16 @@ _CLIENTS: Final = re.compile(
 )
 
 
+# An exception with its message, or a runtime's last word: bad where no level says otherwise.
+_RAISED: Final = re.compile(
+    r"(?:^|[\s(\[])(?:[\w$]+[.:]+)*[A-Z][\w$]*(?:Error|Exception): \S|\bfatal error: \S|\bpanic: \S"
+)
+
+
+# What raised it goes on without.
+_GOES_ON: Final = re.compile(r"(?i:\bfall(?:s|ing)? ?back\b|\bretr(?:y|ies)|\bignor|\bskipp)")
+
+
 def is_called_bad(text: str) -> bool:
     """Whether a line says of itself that it is an error, or that something ended badly."""
     if _GATE.search(text) is None:
@@ -57,6 +69,9 @@ def is_called_bad(text: str) -> bool:
     level = _LEVEL.search(text, 0, _HEAD)
     if level is not None and not _MILD_BEFORE.search(text, 0, level.start()):
         return True
+    raised = _RAISED.search(text[:_LONGEST])
+    if raised is not None and not _MILD_BEFORE.search(text, 0, raised.start()):
+        return _GOES_ON.search(text[:_LONGEST]) is None
     return _ENDED_BADLY.search(text) is not None and _ASKED_TO_END.search(text) is None
 
 

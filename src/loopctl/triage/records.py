@@ -307,12 +307,23 @@ def log_record(log: ServiceLog, event: LogEvent, novel: bool | None) -> Record:
     return Record(
         "log",
         log.service,
-        tuple(log_quote(log, line) for line in event.lines),
+        tuple(log_quote(log, line) for line in _told(event)),
         fields,
         channel=event.stream,
         proof=proof,
         at=event.at,
     )
+
+
+def _told(event: LogEvent) -> Iterator[Line]:
+    """Its lines without the code that a traceback shows: what is written there has not happened."""
+    code: set[str] = set()
+    if event.trace is not None:
+        raised = event.trace.exceptions
+        code = {frame.text for each in raised for frame in each.frames}
+        # Below a frame without its code stands the exception itself.
+        code -= {"", *(each.text.strip(" |") for each in raised)}
+    return (line for line in event.lines if line.text.strip(" |") not in code)
 
 
 def _trace_fields(trace: StackTrace) -> dict[str, Value]:

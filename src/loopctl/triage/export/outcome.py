@@ -32,7 +32,18 @@ def known(diagnosis: Diagnosis, symptoms: Symptoms) -> tuple[Finding, ...]:
         if fault.quotes and fault.quotes[0].quote
     }
     named = (finding for finding in diagnosis.findings if finding.signature is not None)
-    return tuple(_located(finding, lines, symptoms.place) for finding in named)
+    return _once(_located(finding, lines, symptoms.place) for finding in named)
+
+
+def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What one line shows is one finding: of the service that the line itself names, if any."""
+    kept: dict[tuple[str | None, Quote | None], Finding] = {}
+    for finding in findings:
+        shown = next(iter(finding.evidence), None)
+        one = kept.setdefault((finding.signature, shown), finding)
+        if one is not finding and shown is not None and (finding.service or "") in shown.quote:
+            kept[finding.signature, shown] = finding
+    return tuple(kept.values())
 
 
 def _located(finding: Finding, lines: Mapping[str, Quote], place: str) -> Finding:
