@@ -24,7 +24,7 @@ from loopctl.model.baseline import Baseline, Seen
 from loopctl.ports.history import RunRecord
 from loopctl.process import Stop
 
-PART = "u"
+PART = "v"
 _RUNS = 10
 _ROUNDS = 3
 _MOST_S = 3.0
