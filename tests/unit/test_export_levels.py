@@ -32,7 +32,6 @@ _BAD = (
 )
 _WELL = (
     "2025-06-02 INFO retry after ERROR 500 went well",
-    "WARN upstream: attempt 1: error: timed out",
     "ImportError: libvips is too old, falling back to Pillow",
     "2025-06-02 09:14:07.000 UTC [9] LOG:  could not receive data from client: reset by peer",
     '[error] 3#3: *1 open() "/x.ico" failed (2: No such file or directory), client: 1.1.1.1',
@@ -52,6 +51,23 @@ def test_a_line_that_states_an_error_is_trouble(text: str) -> None:
 def test_a_line_that_states_nothing_bad_is_not(text: str) -> None:
     assert not is_trouble(Piece(1, text))
     assert not is_doubtful(Piece(1, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["WARN payments: a refund was lost", "WARN: NoMethodError: undefined method 'tax' for nil"],
+)
+def test_bad_news_at_the_level_of_a_warning_are_in_doubt(text: str) -> None:
+    assert is_doubtful(Piece(1, text))
+
+
+def test_a_warning_that_was_tried_again_and_went_well_is_over() -> None:
+    told = (
+        "WARN rates: attempt 1 timed out, retrying in 200 ms",
+        "INFO rates: attempt 2 succeeded",
+    )
+    assert _taken_back(*told) == {1}
+    assert not _taken_back(*reversed(told))
 
 
 def _taken_back(*texts: str) -> frozenset[int]:

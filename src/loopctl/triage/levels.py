@@ -27,9 +27,7 @@ _LEVEL: Final = re.compile(
     r"|^(?:\S*\d\S* ){0,3}(?:error|fatal|critical|crit|fail)(?:\[E\d+\])?: "
     r"|^npm (?:ERR!|error) "
 )
-_MILD_BEFORE: Final = re.compile(
-    r"\b(?i:TRACE|DEBUG|INFO|NOTICE|VERBOSE)\b(?![-_./]\w)|\bLOG: |\b(?:WARN|WARNING|WRN)\b"
-)
+_MILD_BEFORE: Final = re.compile(r"\b(?i:TRACE|DEBUG|INFO|NOTICE|VERBOSE)\b(?![-_./]\w)|\bLOG: ")
 # What runs steps, builds and tests says at their end.
 _ENDED_BADLY: Final = re.compile(
     r"^##\[error\]|^::error\b|\bProcess completed with exit code [1-9]|\berror TS\d+: "

@@ -24,16 +24,17 @@ _TAKEN_BACK: Final = Regex(
     r"|\(expected\b|as expected\b)"
 )
 _HEAD: Final = 80
+# A warning is not among them: what is lost is lost, whatever level it is told at.
 _TOLD_MILD: Final = re.compile(
     # PostgreSQL's LOG is its level of what is said for the record
-    r"\b(?i:TRACE|DEBUG|INFO|NOTICE|VERBOSE)\b|\bLOG: |\b(?:WARN|WARNING|WRN)\b"
-    r"|^(?i:npm )?warn(?:ing)?\b"
+    r"\b(?i:TRACE|DEBUG|INFO|NOTICE|VERBOSE)\b|\bLOG: |^npm (?:warn|WARN) deprecated\b"
 )
 _DOUBTFUL: Final = Regex(
     r"(?i)\b(?:stopped|disabled|dropped|mismatch|undefined symbol|does not|do not|did not|refused"
     r"|denied|timed out|unable|cannot|can't|could not|couldn't|giving up|gave up|abort(?:ed|ing)?"
     r"|corrupt(?:ed)?|lost|unexpected|violation|conflicts?|rejected|unreachable|killed|crash(?:ed)?"
     r"|exceeded|too (?:many|large|long|old)|no such|differs?|inconsistent|stuck|deadlock)\b"
+    r"|(?-i:\b[A-Z]\w*(?:Error|Exception): )"
 )
 
 
