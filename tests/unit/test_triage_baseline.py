@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from triage_fixtures import entries
 
 from loopctl.model.baseline import Baseline
@@ -89,3 +91,21 @@ def test_what_is_known_is_not_merged_with_what_is_new() -> None:
 def test_statuses_are_not_values() -> None:
     lines = [f"request done status={500 + number}" for number in range(6)]
     assert len(ranked(lines, baseline())) == 6
+
+
+def test_a_flood_of_different_lines_hides_neither_the_bad_one_nor_what_it_is() -> None:
+    words = ("".join(letters) for letters in itertools.product("abcdefghijkl", repeat=4))
+    flood = [f"INFO said {word}" for word in itertools.islice(words, 20_500)]
+    window = Window("chat", baseline())
+    *_, last = (window.add(event) for event in assemble(entries([*flood, "ERROR it broke"])))
+    assert last == "ERROR it broke"
+    assert window.is_novel(last) is True
+    assert window.ranked()[0].template == last
+
+
+def test_of_lines_whose_templates_are_not_kept_nobody_says_that_green_had_them() -> None:
+    words = ("".join(letters) for letters in itertools.product("abcdefghijkl", repeat=4))
+    flood = [f"INFO said {word}" for word in itertools.islice(words, 20_500)]
+    window = Window("chat", baseline(flood))
+    *_, last = (window.add(event) for event in assemble(entries(flood)))
+    assert window.is_novel(last) is None

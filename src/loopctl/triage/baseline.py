@@ -20,6 +20,9 @@ from loopctl.triage.similar import statements
 from loopctl.triage.templates import Masker
 
 _MOST_TEMPLATES: Final = 20_000
+_MOST_SEVERE: Final = 2_000
+"""Kept besides, of lines that call themselves bad: no flood of others may hide them."""
+
 _OVERFLOW: Final = "<more templates than are kept>"
 _RATE_CHANGED: Final = 3.0
 
@@ -79,11 +82,12 @@ class Window:
         return template
 
     def _add_new(self, template: str, event: LogEvent) -> str:
-        if len(self._seen) >= _MOST_TEMPLATES:
+        severity = severity_of(event)
+        room = _MOST_TEMPLATES + (_MOST_SEVERE if severity >= Severity.WARNING else 0)
+        if len(self._seen) >= room:
             template = _OVERFLOW
         counted = self._seen.get(template)
         if counted is None:
-            severity = severity_of(event)
             self._seen[template] = Counted(1, severity, event.revision, event.kept())
         else:
             counted.count += 1
@@ -94,8 +98,12 @@ class Window:
         return self._seen[template]
 
     def is_novel(self, template: str) -> bool | None:
-        """Whether green runs never showed it; None when there are none to compare with."""
-        return None if self._known is None else template not in self._known
+        """Whether green runs never showed it; None where nobody can tell: without any to compare
+        with, and of lines beyond those whose templates are kept.
+        """
+        if self._known is None or template == _OVERFLOW:
+            return None
+        return template not in self._known
 
     def ranked(self) -> list[RankedTemplate]:
         """Every template, the most telling first; novel ones of one statement are one."""
@@ -111,7 +119,7 @@ class Window:
 
     def as_baseline(self) -> Baseline:
         """What a green window leaves for later runs."""
-        seen = {t: Seen(c.count, c.revision) for t, c in self._seen.items()}
+        seen = {t: Seen(c.count, c.revision) for t, c in self._seen.items() if t != _OVERFLOW}
         return Baseline({self.service: seen}, {self.service: self._lines()})
 
     def _lines(self) -> int:
