@@ -183,10 +183,11 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
 
 
 def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
-    """Tell the platform, write the reports, tidy up.
+    """Tell the platform, write the reports, tell others, tidy up.
 
     None of this changes how the run ended, so none of it may hide that.
     """
+    from loopctl.api.announcing import announce
     from loopctl.api.remembering import left_by
     from loopctl.journal.history_files import keep_record
     from loopctl.reports.write import write_reports
@@ -201,6 +202,7 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
             left_by(composition, worklog, prepared.folder),
             Stop(CLOSING_S),
         ),
+        *announce(composition, worklog, prepared.folder, prepared.redactor),
         *_prune(composition.runs_dir, composition.plan),
     )
     return RunResult(composition.run_id, prepared.folder, worklog, problems)

@@ -1,5 +1,6 @@
 """The composition root: the only room that names concrete adapters."""
 
+from loopctl.bootstrap.announcers import announcers_of
 from loopctl.bootstrap.composition import Composition, bundle_writer, crash_writer
 from loopctl.bootstrap.lookups import (
     catalogue_of,
@@ -21,6 +22,7 @@ from loopctl.bootstrap.world import (
 __all__ = [
     "Composition",
     "World",
+    "announcers_of",
     "bundle_writer",
     "by_hand_of",
     "callers_of",

@@ -1,0 +1,1 @@
+"""GitHub, and notices: where others are told of a run; journals nothing, decides nothing."""
