@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,14 +70,12 @@ def _troubles(announcers: Sequence[Announcer], told: Announcement, within: float
             return _late(announcer, within)
         return ""
 
+    tasks = {
+        f"announce {number}": functools.partial(tell, announcer)
+        for number, announcer in enumerate(announcers)
+    }
     with Stop().child(within) as stop:
-        ended = in_time(
-            stop,
-            {
-                f"announce {number}": lambda limited, each=announcer: tell(each, limited)
-                for number, announcer in enumerate(announcers)
-            },
-        )
+        ended = in_time(stop, tasks)
     troubles = [
         ended.get(f"announce {number}", _late(announcer, within))
         for number, announcer in enumerate(announcers)
