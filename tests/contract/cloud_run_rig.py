@@ -23,6 +23,7 @@ import pytest
 from docker_rig import RIGS, committed
 from engine_rig import real_engine, real_registry
 from platform_rig import STARTED, PlatformRig
+from slow import but_slow
 
 from emulator.run_runtime import Runtime
 from emulator.run_runtime_docker import DockerRuntime
@@ -274,11 +275,14 @@ _CLOUD_RUN: Final[Mapping[str, Callable[[], AbstractContextManager[PlatformRig]]
 }
 _SLOW: Final = ("cloud-run-rest", "cloud-run-docker")
 
+_NAMES: Final = (*RIGS, *_CLOUD_RUN)
+
 #: Every platform, by each of its ways: what all must keep is tested with all.
-ALL_RIGS: Final = [
-    *RIGS,
-    *(pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in _CLOUD_RUN),
-]
+ALL_RIGS: Final = but_slow(_NAMES, [name for name in _NAMES if name not in _SLOW])
+
+#: … and what takes its time on some, quickly on one or two.
+QUICK_ON_LOCAL: Final = but_slow(_NAMES, ("local",))
+QUICK_ON_HOSTS: Final = but_slow(_NAMES, tuple(RIGS))
 
 
 def any_rig(request: pytest.FixtureRequest) -> Iterator[PlatformRig]:

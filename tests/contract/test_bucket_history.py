@@ -107,6 +107,7 @@ def test_what_passes_is_asked_again_a_few_times(
     assert len(rig.server.calls) == 3
 
 
+@pytest.mark.slow
 def test_what_does_not_pass_is_told_after_a_few_times(
     rig: BucketRig, history: BucketHistory, stop: Stop
 ) -> None:

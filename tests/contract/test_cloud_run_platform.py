@@ -418,6 +418,7 @@ def test_nothing_on_the_port_is_told_with_the_port(rig: ProcessCloudRunRig) -> N
     assert any("PORT=8080" in quote.quote for quote in fault.quotes)
 
 
+@pytest.mark.slow
 def test_a_container_that_ate_its_memory_is_told_so(rig: ProcessCloudRunRig) -> None:
     greedy = "kept = [b'x' * 2**20 for _ in range(200)]\nimport time\ntime.sleep(60)\n"
     fault = rig.dead(rig.deploy(greedy, rig.hold(), memory=64 * 2**20)).fault

@@ -308,6 +308,7 @@ def parent(process: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_a_run_on_an_environment_that_is_up_replaces_it_without_a_gap(rig: DockerRig) -> None:
     first = rig.hold()
     old = rig.deploy(SERVE, first, share="all")

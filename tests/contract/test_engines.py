@@ -22,6 +22,7 @@ def machine() -> Iterator[Machine]:
         yield machine
 
 
+@pytest.mark.slow
 def test_a_bare_machine_gets_all_of_it_once_and_keeps_nothing(machine: Machine) -> None:
     before = machine.network()
     first = machine.engines("up")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cloud_run_rig import ALL_RIGS, any_rig
+from cloud_run_rig import ALL_RIGS, QUICK_ON_HOSTS, QUICK_ON_LOCAL, any_rig
 from docker_rig import RIGS, each_rig
 from platform_rig import (
     SERVE,
@@ -24,6 +24,7 @@ from platform_rig import (
     under_load,
     wait_for,
 )
+from slow import but_slow
 
 from loopctl.model.artifact import ServiceState
 from loopctl.model.finding import FaultKind
@@ -80,12 +81,14 @@ def test_a_candidate_that_exits_is_seen_at_once_with_its_code_and_last_words(
     assert all(rig.is_quoted(quote, entries) for quote in dead.fault.quotes)
 
 
+@pytest.mark.parametrize("rig", QUICK_ON_HOSTS, indirect=True)
 def test_a_candidate_ended_by_a_signal_names_the_signal(rig: PlatformRig) -> None:
     revision = rig.deploy("import ctypes\nctypes.string_at(0)", rig.hold())
     dead = rig.dead(revision)
     assert (dead.fault.kind, dead.fault.value) == (FaultKind.SIGNAL, "SIGSEGV")
 
 
+@pytest.mark.parametrize("rig", QUICK_ON_HOSTS, indirect=True)
 def test_a_command_that_is_not_there_is_a_death_that_says_so(rig: PlatformRig) -> None:
     revision = rig.deploy("", rig.hold(), command=("./no-such-program",))
     dead = rig.dead(revision)
@@ -198,6 +201,7 @@ def test_traffic_that_is_not_a_hundred_percent_or_goes_nowhere_is_refused(rig: P
     assert state_of(rig) == before
 
 
+@pytest.mark.parametrize("rig", QUICK_ON_LOCAL, indirect=True)
 def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: PlatformRig) -> None:
     held = rig.hold()
     names = []
@@ -251,6 +255,7 @@ def test_an_artifact_that_is_not_there_is_refused_and_leaves_nothing(hosted: Hos
     assert hosted.platform.find(hosted.key(artifact), hosted.stop) == Absent()
 
 
+@pytest.mark.parametrize("rig", QUICK_ON_LOCAL, indirect=True)
 def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: PlatformRig) -> None:
     held = rig.hold()
     revisions = []
@@ -268,6 +273,7 @@ def test_a_request_in_flight_ends_on_the_revision_that_took_it(rig: PlatformRig)
     assert got == [(200, revisions[0].name)]
 
 
+@pytest.mark.parametrize("rig", QUICK_ON_LOCAL, indirect=True)
 def test_discarding_a_candidate_leaves_its_log_and_nothing_else(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
@@ -303,6 +309,7 @@ def test_down_leaves_no_process_and_nobody_listening(rig: PlatformRig) -> None:
     assert rig.platform.observe("chat", rig.stop) == Absent()
 
 
+@pytest.mark.parametrize("hosted", but_slow(RIGS, ("local",)), indirect=True)
 def test_after_down_the_numbers_and_the_address_go_on(hosted: HostedRig) -> None:
     held = hosted.hold()
     old = hosted.deploy(SERVE, held, share="all")
@@ -327,6 +334,7 @@ def test_a_service_that_dies_while_it_serves_is_told_and_answered_for(hosted: Ho
     assert "front door" in body
 
 
+@pytest.mark.parametrize("rig", QUICK_ON_LOCAL, indirect=True)
 def test_no_effect_without_the_lease(rig: PlatformRig) -> None:
     held = rig.hold()
     old = rig.deploy(SERVE, held, share="all")
@@ -391,6 +399,7 @@ def test_what_the_running_revision_holds_is_compared_with_the_artifact(rig: Plat
     assert rig.platform.serves_content(revision, artifact, rig.stop) == expected
 
 
+@pytest.mark.parametrize("hosted", but_slow(RIGS, ("local",)), indirect=True)
 def test_the_address_of_a_retired_revision_leads_to_what_serves(hosted: HostedRig) -> None:
     held = hosted.hold()
     first = hosted.deploy(SERVE, held, share="all")
@@ -407,6 +416,7 @@ def test_the_address_of_a_retired_revision_leads_to_what_serves(hosted: HostedRi
     assert not listens(told)
 
 
+@pytest.mark.parametrize("hosted", but_slow(RIGS, ("local",)), indirect=True)
 def test_the_address_of_a_revision_that_died_leads_to_nobody(hosted: HostedRig) -> None:
     held = hosted.hold()
     hosted.ready(hosted.deploy(SERVE, held, share="all"))

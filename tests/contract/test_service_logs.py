@@ -19,6 +19,7 @@ from platform_rig import (
     get,
     wait_for,
 )
+from slow import but_slow
 
 from loopctl.errors import Stopped
 from loopctl.model.artifact import ServiceState
@@ -67,6 +68,7 @@ def test_lines_are_exact_whatever_bytes_they_hold(either: HostedRig) -> None:
     ]
 
 
+@pytest.mark.parametrize("either", but_slow(RIGS, ("local",)), indirect=True)
 def test_a_line_of_ten_megabytes_is_split_with_marks_and_loses_nothing(either: HostedRig) -> None:
     main = "import sys\nsys.stdout.write('ä' + 'xyz\u20ac' * 1_700_000 + '\\nnext\\n')"
     *pieces, last, after = [entry.text for entry in printed(either, main)]
@@ -101,6 +103,7 @@ def test_a_secret_is_in_no_capture_however_it_is_written(kind: str) -> None:
         assert texts[0] == texts[2].replace("split", "plain") == "plain [redacted:PASSWORD]"
 
 
+@pytest.mark.parametrize("either", but_slow(RIGS, ("local",)), indirect=True)
 def test_a_service_that_floods_its_log_is_captured_whole_and_slows_nobody_down(
     either: HostedRig,
 ) -> None:

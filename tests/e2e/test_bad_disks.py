@@ -141,7 +141,7 @@ def test_a_journal_on_a_disk_that_has_room_again_tells_the_end_of_its_run(site: 
     "number",
     [
         pytest.param(errno.EIO, id="EIO", marks=pytest.mark.slow),
-        pytest.param(errno.ENOSPC, id="ENOSPC"),
+        pytest.param(errno.ENOSPC, id="ENOSPC", marks=pytest.mark.slow),
     ],
 )
 def test_a_journal_that_breaks_while_it_builds_leaves_users_alone(site: Site, number: int) -> None:
@@ -270,6 +270,7 @@ def test_a_host_without_a_disk_puts_traffic_back_all_the_same(project: Project, 
     assert project.run("web").code == 0
 
 
+@pytest.mark.slow
 def test_a_lease_that_cannot_be_written_changes_nothing_and_is_named(site: Site) -> None:
     site.shim.breaks("/leases/")
     ran = site.run()

@@ -32,7 +32,7 @@ def with_suite(staging: Staging, run: str, stable_for: str) -> None:
     staging.project.commit()
 
 
-@pytest.mark.parametrize("expected", but_slow(FAULTS, ("import-error",), lambda e: e.fault))
+@pytest.mark.parametrize("expected", but_slow(FAULTS, (), lambda e: e.fault))
 def test_a_fault_on_cloud_run_is_explained_by_its_proof_and_users_keep_what_they_had(
     up: tuple[Staging, Ran], expected: Expected
 ) -> None:

@@ -32,6 +32,7 @@ def cloud(tmp_path: Path) -> Iterator[CloudProject]:
         yield cloud
 
 
+@pytest.mark.slow
 def test_of_two_runs_one_runs_and_the_other_names_it(cloud: CloudProject) -> None:
     going = waiting(cloud.project)
     revisions, writes = cloud.revisions(), len(cloud.writes())

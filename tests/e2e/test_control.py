@@ -207,6 +207,7 @@ def is_contradicted(ran: Ran) -> None:
     assert "1 still passes and proves nothing: `tests/test_vacuous.py::test_vacuous`" in worklog
 
 
+@SLOW
 def test_nothing_is_run_twice_in_a_protected_environment(project: Project) -> None:
     protected = {"prod": {"platform": "local"}}
     loop(project, control="always", environments=protected, default_environment="prod")

@@ -35,6 +35,7 @@ def test_what_a_retry_turns_into_a_pass_is_flaky(project: Project, tolerated: in
         assert "1 flaky" in ran.line("FAILED")
 
 
+@pytest.mark.slow
 def test_what_passes_on_another_image_has_passed(project: Project) -> None:
     project.write(".gitignore", ".loopctl/\n__pycache__/\nseen\n")
     script(project, "echo better > web/word.txt\n")

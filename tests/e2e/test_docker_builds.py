@@ -38,6 +38,7 @@ def never_deployed(ran: Ran) -> None:
     assert ran.service("web")["revision"] is None
 
 
+@pytest.mark.slow
 def test_a_missing_dockerfile_is_named_before_anything_is_done(
     serving: DockerProject, standing: Standing
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_missing_dockerfile_is_named_before_anything_is_done(
     standing.told(ran)
 
 
+@pytest.mark.slow
 def test_a_dockerfile_with_a_mistake_is_refused_with_its_line(
     serving: DockerProject, standing: Standing
 ) -> None:

@@ -106,6 +106,7 @@ os.write(1, b"\\n")
 """
 
 
+@pytest.mark.slow
 def test_logs_are_exact_and_tell_no_secret_however_it_was_written(project: Project) -> None:
     secrets = {"secrets": {"TOKEN": {"value": SECRET}}}
     before = served_before(project, prelude=TELLS, run=secrets)

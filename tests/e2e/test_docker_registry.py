@@ -22,6 +22,7 @@ def not_pushed(docker: DockerProject, ran: Ran, prefix: str) -> None:
     assert docker.tags(prefix) == []
 
 
+@pytest.mark.slow
 def test_without_an_engine_nothing_is_begun_and_what_to_do_is_said(
     serving: DockerProject, standing: Standing
 ) -> None:

@@ -214,6 +214,7 @@ def one_finding(ran: Ran, signature: str) -> Sequence[str]:
     return quotes(ran.findings()[signature])
 
 
+@pytest.mark.slow
 def test_a_file_that_somebody_changes_in_the_container_during_the_tests_breaks_the_chain(
     serving: DockerProject, standing: Standing
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rig import Project, Ran
 from services import suite
+from slow import but_slow
 
 SERVICE = """
 import json, os
@@ -305,7 +306,9 @@ def test_what_a_suite_says_of_itself_is_not_taken_for_what_happened(project: Pro
     assert "--lf" in unproven["last"]["reasons"][0]
 
 
-@pytest.mark.parametrize("run", ["--collect-only", "-p no:loopctl_evidence", "-k nothing"])
+@pytest.mark.parametrize(
+    "run", but_slow(["-k nothing", "--collect-only", "-p no:loopctl_evidence"], ("-k nothing",))
+)
 def test_a_suite_that_is_told_to_run_nothing_is_not_green(project: Project, run: str) -> None:
     loop(project, {**suite(project, TWO), "run": f"{run} tests"})
     ran = project.run("web")

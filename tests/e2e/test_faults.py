@@ -61,7 +61,7 @@ FAULTS = (
 
 
 # One that dies at start, and one that only tests find.
-QUICK = ("exit-3", "message-wrapper")
+QUICK = ("exit-3",)
 
 
 @pytest.mark.parametrize("expected", but_slow(FAULTS, QUICK, lambda e: e.fault))

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from load import Load
 from rig import Project, Ran, met_by_users
 from services import chat_loop, tiny_loop
@@ -127,6 +128,7 @@ def test_a_second_run_takes_over_with_no_failed_request(project: Project) -> Non
     assert second.result["source"]["tree"] != first.result["source"]["tree"]
 
 
+@pytest.mark.slow
 def test_the_command_that_green_proposes_asks_the_health_path(project: Project) -> None:
     tiny_loop(project)
     ran = project.run("web")

@@ -38,7 +38,7 @@ DEPLOYED = (
 site = site_of(serving_already)
 
 
-QUICK = ("result deploy web", "cases smoke")
+QUICK = ("result deploy web",)
 
 
 @pytest.mark.parametrize("at", but_slow((*NOT_DEPLOYED, *DEPLOYED), QUICK))
@@ -65,7 +65,7 @@ UNDER = {
 }
 
 
-@pytest.mark.parametrize("at", but_slow(UNDER, ("entered confirm",)))
+@pytest.mark.parametrize("at", but_slow(UNDER, ()))
 def test_a_host_that_is_killed_under_a_run_is_told_and_the_next_run_works(
     site: Site, at: str
 ) -> None:

@@ -303,6 +303,7 @@ def test_a_remedy_that_fills_the_disk_is_told(project: Project, small_disk: Path
     assert after.code == 0, str(after)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_deletes_the_run_ends_it_with_words(project: Project) -> None:
     script(project, f"{REPAIRS}rm -rf .loopctl/runs\n")
     word_loop(project, run_rule())

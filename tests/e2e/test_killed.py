@@ -64,7 +64,7 @@ GREEN = (
     "finished confirm",
 )
 # One side of each effect.
-QUICK_GREEN = ("intent build web", "result deploy web", "result suite smoke", "intent promote web")
+QUICK_GREEN = ("result deploy web", "result suite smoke")
 PUT_BACK = (
     "entered collect",
     "finished collect",
@@ -260,6 +260,7 @@ def test_a_build_that_was_killed_leaves_no_half_made_image(project: Project) -> 
     ]
 
 
+@SLOW
 def test_a_run_killed_once_it_has_ended_is_not_lost(green: Site) -> None:
     killed = drive(green.project, loop="web", at="run.ended")
     assert killed.code == -signal.SIGKILL
@@ -278,6 +279,7 @@ def state_of(project: Project, run: str) -> str:
     return str(next(each for each in runs if each["run_id"] == run)["state"])
 
 
+@SLOW
 def test_these_are_all_the_events_of_a_red_run(red: Site) -> None:
     assert red.undisturbed.code == 1, red.told
     assert red.labels == list(RED)
@@ -321,7 +323,7 @@ def test_traffic_is_put_back_whatever_was_killed(taken_back: Site, at: str) -> N
 FIRST = ("intent deploy web", "result deploy web", "revision.deployed web", "entered promote")
 
 
-@pytest.mark.parametrize("at", but_slow(FIRST, ("result deploy web",)))
+@pytest.mark.parametrize("at", but_slow(FIRST, ()))
 def test_the_first_run_ever_may_be_killed_too(project: Project, at: str) -> None:
     tiny_loop(project, service=AT_ONCE)
     folder = killed_at(project, "web", at)

@@ -147,7 +147,7 @@ KNOWN = (
     ),
 )  # fmt: skip
 
-QUICK = ("raises at start", "database in the body", "AttributeError in a test")
+QUICK = ("AttributeError in a test",)
 
 
 @pytest.fixture(scope="module")

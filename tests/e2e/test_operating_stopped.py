@@ -228,6 +228,7 @@ def test_a_signal_ends_an_unlock_between_two_leases(project: Project) -> None:
     assert robbed.end().code == 3
 
 
+@pytest.mark.slow
 def test_a_signal_before_a_run_is_gone_on_with_has_its_own_code(project: Project) -> None:
     tiny_loop(project, ASKS)
     folder = killed_at(project, "web", "entered verify")

@@ -98,7 +98,7 @@ OURS = """
 """
 
 
-@pytest.mark.parametrize("changed", but_slow(WEAKENED, ("tests/test_smoke.py", "loops/web.yaml")))
+@pytest.mark.parametrize("changed", but_slow(WEAKENED, ("tests/test_smoke.py",)))
 def test_a_remedy_that_weakens_what_judges_it_is_refused(
     served: tuple[Project, Ran], changed: str
 ) -> None:

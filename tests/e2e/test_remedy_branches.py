@@ -139,7 +139,7 @@ mended = site_of(mends_on_a_branch)
 KILLED = ("intent remedy", "remedy.ended", "result remedy", "remedy.decided web", "entered build")
 
 
-@pytest.mark.parametrize("event", but_slow(KILLED, ("remedy.ended",)))
+@pytest.mark.parametrize("event", but_slow(KILLED, ()))
 def test_killed_at_any_moment_it_is_gone_on_with(mended: Site, event: str) -> None:
     assert (mended.undisturbed.code, mended.undisturbed.cycles) == (0, 2), mended.told
     project = mended.project

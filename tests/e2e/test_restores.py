@@ -28,7 +28,7 @@ ENDS: dict[str, tuple[int, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("end", but_slow(ENDS, ("build fails", "confirm fails")))
+@pytest.mark.parametrize("end", but_slow(ENDS, ("confirm fails",)))
 def test_users_are_met_by_what_served_before(served: tuple[Project, Ran], end: str) -> None:
     project, before = served
     code, stage, loop = ENDS[end]
@@ -116,6 +116,7 @@ def test_a_partial_run_that_is_red_rolls_nothing_back(served: tuple[Project, Ran
     assert project.loopctl("rollback", "web").code == 0
 
 
+@pytest.mark.slow
 def test_a_retry_of_what_serves_tests_it_again_and_deploys_nothing(
     served: tuple[Project, Ran],
 ) -> None:

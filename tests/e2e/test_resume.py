@@ -23,6 +23,7 @@ from rig import Project, met_by_users, until
 from services import ASKS, suite, tiny_loop, tiny_service
 
 
+@pytest.mark.slow
 def test_what_a_stranger_has_promoted_since_is_left_alone(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     assert project.run("web").code == 0

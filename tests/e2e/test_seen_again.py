@@ -42,6 +42,7 @@ def cause_of(ran: Ran) -> dict[str, Any]:
     return ran.findings()["http.500-novel"]
 
 
+@pytest.mark.slow
 def test_a_second_run_with_the_same_fault_says_that_it_was_seen_before(project: Project) -> None:
     told_twice(project, tiny_loop)
 

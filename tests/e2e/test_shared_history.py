@@ -39,6 +39,7 @@ def run(project: Project, server: StorageServer) -> tuple[Ran, list[str]]:
     return ran, counted.read_text().split()
 
 
+@pytest.mark.slow
 def test_a_run_on_another_machine_knows_what_was_borne_out_on_the_first(
     project: Project, elsewhere: Project, server: StorageServer
 ) -> None:

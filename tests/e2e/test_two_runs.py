@@ -81,6 +81,7 @@ def test_a_dead_holder_is_taken_over_at_once(project: Project) -> None:
     assert met_by_users(ran.stable_url) == ran.service("web")["revision"]
 
 
+@pytest.mark.slow
 def test_a_holder_that_slept_past_its_lease_changes_nothing_more(project: Project) -> None:
     held_suite(project)
     asleep = waiting(project)
