@@ -1,101 +1,84 @@
-"""`report.html`: one file that a browser shows without a network, and without a script.
+"""`report.html`: one file that a browser shows without a network; the page a person looks at.
 
-Jinja escapes every text; the filter `line` makes it inert and bounded before that. Drawings are
-the only markup that is put in as it is, and escape their texts themselves.
+What it shows is made part by part in `page`, and is whole and readable without its script.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from loopctl.inert import one_line
-from loopctl.journal.brief import Role, brief
-from loopctl.journal.causes import Cause, causes_of
-from loopctl.journal.known_issue import issue_name, seen_text
-from loopctl.journal.wording import count, seconds, short, utc
-from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.journal.brief import Brief, Role, brief
+from loopctl.journal.causes import causes_of
+from loopctl.journal.worklog import Worklog
 from loopctl.model.events import THE_CAUSE
-from loopctl.reports.facts import why_status
 from loopctl.reports.not_checked import not_checked, open_questions
-from loopctl.reports.story import novel_sources, unquoted_novel
-from loopctl.reports.why_graph import why_graph
-from loopctl.reports.why_svg import why_svg
+from loopctl.reports.page.cases import suite_cases
+from loopctl.reports.page.chain import chains
+from loopctl.reports.page.course import courses
+from loopctl.reports.page.failures import failures
+from loopctl.reports.page.matrix import matrix
+from loopctl.reports.page.rendering import rendered
+from loopctl.reports.story import cycle_changes, mendings_of, unquoted_novel
 
 _MOST_CAUSES = 20
 _MOST_NOVEL = 20
 _MOST_ASKED = 200
+_COMMANDS = (Role.MEND, Role.NEXT, Role.REPORT)
+"""Lines of the brief that a person copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The lines of one role, which stand one after the other."""
+
+    role: str
+    is_command: bool
+    texts: tuple[str, ...]
 
 
 def report_html(worklog: Worklog, folder: Path | None = None) -> str:
-    """The document. `folder` is the run's own, as a person would type it."""
+    """The document. `folder` is the run's own, as a person would type it; the log lines beside
+    the failures are read from it.
+    """
     cycle = worklog.last
     causes = causes_of(cycle.findings) if cycle else ()
+    return rendered(
+        log=worklog,
+        run=worklog.run,
+        ended=worklog.ended,
+        cycle=cycle,
+        verdict=worklog.ended.verdict.value if worklog.ended else "not ended",
+        entries=tuple(_entries(brief(worklog, folder))),
+        courses=courses(worklog),
+        matrix=matrix(worklog),
+        compared=_compared(worklog),
+        failures=failures(worklog, folder),
+        suites=suite_cases(cycle) if cycle else (),
+        causes=causes[:_MOST_CAUSES],
+        left_out=len(causes) - _MOST_CAUSES,
+        novel=unquoted_novel(cycle)[:_MOST_NOVEL] if cycle else (),
+        chains=chains(worklog),
+        mended=mendings_of(worklog),
+        asked=open_questions(worklog)[:_MOST_ASKED],
+        not_checked=[n for n in not_checked(worklog) if n.what != THE_CAUSE][:_MOST_ASKED],
+    )
+
+
+def _entries(told: Brief) -> Iterator[_Entry]:
+    for role, lines in groupby(told.lines, key=lambda line: line.role):
+        yield _Entry(role.value, role in _COMMANDS, tuple(line.text for line in lines))
+
+
+def _compared(worklog: Worklog) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What the last cycle mended, broke and left, by word; empty with one cycle."""
+    if len(worklog.cycles) < 2:
+        return ()
+    changes = cycle_changes(worklog, len(worklog.cycles) - 1)
     return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            log=worklog,
-            run=worklog.run,
-            ended=worklog.ended,
-            cycle=cycle,
-            brief=brief(worklog, folder),
-            commands=(Role.MEND, Role.NEXT, Role.REPORT),
-            causes=causes[:_MOST_CAUSES],
-            left_out=len(causes) - _MOST_CAUSES,
-            novel=unquoted_novel(cycle)[:_MOST_NOVEL] if cycle else (),
-            asked=open_questions(worklog)[:_MOST_ASKED],
-            not_checked=[n for n in not_checked(worklog) if n.what != THE_CAUSE][:_MOST_ASKED],
-        )
+        ("mended", changes.fixed),
+        ("broken anew", changes.new),
+        ("as before", changes.persisting),
     )
-
-
-@functools.cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("loopctl.reports", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(_FILTERS)
-    environment.globals.update(_FUNCTIONS)
-    return environment
-
-
-def _line(text: object, limit: int = 400) -> str:
-    return one_line(str(text), limit)
-
-
-def _drawing(cause: Cause, cycle: CycleRecord, number: int) -> Markup:
-    return Markup(why_svg(why_graph(cause, cycle), f"why-{number}"))  # noqa: S704 - escaped there
-
-
-def _web_address(link: str) -> str | None:
-    """The link where a browser may follow it: nothing but https, with a host."""
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return None
-    shown = one_line(link, 2000)
-    return link if parts.scheme == "https" and parts.netloc and shown == link else None
-
-
-_FILTERS: Mapping[str, object] = {"line": _line, "short": short, "seconds": seconds, "utc": utc}
-
-_FUNCTIONS: Mapping[str, object] = {
-    "count": count,
-    "drawing": _drawing,
-    "issue_name": issue_name,
-    "novel_sources": novel_sources,
-    "seen_text": seen_text,
-    "web_address": _web_address,
-    "why_status": why_status,
-}

@@ -1,4 +1,4 @@
-"""A graph of whys as inline SVG: one column of boxes, legible in light and dark, and when zoomed.
+"""A graph of whys as inline SVG: one narrow column of boxes, legible in light and dark, and zoomed.
 
 Built from strings alone: no script, no reference, no font of its own. The colours are those of the
 page around it (`currentColor`).
@@ -15,13 +15,15 @@ from typing import Final
 from loopctl.inert import for_terminal, for_xml
 from loopctl.reports.why_graph import Node, WhyGraph
 
-_WIDTH: Final = 680
+_WIDTH: Final = 356
 _PAD: Final = 14
 _LINE: Final = 19
 _GAP: Final = 28
-_INSET: Final = 40
-_COLUMNS: Final = 76
-"""Columns of text in a box: at 13 px the widest letters of most fonts fit so."""
+_INSET: Final = 28
+_COLUMNS: Final = 36
+"""Columns of text in a box: at 13 px the widest letters of most fonts fit so, and on a telephone
+the drawing keeps its size.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""What failed, by cause: a panel each, the first failures in full, the others as a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from loopctl.inert import one_line
+from loopctl.journal.causes import Cause, causes_of
+from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.reports.page.said_then import Beside, Moment, said_beside
+from loopctl.reports.story import FailedCase, failed_cases
+
+MOST_FULL: Final = 8
+"""Failures in full on the whole page."""
+_FULL_OF_FIRST: Final = 3
+_FULL_OF_OTHERS: Final = 1
+_MOST_PANELS: Final = 20
+_MOST_OTHERS: Final = 300
+_VARIES: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A failure in full; `beside` is None where the run kept no log of those seconds."""
+
+    failed: FailedCase
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Failures that one cause explains, or that at least say the same.
+
+    `number` is that of the cause among the findings, from 1; None where no finding names them.
+    `others` are shown in short, `left_out` counts what only the list of all tests has.
+    """
+
+    title: str
+    number: int | None
+    total: int
+    full: tuple[Full, ...]
+    others: tuple[FailedCase, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The failures of one cycle; `left_out` counts those of panels that are not shown."""
+
+    cycle: CycleRecord
+    panels: tuple[Panel, ...]
+    total: int
+    left_out: int = 0
+
+
+def failures(worklog: Worklog, folder: Path | None) -> Failures | None:
+    """Of the last cycle in which a case did not pass, None without one.
+
+    A run that a remedy made green shows what the remedy was for. `folder` is where its logs are.
+    """
+    for cycle in reversed(worklog.cycles):
+        if failed := failed_cases(cycle):
+            return _failures(cycle, failed, folder)
+    return None
+
+
+def _failures(cycle: CycleRecord, failed: Sequence[FailedCase], folder: Path | None) -> Failures:
+    panels = tuple(_panels(_grouped(failed, causes_of(cycle.findings))))
+    if folder is not None:
+        panels = _with_logs(panels, cycle, folder)
+    shown = sum(panel.total for panel in panels)
+    return Failures(cycle, panels, len(failed), len(failed) - shown)
+
+
+_Group = tuple[str, int | None, list[FailedCase]]
+
+
+def _grouped(failed: Sequence[FailedCase], causes: Sequence[Cause]) -> list[_Group]:
+    """In the order of the causes, then of what no cause names."""
+    by_case: dict[str, int] = {}
+    for number, cause in enumerate(causes, start=1):
+        for case in cause.cases:
+            by_case.setdefault(case, number)
+    found: dict[tuple[int, str], _Group] = {}
+    for item in failed:
+        named = by_case.get(item.case.id)
+        if named is not None:
+            title = _title(causes[named - 1])
+            found.setdefault((named, ""), (title, named, []))[2].append(item)
+        else:
+            said = item.case.message or f"{item.case.status.value} with no message"
+            key = (len(causes) + 1, _VARIES.sub("#", one_line(said, 200)))
+            found.setdefault(key, (said, None, []))[2].append(item)
+    return [found[key] for key in sorted(found, key=lambda key: key[0])]
+
+
+def _title(cause: Cause) -> str:
+    service = cause.finding.service
+    return f"{service}: {cause.finding.title}" if service else cause.finding.title
+
+
+def _panels(groups: Sequence[_Group]) -> Iterator[Panel]:
+    room_full, room_others = MOST_FULL, _MOST_OTHERS
+    for index, (title, number, members) in enumerate(groups[:_MOST_PANELS]):
+        most = min(_FULL_OF_OTHERS if index else _FULL_OF_FIRST, room_full)
+        full = _told_differently(members, most)
+        rest = [item for item in members if item not in full]
+        others = rest[:room_others]
+        room_full -= len(full)
+        room_others -= len(others)
+        yield Panel(
+            title,
+            number,
+            len(members),
+            tuple(Full(item) for item in full),
+            tuple(others),
+            len(rest) - len(others),
+        )
+
+
+def _told_differently(members: Sequence[FailedCase], most: int) -> list[FailedCase]:
+    """The first of each message, then others: two that say the same tell no more than one."""
+    first: dict[str, FailedCase] = {}
+    for item in members:
+        first.setdefault(_VARIES.sub("#", one_line(item.case.message or "", 200)), item)
+    return list(first.values())[:most]
+
+
+def _with_logs(panels: tuple[Panel, ...], cycle: CycleRecord, folder: Path) -> tuple[Panel, ...]:
+    full = [each for panel in panels for each in panel.full]
+    cases = [each.failed.case for each in full]
+    moments = [Moment(case.at, case.duration_s, case.trace) for case in cases]
+    beside: Mapping[int, Beside] = dict(
+        zip(map(id, full), said_beside(folder, cycle, moments), strict=True)
+    )
+    return tuple(
+        replace(panel, full=tuple(replace(f, beside=beside[id(f)]) for f in panel.full))
+        for panel in panels
+    )
