@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loopctl.api.comparing import compare, compared_document, compared_lines
 from loopctl.api.following import LiveLog, live_log
 from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
 from loopctl.api.loading import duration, load, schema, validate
@@ -60,12 +61,14 @@ from loopctl.model.plan import Plan
 
 if TYPE_CHECKING:
     # Not at run time: what `--help` imports is waited for.
+    from loopctl.reports.compared import Comparison as Comparison
     from loopctl.triage.triaged import Triaged as Triaged
     from loopctl.triage.trying import Tried
 
 __all__ = [
     "HEALTH_PATHS",
     "LOOK_EVERY_S",
+    "Comparison",
     "Event",
     "Grade",
     "GradeReport",
@@ -81,6 +84,9 @@ __all__ = [
     "Unlocked",
     "View",
     "Worklog",
+    "compare",
+    "compared_document",
+    "compared_lines",
     "doctor",
     "down",
     "duration",

@@ -48,12 +48,12 @@ def suite_history(
     records = {
         record.run_id: record
         for place, name, environment in places
-        for record in _history(place, runs_dir).recent(name, environment, KEPT, within)
+        for record in history_at(place, runs_dir).recent(name, environment, KEPT, within)
     }
     return history_of_suite(suite, summaries, list(records.values()), limit)
 
 
-def _history(place: str | None, runs_dir: Path) -> History:
+def history_at(place: str | None, runs_dir: Path) -> History:
     """Where a run has said that its record goes to."""
     from loopctl.bootstrap import history_of
 

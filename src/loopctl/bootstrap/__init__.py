@@ -15,6 +15,7 @@ from loopctl.bootstrap.world import (
     callers_of,
     history_of,
     redactor_of,
+    sources_here,
     suite_of,
     world_of,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "history_of",
     "missing_variables",
     "redactor_of",
+    "sources_here",
     "suite_of",
     "survey_of",
     "verified_of",

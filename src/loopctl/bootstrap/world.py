@@ -302,6 +302,13 @@ def history_of(
             return FileHistory(place or runs_dir / FOLDER)
 
 
+def sources_here() -> Sources:
+    """What reads source trees and their commits on this machine, for whoever has no plan."""
+    from loopctl.builders.git_source import GitSources
+
+    return GitSources()
+
+
 def suite_of(kind: SuiteKind, redactor: Redactor) -> Suite:
     """The adapter of one kind of suites."""
     match kind:

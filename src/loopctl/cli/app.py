@@ -12,6 +12,7 @@ import typer
 from loopctl import __version__
 from loopctl.cli import (
     author,
+    compare,
     going_on,
     grade,
     look_back,
@@ -103,6 +104,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     look_back.show,
     look_back.report,
     look_back.logs,
+    compare.diff,
     triage.triage,
     grade.grade,
     author.validate,

@@ -116,12 +116,12 @@ def find_run(runs_dir: Path, ref: str) -> Path:
 
 def last_green(runs_dir: Path, loop: str, environment: str) -> RunSummary | None:
     """The newest green run of the whole loop on that environment."""
-    return next(iter(_greens(read_summaries(runs_dir), loop, environment)), None)
+    return next(iter(greens_of(read_summaries(runs_dir), loop, environment)), None)
 
 
 def past_durations(runs_dir: Path, loop: str, environment: str) -> PastDurations:
     """How long the last ten green runs took."""
-    greens = _greens(read_summaries(runs_dir), loop, environment)[:_RECENT]
+    greens = greens_of(read_summaries(runs_dir), loop, environment)[:_RECENT]
     totals = [run.duration_s for run in greens if run.duration_s is not None]
     return PastDurations(
         runs=len(greens),
@@ -135,7 +135,7 @@ def verified_revisions(
     runs_dir: Path, loop: str, environment: str
 ) -> Mapping[str, tuple[str, ...]]:
     """The revisions that green runs have verified, by service, the newest first."""
-    greens = _greens(read_summaries(runs_dir), loop, environment)
+    greens = greens_of(read_summaries(runs_dir), loop, environment)
     return in_order(run.verified for run in greens)
 
 
@@ -168,7 +168,8 @@ def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[st
     return tuple(sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n)))
 
 
-def _greens(runs: Iterable[RunSummary], loop: str, environment: str) -> list[RunSummary]:
+def greens_of(runs: Iterable[RunSummary], loop: str, environment: str) -> list[RunSummary]:
+    """The green ones of the whole loop on that environment, in their order."""
     return [
         run
         for run in runs
