@@ -6,7 +6,7 @@ what they disarm (as `\\x1b`) instead of dropping it, because it may be the evid
 """
 
 from loopctl.inert.characters import decode, for_terminal, for_xml, one_line
-from loopctl.inert.ci import for_ci
+from loopctl.inert.ci import for_ci, json_for_ci, workflow_data, workflow_property
 from loopctl.inert.markdown import code_block, code_span, for_markdown
 
 __all__ = [
@@ -17,5 +17,8 @@ __all__ = [
     "for_markdown",
     "for_terminal",
     "for_xml",
+    "json_for_ci",
     "one_line",
+    "workflow_data",
+    "workflow_property",
 ]

@@ -34,16 +34,25 @@ class CiJob:
     pull_request: int | None = None
 
 
-def ci_job(variables: Mapping[str, str]) -> CiJob | None:
+def ci_job(variables: Mapping[str, str], system: CiSystem | None = None) -> CiJob | None:
     """The job that these variables of the environment tell of, None outside of CI.
 
+    `system` is what it is taken for whatever they say, as in a container that was not given all.
     Names: GitHub's "Variables reference" of Actions, GitLab's "Predefined CI/CD variables".
     """
+    match system or _system(variables):
+        case CiSystem.GITHUB:
+            return _github(variables)
+        case CiSystem.GITLAB:
+            return _gitlab(variables)
+        case None:
+            return None
+
+
+def _system(variables: Mapping[str, str]) -> CiSystem | None:
     if variables.get("GITHUB_ACTIONS") == "true":
-        return _github(variables)
-    if variables.get("GITLAB_CI") == "true":
-        return _gitlab(variables)
-    return None
+        return CiSystem.GITHUB
+    return CiSystem.GITLAB if variables.get("GITLAB_CI") == "true" else None
 
 
 def _github(variables: Mapping[str, str]) -> CiJob:
