@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from loopctl.api.comparing import compare, compared_document, compared_lines
 from loopctl.api.following import LiveLog, live_log
 from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
+from loopctl.api.in_ci import tell_job, tell_job_of_error
 from loopctl.api.loading import duration, load, schema, validate
 from loopctl.api.looking_ahead import doctor, outlook
 from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
@@ -116,6 +117,8 @@ __all__ = [
     "schema",
     "signature_schema",
     "signatures",
+    "tell_job",
+    "tell_job_of_error",
     "triage",
     "triage_again",
     "triage_logs",

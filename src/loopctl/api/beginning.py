@@ -136,6 +136,7 @@ def run_started(composition: Composition) -> RunStarted:
                 quarantine=tuple(
                     (entry.case, entry.owner, entry.until.isoformat()) for entry in suite.quarantine
                 ),
+                cwd=_below(plan.root, suite.cwd),
             )
             for suite in plan.suites
         ),
@@ -167,6 +168,10 @@ def unread(composition: Composition) -> tuple[NotChecked, ...]:
     where = composition.plan.history or "the runs folder"
     said = f"{why}; compared with what this machine knows"
     return (NotChecked(f"{UNREAD} at {where}", said),)
+
+
+def _below(root: Path, folder: Path) -> str | None:
+    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else None
 
 
 def _said(options: RunOptions) -> Mapping[str, str | int | bool | None]:

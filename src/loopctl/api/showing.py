@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopctl.journal.worklog import Worklog
+from loopctl.model.ci_job import CiJob
 from loopctl.model.events import Event
 
 if TYPE_CHECKING:
@@ -17,14 +18,21 @@ if TYPE_CHECKING:
     from loopctl.triage.triaged import Triaged
 
 
-def view(*, verbose: bool, color: bool, past: Iterable[Event] = ()) -> View:
+def view(
+    *, verbose: bool, color: bool, past: Iterable[Event] = (), job: CiJob | None = None
+) -> View:
     """A view of a run on stderr: subscribe it, and close it at the end.
 
-    It is animated on a terminal that can, unless every step is asked for or colour is refused. An
-    animated one shows the whole run: `past` are the events of a run that is gone on with.
+    In a CI `job` it is folded as that one's system does it. Elsewhere it is animated on a terminal
+    that can, unless every step is asked for or colour is refused. An animated one shows the whole
+    run: `past` are the events of a run that is gone on with.
     """
     from loopctl.console.output import wants_colour
 
+    if job is not None:
+        from loopctl.console.ci_view import CiView
+
+        return CiView(job.system, sys.stderr, verbose=verbose)
     if wants_colour(sys.stderr, no_color=not color) and not verbose:
         from loopctl.console.live import LiveView
 
@@ -37,16 +45,17 @@ def view(*, verbose: bool, color: bool, past: Iterable[Event] = ()) -> View:
     return PlainView(sys.stderr, verbose=verbose)
 
 
-def print_brief(worklog: Worklog, folder: Path, *, color: bool) -> None:
-    """The fifteen lines, on stdout."""
+def print_brief(worklog: Worklog, folder: Path, *, color: bool, job: CiJob | None = None) -> None:
+    """The fifteen lines, on stdout; inert in the log of a CI `job`, too."""
     from loopctl.console.brief_view import print_brief as show
     from loopctl.console.output import wants_colour
     from loopctl.journal.brief import brief
 
     show(
-        brief(worklog, _short(folder)),
+        brief(worklog, as_typed(folder)),
         sys.stdout,
-        colour=wants_colour(sys.stdout, no_color=not color),
+        colour=job is None and wants_colour(sys.stdout, no_color=not color),
+        in_ci=job is not None,
     )
 
 
@@ -87,7 +96,7 @@ def event_document(event: Event) -> Mapping[str, object]:
     return to_json(event)
 
 
-def _short(folder: Path) -> Path:
+def as_typed(folder: Path) -> Path:
     """The folder as a person in the working directory would type it."""
     try:
         return folder.relative_to(Path.cwd())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, ParamSpec
@@ -18,10 +19,13 @@ from loopctl.cli import (
     look_back,
     loop,
     operate,
+    output,
     signatures,
     triage,
 )
+from loopctl.cli.options import Ci
 from loopctl.cli.settings import Settings
+from loopctl.model.ci_job import CiJob, CiSystem, ci_job
 
 P = ParamSpec("P")
 
@@ -66,12 +70,22 @@ def global_options(
             help="Where runs are kept; default: .loopctl in the project's root.",
         ),
     ] = None,
+    ci: Annotated[
+        Ci,
+        typer.Option(
+            "--ci",
+            envvar="LOOPCTL_CI",
+            help="Fold and mark the log of a CI job, and fill its summary; auto: where one is.",
+        ),
+    ] = Ci.AUTO,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
     ] = False,
 ) -> None:
     """Options that every command takes, before or after its name."""
     del version
+    job = _job(ci)
+    output.begin(job)
     context.obj = Settings(
         json=json,
         events=events,
@@ -79,7 +93,18 @@ def global_options(
         quiet=quiet,
         verbose=verbose,
         runs_dir=runs_dir,
+        job=job,
     )
+
+
+def _job(ci: Ci) -> CiJob | None:
+    match ci:
+        case Ci.OFF:
+            return None
+        case Ci.AUTO:
+            return ci_job(os.environ)
+        case Ci.GITHUB | Ci.GITLAB:
+            return ci_job(os.environ, CiSystem(ci.value))
 
 
 def _exits(command: Callable[P, int]) -> Callable[P, None]:

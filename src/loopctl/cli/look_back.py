@@ -106,7 +106,10 @@ def logs(
     for path in kept:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for text in lines:
-                output.say(text.rstrip("\n") if settings.json else api.log_line(text))
+                if settings.json:
+                    output.json_line(text.rstrip("\n"))
+                else:
+                    output.say(api.log_line(text))
     return _followed(folder, service, settings) if follow else 0
 
 

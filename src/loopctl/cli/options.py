@@ -24,6 +24,15 @@ class Mode(StrEnum):
     AUTO = "auto"
 
 
+class Ci(StrEnum):
+    """For which CI system's log is written."""
+
+    AUTO = "auto"
+    OFF = "off"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
 Loop = Annotated[str, typer.Argument(help="A loop's name (loops/NAME.yaml) or its path.")]
 Env = Annotated[str | None, typer.Option("--env", envvar="LOOPCTL_ENV", help="The environment.")]
 

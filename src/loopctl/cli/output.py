@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 import threading
 import traceback
 from collections.abc import Mapping
 from typing import TextIO
 
+from loopctl import api
 from loopctl.errors import ExitCode, LoopctlError, ManyProblems, Problem
-from loopctl.inert import for_terminal
+from loopctl.inert import for_ci, for_terminal, json_for_ci
+from loopctl.model.ci_job import CiJob
 
 _VERDICTS = {
     ExitCode.USAGE: "usage",
@@ -26,27 +29,47 @@ _VERDICTS = {
 }
 
 _reader_left = threading.Event()
+_jobs: list[CiJob] = []
+_NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")
+
+
+def begin(job: CiJob | None) -> None:
+    """From now on what is said is inert in the log of that job, too."""
+    _jobs[:] = [] if job is None else [job]
 
 
 def say(text: str) -> None:
     """A line of the result."""
-    _write(sys.stdout, for_terminal(text, keep_newlines=True) + "\n")
+    _write(sys.stdout, _inert(text) + "\n")
 
 
 def warn(text: str) -> None:
     """A line for the person at the terminal."""
-    _write(sys.stderr, for_terminal(text, keep_newlines=True) + "\n")
+    _write(sys.stderr, _inert(text) + "\n")
 
 
 def document(value: object) -> None:
-    """The final document of `--json`. ASCII only, so that it is inert on any terminal."""
-    _write(sys.stdout, json.dumps(value, indent=1, ensure_ascii=True, default=str) + "\n")
+    """The final document of `--json`. ASCII only and no command: inert wherever it is shown."""
+    json_line(json.dumps(value, indent=1, ensure_ascii=True, default=str))
 
 
 def line(value: Mapping[str, object]) -> None:
     """One event of `--events`, at once."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n"
-    _write(sys.stdout, text, at_once=True)
+    json_line(json.dumps(value, separators=(",", ":"), ensure_ascii=True), at_once=True)
+
+
+def json_line(text: str, *, at_once: bool = False) -> None:
+    """A line that is JSON already; it means the same afterwards, in ASCII."""
+    ascii_only = _NOT_ASCII.sub(lambda found: _escaped(found[0]), text)
+    _write(sys.stdout, json_for_ci(ascii_only) + "\n", at_once=at_once)
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else json.dumps(char)[1:-1]
+
+
+def _inert(text: str) -> str:
+    return (for_ci if _jobs else for_terminal)(text, keep_newlines=True)
 
 
 def is_read() -> bool:
@@ -63,11 +86,15 @@ def flush() -> None:
 def failed(error: LoopctlError, *, as_json: bool) -> int:
     """Tell an error the way it was asked for; the exit code it ends in."""
     code = int(error.exit_code)
+    verdict = _VERDICTS.get(error.exit_code, "internal")
+    for job in _jobs:
+        for trouble in api.tell_job_of_error(job, error, verdict):
+            warn(f"loopctl: {trouble}")
     if as_json:
         document(
             {
                 "schema": 1,
-                "verdict": _VERDICTS.get(error.exit_code, "internal"),
+                "verdict": verdict,
                 "exit_code": code,
                 "message": error.what,
                 "problems": [_problem(problem) for problem in _problems(error)],

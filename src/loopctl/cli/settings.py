@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopctl.model.ci_job import CiJob
+
 FLAGS = ("--json", "--events", "--no-color", "-q", "--quiet", "-v", "--verbose")
-VALUED = ("--runs-dir",)
+VALUED = ("--runs-dir", "--ci")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The global options as given; `json` and `events` name what stdout carries."""
+    """The global options as given; `json` and `events` name what stdout carries.
+
+    `job` is the CI job for whose log is written, None where it is none's.
+    """
 
     json: bool = False
     events: bool = False
@@ -20,6 +25,7 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     runs_dir: Path | None = None
+    job: CiJob | None = None
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:

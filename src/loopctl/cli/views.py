@@ -24,7 +24,10 @@ def watching(
         subscribers.append(lambda event: output.line(api.event_document(event)))
     with contextlib.ExitStack() as open_views:
         if not settings.quiet:
-            guarded = Guarded(api.view(verbose=settings.verbose, color=settings.color, past=past))
+            view = api.view(
+                verbose=settings.verbose, color=settings.color, past=past, job=settings.job
+            )
+            guarded = Guarded(view)
             open_views.callback(guarded.close)
             subscribers.append(guarded)
         yield subscribers
@@ -60,6 +63,9 @@ def ended(run: api.RunResult, settings: Settings) -> int:
     for problem in run.problems:
         output.warn(f"loopctl: {problem}")
     result(run.worklog, run.folder, settings)
+    if settings.job is not None:
+        for problem in api.tell_job(settings.job, run.worklog, run.folder):
+            output.warn(f"loopctl: {problem}")
     return run.exit_code
 
 
@@ -74,4 +80,4 @@ def result(worklog: api.Worklog, folder: Path, settings: Settings) -> None:
     if settings.json:
         output.document(api.result_document(worklog))
     elif not settings.events:
-        api.print_brief(worklog, folder, color=settings.color)
+        api.print_brief(worklog, folder, color=settings.color, job=settings.job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO, assert_never
 
 from loopctl.console.output import Output
+from loopctl.inert import for_ci
 from loopctl.journal.brief import Brief, Line, Role
 from loopctl.model.state import Verdict
 
@@ -15,11 +16,15 @@ _RED = "\x1b[1;31m"
 _YELLOW = "\x1b[1;33m"
 
 
-def print_brief(brief: Brief, stream: TextIO, *, colour: bool) -> None:
-    """One line each; with `colour` the verdict stands out, and so does a mending command."""
+def print_brief(brief: Brief, stream: TextIO, *, colour: bool, in_ci: bool = False) -> None:
+    """One line each; with `colour` the verdict stands out, and so does a mending command.
+
+    `in_ci`: what a CI system would obey is disarmed. On a terminal it stays as it is, to be copied.
+    """
     output = Output(stream)
     for line in brief.lines:
-        output.line(_coloured(line, brief.verdict) if colour else str(line))
+        text = _coloured(line, brief.verdict) if colour else str(line)
+        output.line(for_ci(text) if in_ci else text)
 
 
 def _coloured(line: Line, verdict: Verdict | None) -> str:

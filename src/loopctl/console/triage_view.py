@@ -9,6 +9,7 @@ from typing import Protocol, TextIO
 
 from loopctl.console.output import Output
 from loopctl.console.plain import HEARTBEAT_S
+from loopctl.inert import for_ci
 from loopctl.journal.wording import clock
 from loopctl.process import utc_now
 from loopctl.reports.triaged_text import MOST_LINES, triaged_lines
@@ -44,7 +45,7 @@ class LineView:
         """Tell what has changed; that nothing has, once a minute."""
         now, news = time.monotonic(), news_of(triaged)
         if news != self._last:
-            self._output.line(line_of(triaged))
+            self._output.line(for_ci(line_of(triaged)))
             self._last, self._said = news, now
         elif self._aside is not None and now - self._said >= self._heartbeat_s:
             self._aside.line(f"{clock(utc_now())} no change; exit code {triaged.exit_code}")

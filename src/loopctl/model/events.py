@@ -24,7 +24,7 @@ class SuiteFacts:
     """What reports need to know of a suite's spec.
 
     `quarantine` are cases whose failures are not counted: the case's id, who answers for it, and
-    until which day (ISO).
+    until which day (ISO). `cwd` is where it runs, below the project's root; None outside of it.
     """
 
     id: str
@@ -36,6 +36,7 @@ class SuiteFacts:
     protects: str | None = None
     target: tuple[str, ...] = ()
     quarantine: tuple[tuple[str, str, str], ...] = ()
+    cwd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,20 +45,20 @@ from loopctl.reports.story import (
 )
 from loopctl.reports.why_graph import why_graph
 
-_VERBATIM = (Role.MEND, Role.NEXT, Role.QUOTE, Role.LOG, Role.REPORT)
+VERBATIM = (Role.MEND, Role.NEXT, Role.QUOTE, Role.LOG, Role.REPORT)
 """Lines of the brief that a person copies: no escape may stand in a command, a quote or a path."""
 
 
 def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
     """The document. `folder` is the run's own, as a person would type it."""
-    template = _environment().get_template("worklog.md.j2")
+    template = environment().get_template("worklog.md.j2")
     return template.render(
         log=worklog,
         run=worklog.run,
         ended=worklog.ended,
         cycle=worklog.last,
         brief=brief(worklog, folder),
-        verbatim=_VERBATIM,
+        verbatim=VERBATIM,
         next_commands=Role.NEXT,
         not_checked=not_checked(worklog),
         open_questions=open_questions(worklog),
@@ -67,8 +67,9 @@ def worklog_markdown(worklog: Worklog, folder: Path | None = None) -> str:
 
 
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of Markdown, with the filters that make text of others inert."""
+    made = Environment(
         loader=PackageLoader("loopctl.reports", "templates"),
         undefined=StrictUndefined,
         # HTML escaping would be the wrong one for Markdown: the filters make text inert.
@@ -77,9 +78,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(_FILTERS)
-    environment.globals.update(_FUNCTIONS)
-    return environment
+    made.filters.update(_FILTERS)
+    made.globals.update(_FUNCTIONS)
+    return made
 
 
 def _md(text: object, limit: int = 300) -> str:
