@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check bench docs constraints clean engines engines-down
+.PHONY: help run test test-all check bench docs constraints clean engines engines-down github-api
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ engines: $(VENV)/.for-run ## a Docker engine, a registry and a base image for te
 
 engines-down: ## end and remove what `make engines` started or made; nothing else
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && PYTHONPATH=tools "$$PYTHON" -B -m engines down
+
+github-api: ## GitHub's API description, which tests hold every request against (by npm, into a cache)
+	@PYTHON="$$(sh tools/find-python $(PYTHON))" && PYTHONPATH=tools "$$PYTHON" -B -m github_api
 
 docs: $(VENV)/.for-run ## write the generated parts of docs/ again
 	@$(BIN)/python docs/generate.py

@@ -38,6 +38,8 @@ NEEDED: dict[str, dict[str, Callable[[], object]]] = {
         "busybox-static": lambda: shutil.which("busybox"),
         "python3": _whole_python,
     },
+    # What tests are held against comes as an npm package.
+    "npm": {"npm": lambda: shutil.which("npm")},
 }
 
 
