@@ -33,6 +33,7 @@ from loopctl.api.resuming import resume
 from loopctl.api.running import RunResult, Subscriber, refuse_later, run
 from loopctl.api.showing import (
     event_document,
+    give_back_terminal,
     grade_document,
     look_news,
     look_view,
@@ -94,6 +95,7 @@ __all__ = [
     "event_document",
     "events_of",
     "find",
+    "give_back_terminal",
     "grade",
     "grade_document",
     "kept_logs",

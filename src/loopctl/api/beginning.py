@@ -13,7 +13,7 @@ from loopctl.api.places import project_key
 from loopctl.api.since_green import SinceGreen
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.earlier_runs import UNREAD
-from loopctl.model.events import NotChecked, RunStarted, ServiceFacts, SuiteFacts
+from loopctl.model.events import NotChecked, RunStarted, ServiceFacts, SuiteFacts, UsualTimes
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, RemediationMode
 from loopctl.model.state import State
@@ -157,7 +157,20 @@ def run_started(composition: Composition) -> RunStarted:
         given_compared=values is not None,
         plan=fingerprint(composition.full, composition.runs_dir),
         history=str(plan.history) if plan.history else None,
+        usual=_usual(composition),
     )
+
+
+def _usual(composition: Composition) -> UsualTimes | None:
+    """What earlier green runs took. Those were whole: with the stages of a partial run they have
+    nothing to do.
+    """
+    past = composition.past.durations()
+    if not past.runs:
+        return None
+    partial = composition.options.partial(composition.full) is not None
+    suites = {s.id: past.suites[s.id] for s in composition.plan.suites if s.id in past.suites}
+    return UsualTimes(past.runs, {} if partial else past.stages, suites)
 
 
 def unread(composition: Composition) -> tuple[NotChecked, ...]:

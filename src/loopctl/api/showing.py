@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 
 def view(
-    *, verbose: bool, color: bool, past: Iterable[Event] = (), job: CiJob | None = None
+    *,
+    verbose: bool,
+    color: bool,
+    past: Iterable[Event] = (),
+    hint: str = "",
+    lines: bool = False,
+    job: CiJob | None = None,
 ) -> View:
     """A view of a run on stderr: subscribe it, and close it at the end.
 
     In a CI `job` it is folded as that one's system does it. Elsewhere it is animated on a terminal
-    that can, unless every step is asked for or colour is refused. An animated one shows the whole
-    run: `past` are the events of a run that is gone on with.
+    that can, unless every step is asked for, `lines` are or colour is refused. An animated one
+    shows the whole run: `past` are the events of a run that is gone on with. `hint` stands below
+    it all the time.
     """
     from loopctl.console.output import wants_colour
 
@@ -33,16 +40,26 @@ def view(
         from loopctl.console.ci_view import CiView
 
         return CiView(job.system, sys.stderr, verbose=verbose)
-    if wants_colour(sys.stderr, no_color=not color) and not verbose:
+    if wants_colour(sys.stderr, no_color=not color) and not (verbose or lines):
         from loopctl.console.live import LiveView
 
-        live = LiveView(sys.stderr)
+        live = LiveView(sys.stderr, hint=hint)
         for event in past:
             live(event)
         return live
     from loopctl.console.plain import PlainView
 
     return PlainView(sys.stderr, verbose=verbose)
+
+
+def give_back_terminal() -> None:
+    """Leave the terminal as it was found, for a process that is about to end or to be stopped.
+
+    Safe in a signal handler. A view that is still open takes the terminal again when it can.
+    """
+    screen = sys.modules.get("loopctl.console.screen")
+    if screen is not None:
+        screen.give_back()
 
 
 def print_brief(worklog: Worklog, folder: Path, *, color: bool, job: CiJob | None = None) -> None:

@@ -16,6 +16,8 @@ from loopctl.cli.signals import interruptibly
 from loopctl.errors import ExitCode, LoopctlError, Stopped
 from loopctl.process import Stop
 
+_LEAVING = "Ctrl-C ends the watching, not the run"
+
 
 def resume(context: typer.Context, run: Run = "@latest", confirm: Confirm = None) -> int:
     """Go on with a run that was interrupted or killed."""
@@ -23,7 +25,7 @@ def resume(context: typer.Context, run: Run = "@latest", confirm: Confirm = None
     folder = _find(run, settings)
 
     def work(stop: Stop) -> api.RunResult:
-        with views.watching(settings, _past(folder)) as subscribers:
+        with views.watching(settings, _past(folder), views.STOPPING) as subscribers:
             return api.resume(folder, confirm=confirm, subscribers=subscribers, stop=stop)
 
     return views.ended(interruptibly(work), settings)
@@ -35,7 +37,7 @@ def watch(context: typer.Context, run: Run = "@latest") -> int:
     folder = _find(run, settings)
 
     def work(stop: Stop) -> api.Worklog:
-        with views.watching(settings) as subscribers:
+        with views.watching(settings, hint=_LEAVING) as subscribers:
             return api.watch(folder, subscribers=subscribers, stop=stop)
 
     try:

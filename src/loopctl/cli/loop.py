@@ -67,7 +67,7 @@ def run(
     plan = api.load(loop, environment=env)
 
     def work(stop: Stop) -> api.RunResult:
-        with views.watching(settings) as subscribers:
+        with views.watching(settings, hint=views.STOPPING) as subscribers:
             return api.run(
                 plan, options, runs_dir=settings.runs_dir, subscribers=subscribers, stop=stop
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -75,6 +76,13 @@ def _inert(text: str) -> str:
 def is_read() -> bool:
     """Whether nobody who read the results is known to have gone."""
     return not _reader_left.is_set()
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at the results as they come."""
+    with contextlib.suppress(ValueError):
+        return sys.stdout.isatty()
+    return False
 
 
 def flush() -> None:

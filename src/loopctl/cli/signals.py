@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
+from loopctl import api
 from loopctl.process import Stop, in_parallel
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ def interruptibly(work: Callable[[Stop], T], told: Callable[[str], None] | None 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.reason is not None:
             # What is in the journal or was asked of a host stays: whoever asks twice wants it now.
+            api.give_back_terminal()
             os._exit(128 + number)
         stop.stop(signal.Signals(number).name)
         if told is not None:
@@ -39,6 +41,7 @@ def interruptibly(work: Callable[[Stop], T], told: Callable[[str], None] | None 
                 told(signal.Signals(number).name)
 
     before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    before |= {n: signal.signal(n, _let_go) for n in (signal.SIGTSTP, signal.SIGQUIT) if _ours(n)}
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         # A handler, for what is ignored would be ignored by every child too.
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lose_terminal)
@@ -48,3 +51,17 @@ def interruptibly(work: Callable[[Stop], T], told: Callable[[str], None] | None 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ours(number: signal.Signals) -> bool:
+    """Whether nobody has decided what this signal does: a shell that has no jobs ignores some."""
+    return signal.getsignal(number) is signal.SIG_DFL
+
+
+def _let_go(number: int, _frame: FrameType | None) -> None:
+    """What the signal does by itself, with the terminal given back before."""
+    api.give_back_terminal()
+    mine = signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    # A process that was stopped goes on from here.
+    signal.signal(number, mine)

@@ -10,22 +10,31 @@ from loopctl import api
 from loopctl.cli import output
 from loopctl.cli.settings import Settings
 
+STOPPING = "Ctrl-C stops the run and puts traffic back; loopctl watch shows it elsewhere"
+
 
 @contextlib.contextmanager
 def watching(
-    settings: Settings, past: Iterable[api.Event] = ()
+    settings: Settings, past: Iterable[api.Event] = (), hint: str = ""
 ) -> Iterator[Sequence[api.Subscriber]]:
     """The subscribers for one run: the view on stderr, and the event stream where asked for.
 
-    `past` are the events of a run that is gone on with.
+    `past` are the events of a run that is gone on with, `hint` what stands below a picture of it.
     """
     subscribers: list[api.Subscriber] = []
     if settings.events:
         subscribers.append(lambda event: output.line(api.event_document(event)))
     with contextlib.ExitStack() as open_views:
         if not settings.quiet:
+            # Lines on stdout would run through a picture, where both are one terminal.
+            lines = settings.events and output.is_terminal()
             view = api.view(
-                verbose=settings.verbose, color=settings.color, past=past, job=settings.job
+                verbose=settings.verbose,
+                color=settings.color,
+                past=past,
+                hint=hint,
+                lines=lines,
+                job=settings.job,
             )
             guarded = Guarded(view)
             open_views.callback(guarded.close)
@@ -54,6 +63,9 @@ class Guarded:
             work()
         except Exception as error:  # noqa: BLE001 - the run is worth more than its picture
             if not self._failed:
+                # What is said on a picture's screen is gone with it.
+                with contextlib.suppress(Exception):
+                    self._view.close()
                 output.warn(f"loopctl: the view has failed, the run goes on: {error!r}")
             self._failed = True
 

@@ -1,202 +1,146 @@
-"""One picture of a running loop for a terminal, from 40 columns up. Pure."""
+"""One picture of a running loop for a terminal, from 40 columns and 8 rows up. Pure.
+
+All text of others is made inert where it enters a line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
+from loopctl.console.canvas import Canvas, Moment
+from loopctl.console.frame_services import service_rows
+from loopctl.console.frame_suites import suite_rows
+from loopctl.console.lines import Line, Span, Style, cut, line
+from loopctl.console.marks import Marks
+from loopctl.console.time_left import left_text, run_left, whole
 from loopctl.console.wording import met_text
-from loopctl.inert import for_terminal, one_line
-from loopctl.journal.wording import count, seconds, traffic
-from loopctl.journal.worklog import CycleRecord, ServiceRecord, StageRecord, SuiteRecord, Worklog
-from loopctl.model.evidence import CaseStatus, SuiteOutcome
+from loopctl.inert import one_line
+from loopctl.journal.wording import seconds
+from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.model.state import PATH, OutcomeKind, State
 
-NARROW = 60
-WIDE = 100
 _FAILING = 5
 _STRIP = PATH[:-1]
 _WELL = (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What the worklog does not hold: measured times so far, in seconds, the last line said, and
-    the suites that run again, with what for.
-    """
-
-    elapsed_s: float = 0.0
-    stage_s: float = 0.0
-    said: str = ""
-    again: Mapping[str, str] = field(default_factory=dict)
-
-
-def frame(worklog: Worklog, moment: Moment, width: int) -> RenderableType:
-    """The picture. Nothing in it is markup of rich's: names and messages are others' text."""
-    cycle = worklog.last
-    parts: list[RenderableType] = [_header(worklog, moment, width)]
+def frame(worklog: Worklog, moment: Moment, canvas: Canvas) -> tuple[Line, ...]:
+    """The picture: never more lines than there are rows, none wider than there are columns."""
+    cycle, marks = worklog.last, canvas.marks
+    head = [_header(worklog, moment, canvas)]
+    foot = list(_foot(moment, canvas))
+    body: list[Line] = []
     if cycle is not None:
-        parts.append(_stages(cycle, moment, width))
-        parts.append(_services(cycle, width))
-        parts.append(_suites(cycle, moment, width))
-        parts.extend(_criteria(cycle))
-        parts.extend(_failing(cycle, width))
-    if moment.said:
-        parts.append(_text(for_terminal(moment.said, width), "dim"))
-    return Group(*parts)
+        head += _stages(cycle, worklog, moment, canvas)
+        room = max(0, canvas.height - len(head) - len(foot))
+        body = _body(worklog, cycle, moment, canvas, room)
+    lines = (*head, *body, *foot)[: canvas.height]
+    return tuple(cut(each, canvas.width, marks.cut) for each in lines)
 
 
-def _text(text: str, style: str = "") -> Text:
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
+def _body(
+    worklog: Worklog, cycle: CycleRecord, moment: Moment, canvas: Canvas, room: int
+) -> list[Line]:
+    """Failures have their lines first, then services and suites share what is left."""
+    criteria = list(_criteria(cycle))[:room]
+    failing = _failing(cycle, canvas, min(_FAILING + 1, (room - len(criteria)) // 3))
+    room -= len(criteria) + len(failing)
+    services, suites = len(cycle.services), len(cycle.suites)
+    for_services = services
+    if services + suites > room:
+        # Half for each, and what the one does not need for the other.
+        for_services = min(services, max(room // 2, room - suites))
+    shown = service_rows(cycle, moment, canvas, for_services)
+    left = room - len(shown)
+    return [*shown, *suite_rows(worklog, moment, canvas, left), *criteria, *failing]
 
 
-def _header(worklog: Worklog, moment: Moment, width: int) -> Text:
+def _header(worklog: Worklog, moment: Moment, canvas: Canvas) -> Line:
     run = worklog.run
     number = worklog.last.number if worklog.last else 1
-    parts = [f"{one_line(run.loop, 40)} on {one_line(run.environment, 24)}"]
-    parts.append(f"cycle {number}/{run.max_cycles}")
-    parts.append(seconds(moment.elapsed_s))
-    if width >= WIDE:
+    name = 14 if canvas.is_narrow else 40
+    cycle = "" if canvas.is_narrow else "cycle "
+    parts = [f"{canvas.name(run.loop, name)} on {canvas.name(run.environment, name // 2)}"]
+    parts += [f"{cycle}{number}/{run.max_cycles}", whole(moment.elapsed_s)]
+    if left := run_left(worklog, moment.stage_s):
+        parts.append(left)
+    if canvas.is_wide:
         parts.append(one_line(run.run_id, 80))
-    head = _text(" · ".join(parts), "bold")
-    return _text("PARTIAL ", "bold yellow").append_text(head) if run.partial else head
+    head = Span(canvas.marks.between.join(parts), Style.BOLD)
+    return (Span("PARTIAL ", Style.DOUBT), head) if run.partial else (head,)
 
 
-def _stages(cycle: CycleRecord, moment: Moment, width: int) -> Text:
+def _stages(cycle: CycleRecord, worklog: Worklog, moment: Moment, canvas: Canvas) -> list[Line]:
     """All stages on one strip; a stage of several waves shows its last."""
     latest = {record.stage: record for record in cycle.stages}
-    shown = [state for state in _STRIP if state in latest or cycle.failed_stage is None]
-    shown += [state for state in latest if state not in _STRIP]
-    strip, column = Text(no_wrap=True), 0
-    for state in shown:
-        cell = _stage(state, latest.get(state), moment)
-        # rich would break a line between a stage and its time.
-        if column and column + cell.cell_len > width:
-            strip.append("\n")
+    states = [state for state in _STRIP if state in latest or cycle.failed_stage is None]
+    states += [state for state in latest if state not in _STRIP]
+    lines: list[list[Span]] = [[]]
+    column = 0
+    for state in states:
+        cell = _stage(state, latest.get(state), worklog, moment, canvas.marks)
+        width = len(cell.text)
+        if column and column + width > canvas.width:
+            lines.append([])
             column = 0
-        strip.append_text(cell).append("  ")
-        column += cell.cell_len + 2
-    return strip
+        lines[-1] += (Span("  "), cell) if column else (cell,)
+        column += width + 2
+    return [tuple(each) for each in lines]
 
 
-def _stage(state: State, record: StageRecord | None, moment: Moment) -> Text:
+def _stage(
+    state: State, record: StageRecord | None, worklog: Worklog, moment: Moment, marks: Marks
+) -> Span:
     if record is None:
-        return Text(f"· {state.value}", "dim")
+        return Span(f"{marks.waiting} {state.value}", Style.DIM)
     if record.kind is None:
-        return Text(f"▸ {state.value} {seconds(moment.stage_s)}", "bold cyan")
+        usual = worklog.run.usual.stages.get(state.value) if worklog.run.usual else None
+        over = f", {left_text(usual, moment.stage_s)}" if _is_over(usual, moment.stage_s) else ""
+        return Span(f"{marks.running} {state.value} {whole(moment.stage_s)}{over}", Style.NOW)
     well = record.kind in _WELL or record.kind.value.startswith("go-")
-    mark, style = ("✓", "green") if well else ("✗", "bold red")
-    return Text(f"{mark} {state.value} {seconds(record.duration_s)}", style)
+    mark, style = (marks.done, Style.GREEN) if well else (marks.failed, Style.BAD)
+    return Span(f"{mark} {state.value} {seconds(record.duration_s)}", style)
 
 
-def _services(cycle: CycleRecord, width: int) -> Table:
-    table = Table.grid(padding=(0, 2), expand=False)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, width // 4))
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    if width >= NARROW:
-        table.add_column(no_wrap=True, overflow="ellipsis")
-    for service in cycle.services.values():
-        cells = [Text(one_line(service.name, 63)), _health(service)]
-        if width >= NARROW:
-            cells.append(Text(_serving(service), "dim"))
-        table.add_row(*cells)
-    return table
+def _is_over(usual: float | None, spent: float) -> bool:
+    # A blink over what is usual is no news.
+    return usual is not None and spent > usual + 1.0
 
 
-def _health(service: ServiceRecord) -> Text:
-    revision = one_line(service.revision.name, 63) if service.revision else ""
-    if service.health is not None:
-        style = "green" if service.health.healthy else "bold red"
-        word = "healthy" if service.health.healthy else "not healthy"
-        return Text(f"{word} {revision}", style)
-    if service.revision is not None:
-        return Text(f"deployed {revision}")
-    if service.artifact is not None:
-        return Text("built")
-    if service.build_steps:
-        last = service.build_steps[-1]
-        done = f"building, {count(len(service.build_steps), 'step')} done, the last in "
-        return Text(f"{done}{seconds(last.seconds)}: {one_line(last.step, 80)}", "dim")
-    return Text("building" if service.source else "waiting", "dim")
-
-
-def _serving(service: ServiceRecord) -> str:
-    state = service.routed or service.before
-    return traffic(state.traffic) if state else ""
-
-
-def _suites(cycle: CycleRecord, moment: Moment, width: int) -> Table:
-    table = Table.grid(padding=(0, 2), expand=False)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
-    if width >= NARROW:
-        table.add_column(width=2)
-        table.add_column(width=20 if width < WIDE else 40)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    for suite in cycle.suites.values():
-        cells: list[RenderableType] = [Text(one_line(suite.facts.id, 60))]
-        if width >= NARROW:
-            cells += [Text(one_line(suite.facts.priority, 4), "dim"), _bar(suite)]
-        cells.append(_counts(suite, moment.again.get(suite.facts.id)))
-        table.add_row(*cells)
-    return table
-
-
-def _bar(suite: SuiteRecord) -> ProgressBar:
-    total = max(suite.collected or 0, len(suite.cases))
-    style = "red" if _bad(suite) else "green"
-    return ProgressBar(
-        total=max(total, 1), completed=len(suite.cases), complete_style=style, finished_style=style
-    )
-
-
-def _bad(suite: SuiteRecord) -> bool:
-    judged = suite.judgement
-    if judged is not None:
-        return judged.outcome is not SuiteOutcome.PASSED
-    return any(case.status not in _HARMLESS for case in suite.cases)
-
-
-_HARMLESS = (CaseStatus.PASSED, CaseStatus.SKIPPED)
-
-
-def _counts(suite: SuiteRecord, again: str | None) -> Text:
-    expected = "?" if suite.collected is None else str(suite.collected)
-    text = Text(f"{len(suite.cases)}/{expected}")
-    judged = suite.judgement
-    all_well = judged is not None and judged.outcome is SuiteOutcome.PASSED
-    for status in CaseStatus:
-        number = sum(1 for case in suite.cases if case.status is status)
-        # Of a suite that has passed whole, its outcome says that.
-        if number and not (all_well and number == len(suite.cases)):
-            style = "" if status in _HARMLESS else "bold red"
-            text.append(f" {number} {status.value}", style)
-    if judged is not None:
-        style = "bold red" if _bad(suite) else "bold green"
-        text.append(f" {'' if all_well else '→ '}{judged.outcome.value}", style)
-    elif again is not None:
-        text.append(f" ▸ {again}", "cyan")
-    return text
-
-
-def _criteria(cycle: CycleRecord) -> Iterator[Text]:
+def _criteria(cycle: CycleRecord) -> Iterator[Line]:
     """The criteria once they are judged, those that are not met by name."""
     if not cycle.criteria:
         return
-    missed = any(each.met is False for each in cycle.criteria)
-    style = "bold red" if missed else "yellow" if any(not c.met for c in cycle.criteria) else ""
-    yield _text(met_text(cycle.criteria, "criteria"), style)
+    if any(each.met is False for each in cycle.criteria):
+        style = Style.BAD
+    else:
+        style = Style.PLAIN if all(each.met for each in cycle.criteria) else Style.DOUBT
+    yield line(met_text(cycle.criteria, "criteria"), style)
 
 
-def _failing(cycle: CycleRecord, width: int) -> Iterator[Text]:
+def _failing(cycle: CycleRecord, canvas: Canvas, room: int) -> Sequence[Line]:
+    """The last cases that did not pass, in `room` lines."""
     failed = cycle.failed_cases()
-    for case in list(failed.values())[-_FAILING:]:
+    if not failed or room <= 0:
+        return ()
+    fits = len(failed) <= min(_FAILING, room)
+    last = list(failed.values())[-(min(_FAILING, room) if fits else max(1, room - 1)) :]
+    made = []
+    for case in last:
+        name = case.id.rsplit("::", 1)[-1] if canvas.is_narrow else case.id
         message = f": {one_line(case.message, 200)}" if case.message else ""
-        line = f"✗ {one_line(case.id, 200)}{message}"
-        yield _text(for_terminal(line, width), "red")
-    if len(failed) > _FAILING:
-        yield _text(f"  and {len(failed) - _FAILING} more before these", "red")
+        said = canvas.shown(f"{one_line(name, 200)}{message}", 500)
+        made.append(line(f"{canvas.marks.failed} {said}", Style.RED))
+    if len(failed) > len(made) and room > len(made):
+        made.append(line(f"  and {len(failed) - len(made)} more before these", Style.RED))
+    return made
+
+
+def _foot(moment: Moment, canvas: Canvas) -> Iterator[Line]:
+    limit = canvas.width * 2
+    if moment.logged and canvas.height > 9:
+        yield line(canvas.shown(moment.logged, limit), Style.DOUBT)
+    if moment.said:
+        yield line(canvas.shown(moment.said, limit), Style.DIM)
+    if canvas.hint and canvas.height > 11:
+        yield line(canvas.hint, Style.DIM)

@@ -53,6 +53,19 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class UsualTimes:
+    """What earlier green runs took: medians in seconds over the newest `runs` of them.
+
+    By stage all its waves in a cycle together, by suite its own time. Empty where nothing that can
+    be compared is known, as of the stages of a partial run.
+    """
+
+    runs: int
+    stages: Mapping[str, float] = field(default_factory=dict)
+    suites: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """The first event: everything that was decided before the first step.
 
@@ -64,7 +77,8 @@ class RunStarted:
     `plan` is the keyed hash of everything that was resolved from the loop file and its variables:
     a run is resumed with the plan it began with, or not at all. `history` is the folder, or the
     URL of the bucket, that the record of its cases goes to, None: that in the runs folder.
-    `after_green` says what becomes of the traffic then, where there is a choice.
+    `after_green` says what becomes of the traffic then, where there is a choice. `usual` is what
+    earlier green runs took, None: there were none that anybody knows of.
     """
 
     KIND: ClassVar[str] = "run.started"
@@ -97,6 +111,7 @@ class RunStarted:
     given_compared: bool = False
     plan: str = ""
     history: str | None = None
+    usual: UsualTimes | None = None
 
 
 @dataclass(frozen=True, slots=True)
