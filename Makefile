@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check bench docs constraints clean engines engines-down github-api
+.PHONY: help run test test-all check bench docs site constraints clean engines engines-down github-api
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -49,7 +49,10 @@ github-api: ## GitHub's API description, which tests hold every request against 
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && PYTHONPATH=tools "$$PYTHON" -B -m github_api
 
 docs: $(VENV)/.for-run ## write the generated parts of docs/ again
-	@$(BIN)/python docs/generate.py
+	@PYTHONPATH=tools $(BIN)/python -m pages
+
+site: $(VENV)/.for-development ## build docs/ into build/site, strictly and without a network; open build/site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 constraints: ## resolve every dependency afresh and write constraints.txt
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && sh tools/write-constraints "$$PYTHON"

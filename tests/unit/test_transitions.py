@@ -1,16 +1,11 @@
 """What the transition table promises: no dead row, no way into a corner, no silent gap."""
 
-import importlib.util
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from loopctl.machine.transitions import TRANSITIONS, NoTransition, after, mermaid
 from loopctl.model.state import OutcomeKind as Kind
 from loopctl.model.state import State
 
-DOCS = Path(__file__).parents[2] / "docs"
 WORKING = [state for state in State if not state.is_end]
 ON_THE_PATH = WORKING[: WORKING.index(State.COLLECT)]
 CHANGES_THINGS = ON_THE_PATH[1:]
@@ -107,19 +102,3 @@ def test_the_diagram_has_every_row_once() -> None:
     ]
     rows = [(here.value, kind.value, to.value) for (here, kind), to in TRANSITIONS.items()]
     assert sorted(drawn) == sorted(rows)
-
-
-def state_machine_page() -> Callable[[], str]:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    page: Callable[[], str] = module.state_machine
-    return page
-
-
-def test_the_page_in_the_docs_is_in_step() -> None:
-    page = (DOCS / "state-machine.md").read_text(encoding="utf-8")
-    assert page == state_machine_page()(), "run: make docs"
-    assert f"```mermaid\n{mermaid()}```" in page

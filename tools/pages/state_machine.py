@@ -1,12 +1,8 @@
-"""Writes the generated parts of `docs/`; `make docs` runs it, a test keeps them in step."""
+"""`docs/state-machine.md`, from the table of the machine."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from loopctl.machine.transitions import mermaid
-
-STATE_MACHINE = Path(__file__).with_name("state-machine.md")
 
 _INTRO = """\
 # The state machine
@@ -22,10 +18,6 @@ The table is `src/loopctl/machine/transitions.py`; `make docs` makes this page f
 """
 
 
-def state_machine() -> str:
+def page() -> str:
     """The whole page."""
     return f"{_INTRO}```mermaid\n{mermaid()}```\n"
-
-
-if __name__ == "__main__":
-    STATE_MACHINE.write_text(state_machine(), encoding="utf-8")

@@ -1,0 +1,55 @@
+"""Lets pages of `docs/` link to files outside of it, on GitHub and on the site alike.
+
+A hook of mkdocs. On GitHub `../examples/chat/README.md` leads to the file itself; the site gets a
+page of what it says, so that no link leads to another host, or nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
+
+_OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)((?:#[^)\s]*)?)\)")
+_RELATIVE = re.compile(r"\[([^\]]+)\]\((?!https?://|#)[^)\s]+\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds a page for each file outside of `docs/` to which a page in it links."""
+    root = Path(config.docs_dir).parent
+    linked = {
+        path
+        for page in files.documentation_pages()
+        for path, _ in _OUTSIDE.findall(page.content_string)
+        if (root / path).exists()
+    }
+    for path in sorted(linked):
+        added = File.generated(config, _page_of(path), content=_said(root / path, path))
+        added.inclusion = InclusionLevel.NOT_IN_NAV
+        files.append(added)
+    return files
+
+
+def on_page_markdown(markdown: str, **_given: Page | MkDocsConfig | Files) -> str:
+    """Leads those links to the added pages."""
+    return _OUTSIDE.sub(lambda link: f"]({_page_of(link[1])}{link[2]})", markdown)
+
+
+def _page_of(path: str) -> str:
+    path = path.rstrip("/")
+    return f"source/{path}" if path.endswith(".md") else f"source/{path}.md"
+
+
+def _said(file: Path, path: str) -> str:
+    if file.is_dir():
+        names = sorted(
+            child.name for child in file.iterdir() if not child.name.startswith((".", "_"))
+        )
+        return f"# {path}\n\n" + "".join(f"- `{name}`\n" for name in names)
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        return _RELATIVE.sub(r"\1", text)  # they are relative to a folder that the site has not
+    return f"# {path}\n\n``````{file.suffix.removeprefix('.')}\n{text}``````\n"
