@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rig import Project, Ran, opened
+from rig import Project, Ran, opened, until
 from services import tiny_loop
 
 
@@ -249,3 +249,19 @@ def test_a_reader_that_goes_away_ends_neither_the_run_nor_its_good_exit_code(
     assert ended.code == 0, str(ended)
     if command[0] == "run":
         assert ended.result["verdict"] == "green"
+
+
+def test_report_opens_its_page_in_the_browser_or_says_where_it_is(past: Past) -> None:
+    told = past.project.root / "told"
+    browser = past.project.write(
+        "browser", f'#!/bin/sh\necho "$1" > {told}.new\nmv {told}.new {told}\n'
+    )
+    browser.chmod(0o700)
+    page = past.red.run / "report.html"
+    opened = past.ask("report", "--open", env={"BROWSER": str(browser)})
+    assert (opened.code, opened.out, opened.err) == (0, f"{page}\n", "")
+    assert until(lambda: told.exists() and told.read_text()) == f"{page.as_uri()}\n"
+
+    nowhere = past.ask("report", "--open", env={"PATH": past.project.env["PATH"]})
+    assert (nowhere.code, nowhere.out) == (0, f"{page}\n")
+    assert "no browser" in nowhere.err

@@ -27,6 +27,7 @@ from loopctl.api.in_ci import tell_job, tell_job_of_error
 from loopctl.api.loading import duration, load, schema, validate
 from loopctl.api.looking_ahead import doctor, outlook
 from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
+from loopctl.api.opening import open_page
 from loopctl.api.operating import Unlocked, down, rollback, unlock
 from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.api.resuming import resume
@@ -105,6 +106,7 @@ __all__ = [
     "log_line",
     "look_news",
     "look_view",
+    "open_page",
     "outlook",
     "print_brief",
     "project_runs_dir",

@@ -63,13 +63,21 @@ def report(
     path: Annotated[
         bool, typer.Option("--path", envvar="LOOPCTL_PATH", help="Only say where it is.")
     ] = False,
+    open_: Annotated[
+        bool,
+        typer.Option("--open", envvar="LOOPCTL_OPEN", help="Its page, opened in the browser."),
+    ] = False,
 ) -> int:
     """The worklog of a run, written again from its journal."""
     settings: Settings = context.obj
     folder = api.find(_place(settings), run)
     written = api.report(folder)
+    if open_ and not api.open_page(folder) and not settings.quiet:
+        output.warn("loopctl: no browser to open it with here; the page is the file below")
     if settings.json:
         output.document(api.result_document(api.worklog_of(folder)))
+    elif open_:
+        output.say(str(folder / "report.html"))
     else:
         output.say(str(written) if path else written.read_text(encoding="utf-8"))
     return 0

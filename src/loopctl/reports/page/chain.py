@@ -76,7 +76,7 @@ def _commit(service: ServiceRecord) -> Link:
         return Link("commit", "", "not checked", "no source was read")
     if source.commit is None:
         return Link("commit", "none", "not checked", "the source is not in git")
-    value = short(source.commit)
+    value = _bare(source.commit)
     if source.dirty:
         how = "the files differ from it: uncommitted changes"
         return Link("commit", value, "not checked", how, source.commit)
@@ -88,7 +88,7 @@ def _tree(service: ServiceRecord) -> Link:
     if source is None:
         return Link("source tree", "", "not checked", "no source was read")
     how = f"hashed over {count(source.files, 'file')}"
-    return Link("source tree", short(source.tree), "checked", how, source.tree)
+    return Link("source tree", _bare(source.tree), "checked", how, source.tree)
 
 
 def _content(facts: ServiceFacts, service: ServiceRecord) -> Link:
@@ -97,7 +97,7 @@ def _content(facts: ServiceFacts, service: ServiceRecord) -> Link:
         asked = facts.provenance != "none"
         how = "the run did not get there" if asked else "the loop file does not ask for it"
         return Link(name, "", "not checked", how)
-    value, full = (short(proof.image_tree), proof.image_tree) if proof.image_tree else ("", "")
+    value, full = (_bare(proof.image_tree), proof.image_tree) if proof.image_tree else ("", "")
     if proof.broken:
         return Link(name, value, "broken", "; ".join(_differences(proof)), full)
     if proof.of_source and proof.holds:
@@ -138,7 +138,7 @@ def _digest(service: ServiceRecord) -> Link:
     artifact = service.artifact
     if artifact is None:
         return Link("image digest", "", "not checked", "no image was made")
-    value = short(artifact.digest)
+    value = _bare(artifact.digest)
     if service.proof is not None and service.proof.holds:
         return Link("image digest", value, "checked", "names the compared content", artifact.digest)
     how = "its content is not shown to be the source's"
@@ -160,9 +160,12 @@ def _revision(service: ServiceRecord) -> Link:
 
 def _traffic(service: ServiceRecord, worklog: Worklog) -> Link:
     ended = worklog.ended
+    mine = service.revision.name if service.revision else ""
     for left in ended.left if ended else ():
         if left.service == service.name:
-            return Link("traffic", traffic(left.traffic), "checked", "read back at the end")
+            has = left.traffic.get(mine) or not mine
+            none = "" if has else "; the revision of this run has none of it"
+            return Link("traffic", traffic(left.traffic), "checked", f"read back at the end{none}")
     state = service.routed or service.before
     if state is None:
         return Link("traffic", "", "not checked", "nobody has looked")
@@ -195,6 +198,11 @@ def _endpoint(service: ServiceRecord, cycle: CycleRecord) -> Link:
 def _has_run(cycle: CycleRecord) -> Iterator[bool]:
     for suite in cycle.suites.values():
         yield bool(suite.cases) or outcome_of(suite).value != "not-run"
+
+
+def _bare(digest: str) -> str:
+    """The first digits: that they are of a hash the link's name says."""
+    return short(digest.rpartition(":")[2])
 
 
 def _again(service: ServiceRecord) -> tuple[str, Checked]:

@@ -74,7 +74,13 @@ def _line(text: object, limit: int = 400) -> str:
     return one_line(str(text), limit)
 
 
-def _block(text: str, lines: int = 30, chars: int = 3000) -> str:
+def _verbatim(text: str, limit: int = 300) -> str:
+    """One line with its spaces: a traceback is read by its indentation."""
+    cut = len(text) - limit
+    return for_terminal(text[:limit]) + (f"… (+{count(cut, 'character')})" if cut > 0 else "")
+
+
+def _block(text: str, lines: int = 24, chars: int = 3000) -> str:
     """The end of an output, which says what went wrong, and how much stands before it."""
     kept = text[-chars:].removesuffix("\n").split("\n")[-lines:]
     shown = for_terminal("\n".join(kept), keep_newlines=True)
@@ -104,6 +110,7 @@ _FILTERS: Mapping[str, object] = {
     "seconds": seconds,
     "short": short,
     "utc": utc,
+    "verbatim": _verbatim,
 }
 
 _FUNCTIONS: Mapping[str, object] = {

@@ -10,7 +10,7 @@ import heapq
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -20,8 +20,10 @@ from loopctl.journal.worklog import CycleRecord
 MOST_LINES: Final = 24
 """Beside one failure."""
 _TEXT: Final = 300
-_MARGIN_S: Final = 1.0
-_LONGEST_S: Final = 60.0
+_MARGIN: Final = timedelta(seconds=1)
+_SLACK: Final = timedelta(milliseconds=100)
+"""Two clocks, and the time that a line takes until it is captured."""
+_LONGEST: Final = timedelta(seconds=60)
 _LINE_BYTES: Final = 256 * 1024
 _AT: Final = b'{"at":"'
 _SECOND: Final = slice(len(_AT), len(_AT) + 19)
@@ -37,7 +39,9 @@ _WORTH: Final[Mapping[Mark, int]] = {"": 0, "bad": 1, "own": 2, "quoted": 3}
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A log line, or a request as a line; `what` is its stream, or `request`."""
+    """A log line, or a request as a line; `what` is its stream, or `request`. `aside`: it was
+    said a little before the test or after it.
+    """
 
     at: datetime
     service: str
@@ -45,6 +49,7 @@ class Said:
     text: str
     source: str
     mark: Mark
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,19 @@ class Moment:
     trace: str | None = None
 
     @property
+    def end(self) -> datetime:
+        """When the test was over."""
+        return self.at + timedelta(seconds=self.duration_s)
+
+    @property
     def span(self) -> tuple[datetime, datetime]:
         """With a second on each side; of a long test the end, where it failed."""
-        until = self.at + timedelta(seconds=self.duration_s + _MARGIN_S)
-        return max(
-            self.at - timedelta(seconds=_MARGIN_S), until - timedelta(seconds=_LONGEST_S)
-        ), until
+        since, until = self.at - _MARGIN, self.end + _MARGIN
+        return max(since, until - _LONGEST), until
+
+    def is_during(self, at: datetime) -> bool:
+        """Whether it is in the test's own time."""
+        return self.at - _SLACK <= at <= self.end + _SLACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +90,23 @@ class Beside:
 
 @dataclass(slots=True)
 class _Window:
-    since: datetime
-    until: datetime
-    trace: str | None
+    moment: Moment
     kept: list[tuple[int, float, int, Said]] = field(default_factory=list)
     seen: int = 0
     block: tuple[str, Mark] = ("", "")
 
     def take(self, said: Said, trace: str | None) -> None:
-        if not self.since <= said.at <= self.until:
+        since, until = self.moment.span
+        if not since <= said.at <= until:
             return
-        if self.trace and trace == self.trace and _WORTH[said.mark] < _WORTH["own"]:
-            said = _marked(said, "own")
+        if self.moment.trace and trace == self.moment.trace and said.mark != "quoted":
+            said = replace(said, mark="own")
+        said = replace(said, aside=not self.moment.is_during(said.at))
         if said.what != "request":
             said = self._of_block(said)
         self.seen += 1
         # What tells most is kept; among equals what is the nearest to the test's end.
-        distance = abs((self.until - said.at).total_seconds() - _MARGIN_S)
+        distance = abs((self.moment.end - said.at).total_seconds())
         item = (_WORTH[said.mark], -distance, -self.seen, said)
         if len(self.kept) < MOST_LINES:
             heapq.heappush(self.kept, item)
@@ -105,19 +117,19 @@ class _Window:
         """A line that is indented belongs to the bad one above it: a traceback is one thing."""
         stream = f"{said.service} {said.what}"
         if said.mark == "" and said.text[:1].isspace() and self.block[0] == stream:
-            said = _marked(said, self.block[1] and "bad")
+            said = replace(said, mark="bad" if self.block[1] else "")
         self.block = (stream, said.mark)
         return said
 
     def beside(self) -> Beside:
         ordered = sorted(self.kept, key=lambda item: (item[3].at, -item[2]))
         lines = tuple(item[3] for item in ordered)
-        return Beside(self.since, self.until, lines, self.seen - len(lines))
+        return Beside(*self.moment.span, lines, self.seen - len(lines))
 
 
 def said_beside(folder: Path, cycle: CycleRecord, moments: Sequence[Moment]) -> tuple[Beside, ...]:
     """For each moment what was said then; nothing of a log that is not there or not readable."""
-    windows = [_Window(*moment.span, moment.trace) for moment in moments]
+    windows = [_Window(moment) for moment in moments]
     wanted = _by_second(windows)
     quoted = frozenset(quote.source for finding in cycle.findings for quote in finding.evidence)
     for service in cycle.services.values() if wanted else ():
@@ -138,8 +150,9 @@ def _is_within(path: Path, folder: Path) -> bool:
 def _by_second(windows: Sequence[_Window]) -> Mapping[bytes, list[_Window]]:
     wanted: dict[bytes, list[_Window]] = {}
     for window in windows:
-        second = window.since.astimezone(UTC).replace(microsecond=0)
-        while second <= window.until:
+        since, until = window.moment.span
+        second = since.astimezone(UTC).replace(microsecond=0)
+        while second <= until:
             wanted.setdefault(second.strftime("%Y-%m-%dT%H:%M:%S").encode(), []).append(window)
             second += timedelta(seconds=1)
     return wanted
@@ -245,7 +258,3 @@ def _request(document: Mapping[str, object]) -> str:
     took = f" in {latency * 1000:.0f} ms" if isinstance(latency, int | float) else ""
     error = f": {document['error']}" if document.get("error") else ""
     return f"{method} {path} {'no answer' if status is None else status}{took}{error}"
-
-
-def _marked(said: Said, mark: Mark) -> Said:
-    return Said(said.at, said.service, said.what, said.text, said.source, mark)
