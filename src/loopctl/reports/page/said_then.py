@@ -99,7 +99,8 @@ class _Window:
         since, until = self.moment.span
         if not since <= said.at <= until:
             return
-        if self.moment.trace and trace == self.moment.trace and said.mark != "quoted":
+        own = self.moment.trace
+        if own and said.mark != "quoted" and (trace == own or own in said.text):
             said = replace(said, mark="own")
         said = replace(said, aside=not self.moment.is_during(said.at))
         if said.what != "request":

@@ -435,6 +435,7 @@ def hostile(long: str = "x" * 10_000) -> Script:
     ]
     script.verify(cases, SuiteOutcome.FAILED, (bad,), OutcomeKind.FAILED)
     script.add(CriteriaJudged((CriterionJudgement(bad, "<=", bad, 1.0, 1, 1, met=False),)))
+    script.collected_logs()
     script.stage(State.SETTLE, detail=bad)
     fault = Fault(FaultKind.STORAGE, bad, "chat", bad, (quote,), bad)
     novel = NovelLine(bad, 1, bad, bad, baseline=True)
