@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check bench docs site constraints clean engines engines-down github-api
+.PHONY: help run test test-all check bench docs site constraints clean engines engines-down browser github-api
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ engines: $(VENV)/.for-run ## a Docker engine, a registry and a base image for te
 
 engines-down: ## end and remove what `make engines` started or made; nothing else
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && PYTHONPATH=tools "$$PYTHON" -B -m engines down
+
+browser: ## chromium for the tests that look at report.html, where this machine has none (as root)
+	@sh tools/browser
 
 github-api: ## GitHub's API description, which tests hold every request against (by npm, into a cache)
 	@PYTHON="$$(sh tools/find-python $(PYTHON))" && PYTHONPATH=tools "$$PYTHON" -B -m github_api
