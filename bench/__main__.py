@@ -25,6 +25,7 @@ from bench import (
     journal,
     memory,
     plugin,
+    report_page,
     shards,
     triage_lines,
 )
@@ -52,6 +53,7 @@ _PARTS: tuple[ModuleType, ...] = (
     cloud_triage,
     diagnosis_corpus,
     histories,
+    report_page,
 )
 
 

@@ -24,6 +24,7 @@ _MARGIN: Final = timedelta(seconds=1)
 _SLACK: Final = timedelta(milliseconds=100)
 """Two clocks, and the time that a line takes until it is captured."""
 _LONGEST: Final = timedelta(seconds=60)
+_MOST_S: Final = 1e6
 _LINE_BYTES: Final = 256 * 1024
 _AT: Final = b'{"at":"'
 _SECOND: Final = slice(len(_AT), len(_AT) + 19)
@@ -63,17 +64,26 @@ class Moment:
     @property
     def end(self) -> datetime:
         """When the test was over."""
-        return self.at + timedelta(seconds=self.duration_s)
+        took = self.duration_s if 0 <= self.duration_s <= _MOST_S else 0.0
+        return _moved(self.at, timedelta(seconds=took))
 
     @property
     def span(self) -> tuple[datetime, datetime]:
         """With a second on each side; of a long test the end, where it failed."""
-        since, until = self.at - _MARGIN, self.end + _MARGIN
-        return max(since, until - _LONGEST), until
+        since, until = _moved(self.at, -_MARGIN), _moved(self.end, _MARGIN)
+        return max(since, _moved(until, -_LONGEST)), until
 
     def is_during(self, at: datetime) -> bool:
         """Whether it is in the test's own time."""
-        return self.at - _SLACK <= at <= self.end + _SLACK
+        return _moved(self.at, -_SLACK) <= at <= _moved(self.end, _SLACK)
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    """As it was, at the ends of time: what a test says of its own clock may be anything."""
+    try:
+        return at + by
+    except OverflowError:
+        return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +162,11 @@ def _by_second(windows: Sequence[_Window]) -> Mapping[bytes, list[_Window]]:
     wanted: dict[bytes, list[_Window]] = {}
     for window in windows:
         since, until = window.moment.span
-        second = since.astimezone(UTC).replace(microsecond=0)
-        while second <= until:
+        first = since.astimezone(UTC).replace(microsecond=0)
+        several = range(int((until - first).total_seconds()) + 1)
+        seconds = {_moved(first, timedelta(seconds=number)) for number in several}
+        for second in seconds:
             wanted.setdefault(second.strftime("%Y-%m-%dT%H:%M:%S").encode(), []).append(window)
-            second += timedelta(seconds=1)
     return wanted
 
 
@@ -219,9 +230,9 @@ def _said(
         at = datetime.fromisoformat(str(document["at"]))
     except (KeyError, ValueError):
         return None
-    if at.tzinfo is None:
-        return None
     is_log = "text" in document
+    if at.tzinfo is None or not (is_log or "path" in document):
+        return None
     text = str(document["text"])[: _TEXT * 4] if is_log else _request(document)
     bad = _is_bad_line(document, text) if is_log else _is_bad_request(document)
     mark: Mark = "quoted" if source in quoted else "bad" if bad else ""
