@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopctl.cli.look_back import cases_told
+from loopctl.reports.trends_text import cases_told
 
 
 def test_a_run_that_never_came_to_its_tests_has_no_result_to_count() -> None:

@@ -18,6 +18,7 @@ exit code, or `PlatformError` at a deadline, and say what was done and what was 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from loopctl.api.comparing import compare, compared_document, compared_lines
@@ -63,7 +64,54 @@ from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
 
 if TYPE_CHECKING:
-    # Not at run time: what `--help` imports is waited for.
+    from loopctl.api.catalogue import (
+        lint_signatures,
+        signature_schema,
+        signatures,
+        try_signatures,
+    )
+    from loopctl.api.comparing import compare, compared_document, compared_lines
+    from loopctl.api.following import LiveLog, live_log
+    from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
+    from loopctl.api.in_ci import tell_job, tell_job_of_error
+    from loopctl.api.listing import runs, runs_document, runs_lines, trends
+    from loopctl.api.loading import duration, load, schema, validate
+    from loopctl.api.looking_ahead import doctor, outlook
+    from loopctl.api.looking_back import (
+        events_of,
+        find,
+        kept_logs,
+        log_line,
+        report,
+        suite_history,
+        worklog_of,
+    )
+    from loopctl.api.operating import Unlocked, down, rollback, unlock
+    from loopctl.api.places import project_runs_dir, runs_dir_of
+    from loopctl.api.resuming import resume
+    from loopctl.api.running import RunResult, Subscriber, refuse_later, run
+    from loopctl.api.showing import (
+        event_document,
+        give_back_terminal,
+        grade_document,
+        look_news,
+        look_view,
+        print_brief,
+        result_document,
+        triaged_document,
+        triaged_lines,
+        view,
+    )
+    from loopctl.api.surveying import LOOK_EVERY_S, triage, triage_again
+    from loopctl.api.triaging import LogsRequest, triage_logs
+    from loopctl.api.watching import watch
+    from loopctl.console.view import View
+    from loopctl.journal.history import RunSummary
+    from loopctl.journal.worklog import Worklog
+    from loopctl.model.events import Event
+    from loopctl.model.evidence import Grade
+    from loopctl.model.options import RunOptions
+    from loopctl.model.plan import Plan
     from loopctl.reports.compared import Comparison as Comparison
     from loopctl.triage.triaged import Triaged as Triaged
     from loopctl.triage.trying import Tried
@@ -118,11 +166,15 @@ __all__ = [
     "run",
     "runs",
     "runs_dir_of",
+    "runs_document",
+    "runs_lines",
     "schema",
     "signature_schema",
     "signatures",
+    "suite_history",
     "tell_job",
     "tell_job_of_error",
+    "trends",
     "triage",
     "triage_again",
     "triage_logs",
@@ -135,3 +187,56 @@ __all__ = [
     "watch",
     "worklog_of",
 ]
+
+_HOMES = {
+    "loopctl.api.catalogue": "lint_signatures signature_schema signatures try_signatures",
+    "loopctl.api.comparing": "compare compared_document compared_lines",
+    "loopctl.api.following": "LiveLog live_log",
+    "loopctl.api.grading": "HEALTH_PATHS GradeReport GradeRequest grade",
+    "loopctl.api.in_ci": "tell_job tell_job_of_error",
+    "loopctl.api.listing": "runs runs_document runs_lines trends",
+    "loopctl.api.loading": "duration load schema validate",
+    "loopctl.api.looking_ahead": "doctor outlook",
+    "loopctl.api.looking_back": "events_of find kept_logs log_line report suite_history worklog_of",
+    "loopctl.api.operating": "Unlocked down rollback unlock",
+    "loopctl.api.places": "project_runs_dir runs_dir_of",
+    "loopctl.api.resuming": "resume",
+    "loopctl.api.running": "RunResult Subscriber refuse_later run",
+    "loopctl.api.showing": (
+        "event_document give_back_terminal grade_document look_news look_view "
+        "print_brief result_document triaged_document triaged_lines view"
+    ),
+    "loopctl.api.surveying": "LOOK_EVERY_S triage triage_again",
+    "loopctl.api.triaging": "LogsRequest triage_logs",
+    "loopctl.api.watching": "watch",
+    "loopctl.console.view": "View",
+    "loopctl.journal.history": "RunSummary",
+    "loopctl.journal.worklog": "Worklog",
+    "loopctl.model.events": "Event",
+    "loopctl.model.evidence": "Grade",
+    "loopctl.model.options": "RunOptions",
+    "loopctl.model.plan": "Plan",
+    "loopctl.reports.compared": "Comparison",
+    "loopctl.triage.triaged": "Triaged",
+    "loopctl.triage.trying": "Tried",
+}
+"""Where each name comes from: no command waits for what it does not use."""
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers, who would take any name for one of the API's.
+
+    def __getattr__(name: str) -> object:
+        """The name out of its module, which is imported when it is first asked for."""
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(home), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from loopctl.api.listing import runs
 from loopctl.api.places import journal_of
 from loopctl.errors import StorageError
 from loopctl.journal.fold import fold
-from loopctl.journal.history import RunSummary, find_run, read_summaries
+from loopctl.journal.history import JOURNAL_NAME, find_run
 from loopctl.journal.history_files import KEPT
-from loopctl.journal.store import JOURNAL_NAME
 from loopctl.journal.suite_history import SuiteHistory
 from loopctl.journal.suite_history import suite_history as history_of_suite
 from loopctl.journal.tail import folding, read
@@ -24,25 +24,21 @@ from loopctl.ports.history import History
 from loopctl.process import Stop
 
 
-def runs(runs_dir: Path) -> Sequence[RunSummary]:
-    """Earlier runs, the newest first."""
-    return read_summaries(runs_dir)
-
-
 def suite_history(
     runs_dir: Path,
     suite: str,
     *,
     loop: str | None = None,
+    environment: str | None = None,
     limit: int = 20,
     stop: Stop | None = None,
 ) -> SuiteHistory:
-    """One suite over the newest `limit` runs that ran it, of one loop or all.
+    """One suite over the newest `limit` runs that ran it, of one loop and environment or all.
 
     Raises `NotFoundError`, which names the suites there are, and `HistoryError` where the records
     cannot be read.
     """
-    summaries = [run for run in read_summaries(runs_dir) if loop in (None, run.loop)]
+    summaries = runs(runs_dir, loop=loop, environment=environment)
     within = stop or Stop(60.0)
     places = dict.fromkeys((run.history, run.loop, run.environment) for run in summaries)
     records = {

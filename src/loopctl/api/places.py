@@ -6,13 +6,15 @@ import contextlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopctl.errors import LoopctlError, NotFoundError, PreflightError, Problem
 from loopctl.files import ensure_private_dir, storage, write_atomic
-from loopctl.journal.history import RUNS
-from loopctl.journal.store import JOURNAL_NAME
-from loopctl.model.plan import Plan
+from loopctl.journal.history import JOURNAL_NAME, RUNS
 from loopctl.process import utc_now
+
+if TYPE_CHECKING:
+    from loopctl.model.plan import Plan
 
 RUNS_DIR = ".loopctl"
 _KEY = "key"

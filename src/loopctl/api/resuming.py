@@ -34,8 +34,8 @@ from loopctl.errors import (
 from loopctl.journal.codec import JournalError
 from loopctl.journal.commands import Commands, runs
 from loopctl.journal.fold import fold
-from loopctl.journal.history import SUMMARY_NAME, changed_names
-from loopctl.journal.store import JOURNAL_NAME, Journal
+from loopctl.journal.history import JOURNAL_NAME, SUMMARY_NAME, changed_names
+from loopctl.journal.store import Journal
 from loopctl.journal.tail import read
 from loopctl.journal.worklog import Worklog
 from loopctl.machine.resume import Entry, entry_of

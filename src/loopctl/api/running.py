@@ -18,8 +18,8 @@ from loopctl.errors import (
     StorageError,
     UsageError,
 )
-from loopctl.journal.history import read_summaries
-from loopctl.journal.store import JOURNAL_NAME, Journal
+from loopctl.journal.history import JOURNAL_NAME, read_summaries
+from loopctl.journal.store import Journal
 from loopctl.journal.worklog import Worklog
 from loopctl.machine.resume import Entry
 from loopctl.model.events import Event, RunResumed, RunStarted

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WINDOW: Final = timedelta(hours=1)
 """How far logs are read back where nobody says, and the last green run is longer ago."""
 
-EVERY_S: Final = 10.0
+LOOK_EVERY_S: Final = 10.0
 """Seconds between two looks of `triage_again`."""
 
 LOGS_EVERY_S: Final = 60.0
@@ -58,7 +58,7 @@ def triage_again(
     *,
     runs_dir: Path | None = None,
     since: str | None = None,
-    every_s: float = EVERY_S,
+    every_s: float = LOOK_EVERY_S,
     stop: Stop,
 ) -> Iterator[Triaged]:
     """`triage`, again and again, `every_s` seconds after each look; raises `Stopped` at the end.

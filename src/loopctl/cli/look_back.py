@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loopctl import api
-from loopctl.api.looking_back import suite_history
 from loopctl.cli import output, views
 from loopctl.cli.options import Run
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
 from loopctl.errors import NotFoundError, Problem, Stopped, UsageError
 from loopctl.inert import one_line
-from loopctl.journal.suite_history import SuiteHistory, SuiteRun
 from loopctl.process import Stop
+
+if TYPE_CHECKING:
+    from loopctl.journal.suite_history import SuiteHistory, SuiteRun
 
 
 def runs(
     context: typer.Context,
     loop: Annotated[str | None, typer.Option(envvar="LOOPCTL_LOOP", help="Only this loop.")] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", envvar="LOOPCTL_ENV", help="Only this environment.")
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=1, envvar="LOOPCTL_LIMIT", help="At most so many.")
     ] = 20,
@@ -33,19 +36,21 @@ def runs(
         typer.Option(envvar="LOOPCTL_SUITE", help="This suite's own history, case by case."),
     ] = None,
 ) -> int:
-    """Earlier runs, the newest first."""
+    """Earlier runs, the newest first, and what they say together."""
     settings: Settings = context.obj
+    place = _place(settings)
     if suite is not None:
-        return _suite(suite_history(_place(settings), suite, loop=loop, limit=limit), settings)
-    found = api.runs(_place(settings))
-    chosen = [run for run in found if loop is None or run.loop == loop][:limit]
+        history = api.suite_history(place, suite, loop=loop, environment=env, limit=limit)
+        return _suite(history, settings)
+    chosen = api.runs(place, loop=loop, environment=env, limit=limit)
     if settings.json:
-        output.document({"schema": 1, "runs": [asdict(run) for run in chosen]})
+        output.document(api.runs_document(chosen))
         return 0
     if not chosen:
         output.say("no runs yet")
-    for run in chosen:
-        output.say(_line(run))
+    encoding = sys.stdout.encoding
+    for line in api.runs_lines(chosen, with_trends=not settings.quiet, encoding=encoding):
+        output.say(line)
     return 0
 
 
@@ -171,20 +176,3 @@ def _suite_line(run: SuiteRun) -> str:
 
 def _place(settings: Settings) -> Path:
     return api.project_runs_dir(Path.cwd(), settings.runs_dir)
-
-
-def cases_told(counts: Mapping[str, int]) -> str:
-    """How many of the cases passed, as `runs` shows it; `counts` by status, and `collected`."""
-    # What was collected is no result: a run that never came to its tests has none.
-    if not any(number for name, number in counts.items() if name != "collected"):
-        return "no case was run"
-    return f"{counts.get('passed', 0)}/{counts.get('collected', 0)} passed"
-
-
-def _line(run: api.RunSummary) -> str:
-    verdict = run.verdict or run.state
-    seconds = "" if run.duration_s is None else f"{run.duration_s:8.1f} s"
-    cases = cases_told(run.counts) if run.counts else ""
-    partial = "PARTIAL" if run.partial else ""
-    columns = f"{run.run_id:44} {verdict:12} {run.environment:10} {seconds:>10}  {cases}  {partial}"
-    return columns.rstrip()

@@ -7,9 +7,11 @@ was killed, and so has none, is told from the first line of its journal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Literal, cast
@@ -21,7 +23,7 @@ from loopctl.process import ProcessId, is_alive
 
 RUNS = "runs"
 SUMMARY_NAME = "summary.json"
-_JOURNAL_NAME = "journal.jsonl"
+JOURNAL_NAME = "journal.jsonl"
 _FIRST_LINE = 1 << 20
 _NAMED = 3
 _RECENT = 10
@@ -36,8 +38,9 @@ class RunSummary:
     `counts` is of the last cycle's cases, over all suites: `collected` and every status. `stages`
     and `suites` are seconds by name, `verified` the revision that this run verified, by service.
     `history` is the folder of the record of its cases, or the URL of its bucket, None: that in the
-    runs folder. `cut` names
-    the fields from which something was left out to stay within the size.
+    runs folder. `flaky` names the first cases that were flaky, as `SUITE::ID`; older summaries have
+    only their number, in `counts`. `cut` names the fields from which something was left out to stay
+    within the size.
     """
 
     run_id: str
@@ -61,6 +64,7 @@ class RunSummary:
     pid: int = 0
     pid_started: int = 0
     history: str | None = None
+    flaky: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     state: RunState = "ended"
 
@@ -82,8 +86,19 @@ class PastDurations:
 
 def read_summaries(runs_dir: Path) -> tuple[RunSummary, ...]:
     """Every run below `runs_dir` (`.loopctl`), the newest first; empty when there is none."""
-    summaries = [read_summary(folder) for folder in _folders(runs_dir)]
-    return tuple(sorted(summaries, key=lambda run: (run.run_id[:15], run.started_at), reverse=True))
+    return tuple(newest_first(runs_dir))
+
+
+def newest_first(runs_dir: Path) -> Iterator[RunSummary]:
+    """The same, one after the other: who needs only the newest reads no others."""
+    folders = sorted(_folders(runs_dir), key=_second, reverse=True)
+    for _, together in groupby(folders, key=_second):
+        runs = [read_summary(folder) for folder in together]
+        yield from sorted(runs, key=lambda run: run.started_at, reverse=True)
+
+
+def _second(folder: Path) -> str:
+    return folder.name[:15]
 
 
 def read_summary(folder: Path) -> RunSummary:
@@ -188,7 +203,9 @@ def medians(measured: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
 
 def _folders(runs_dir: Path) -> Sequence[Path]:
     try:
-        return [path for path in (runs_dir / RUNS).iterdir() if path.is_dir()]
+        # Of each entry its kind is known already: no file is asked for it once more.
+        with os.scandir(runs_dir / RUNS) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir()]
     except OSError:
         return []
 
@@ -208,7 +225,8 @@ def _from_json(document: Mapping[str, object]) -> RunSummary:
             raise TypeError(name)
     if not isinstance(known.get("history"), str | None):
         raise TypeError("history")
-    known["cut"] = tuple(cast("list[str]", known.get("cut", ())))
+    for name in ("cut", "flaky"):
+        known[name] = tuple(map(str, cast("list[object]", known.get(name, ()))))
     return RunSummary(**known)  # type: ignore[arg-type]  # a file's types are checked above
 
 
@@ -230,7 +248,7 @@ def _from_journal(folder: Path) -> RunSummary:
 
 def _goes_on(folder: Path, process: ProcessId) -> bool:
     """Whether a process writes to it: the one that began it, or one that goes on with it."""
-    return is_alive(process) or is_being_written(folder / _JOURNAL_NAME)
+    return is_alive(process) or is_being_written(folder / JOURNAL_NAME)
 
 
 def _first_data(folder: Path) -> Mapping[str, object]:
@@ -243,7 +261,7 @@ def _first_data(folder: Path) -> Mapping[str, object]:
 def _first_line(folder: Path) -> Mapping[str, object]:
     """The first event of a journal as JSON; `ValueError` when there is none."""
     try:
-        with (folder / _JOURNAL_NAME).open("rb") as lines:
+        with (folder / JOURNAL_NAME).open("rb") as lines:
             document = json.loads(lines.readline(_FIRST_LINE))
     except OSError as error:
         raise ValueError(str(error)) from error

@@ -32,8 +32,6 @@ from loopctl.model.events import (
 from loopctl.process import utc_now
 from loopctl.redact import Redactor
 
-JOURNAL_NAME = "journal.jsonl"
-
 _NOT_SYNCED = (
     BuildStep,
     CasesGraded,

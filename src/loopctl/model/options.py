@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from loopctl.model.plan import Plan
 from loopctl.model.state import State
+
+if TYPE_CHECKING:
+    from loopctl.model.plan import Plan
 
 _DEPLOYS = (State.PREFLIGHT, State.BUILD, State.DEPLOY)
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from itertools import islice
 
 from loopctl.journal.history import RunSummary
 from loopctl.journal.run_record import stage_seconds, verified_by
@@ -16,6 +17,7 @@ from loopctl.reports.facts import collected_of, counts_of, source_of
 
 LIMIT = 2048
 _NAME = 120
+_FLAKY = 5
 
 
 def summary_of(worklog: Worklog) -> RunSummary:
@@ -44,6 +46,7 @@ def summary_of(worklog: Worklog) -> RunSummary:
         pid=run.pid,
         pid_started=run.pid_started,
         history=run.history,
+        flaky=_flaky(worklog.last),
         state="ended" if ended else "interrupted",
     )
 
@@ -66,10 +69,11 @@ def _dump(summary: RunSummary) -> bytes:
 
 
 def _smaller(summary: RunSummary) -> list[RunSummary]:
-    no_suites = replace(summary, suites={}, cut=("suites",))
-    no_stages = replace(no_suites, stages={}, cut=("suites", "stages"))
+    no_flaky = replace(summary, flaky=(), cut=("flaky",)) if summary.flaky else summary
+    no_suites = replace(no_flaky, suites={}, cut=(*no_flaky.cut, "suites"))
+    no_stages = replace(no_suites, stages={}, cut=(*no_suites.cut, "stages"))
     few = dict(list(no_stages.verified.items())[:8])
-    few_verified = replace(no_stages, verified=few, cut=("suites", "stages", "verified"))
+    few_verified = replace(no_stages, verified=few, cut=(*no_stages.cut, "verified"))
     bare = replace(
         few_verified,
         verified={},
@@ -79,7 +83,7 @@ def _smaller(summary: RunSummary) -> list[RunSummary]:
         tree=summary.tree and summary.tree[:_NAME],
         history=None,
     )
-    return [no_suites, no_stages, few_verified, bare]
+    return [no_flaky, no_suites, no_stages, few_verified, bare]
 
 
 def _counts(cycle: CycleRecord | None) -> Mapping[str, int]:
@@ -89,6 +93,17 @@ def _counts(cycle: CycleRecord | None) -> Mapping[str, int]:
         for status, number in counts_of(suite).items():
             total[status] += number
     return {str(name): number for name, number in total.items()}
+
+
+def _flaky(cycle: CycleRecord | None) -> tuple[str, ...]:
+    """The first flaky cases; names that are too long to be told apart when cut are left out."""
+    named = (
+        f"{suite.facts.id}::{case.id}"
+        for suite in (cycle.suites.values() if cycle else ())
+        for case in suite.cases
+        if case.status is CaseStatus.FLAKY
+    )
+    return tuple(islice((name for name in named if len(name) <= _NAME), _FLAKY))
 
 
 def _suites(cycle: CycleRecord | None) -> Mapping[str, float]:

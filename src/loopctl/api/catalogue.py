@@ -73,7 +73,7 @@ def _greens(written: Sequence[Written]) -> Iterator[Path]:
 
 
 def _kept_logs(runs_dir: Path) -> Iterator[Path]:
-    from loopctl.api.looking_back import runs
+    from loopctl.api.listing import runs
 
     for run in runs(runs_dir):
         if run.verdict == "green":
