@@ -26,6 +26,7 @@ from bench import (
     memory,
     plugin,
     report_page,
+    run_lists,
     shards,
     triage_lines,
 )
@@ -54,6 +55,7 @@ _PARTS: tuple[ModuleType, ...] = (
     diagnosis_corpus,
     histories,
     report_page,
+    run_lists,
 )
 
 

@@ -40,11 +40,18 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
 def test_runs_lists_the_newest_first(past: Past) -> None:
     told = past.ask("runs")
     assert told.code == 0
-    lines = told.out.splitlines()
+    listed, _, trends = told.out.partition("\n\n")
+    lines = listed.splitlines()
     assert [line.split()[0] for line in lines] == [past.red.run.name, past.green.run.name]
     assert [line.split()[1] for line in lines] == ["red", "green"]
     document = past.ask("runs", "--json").document()
     assert [run["verdict"] for run in document["runs"]] == ["red", "green"]
+    assert trends.startswith("web on local: ")
+    assert "pass rate 50% (1 of 2 whole runs); not green for 1 run" in trends
+    (trend,) = document["trends"]
+    assert (trend["pass_rate"]["rate"], trend["time_to_green"]["times"]) == (0.5, 0)
+    assert past.ask("runs", "-q").out.splitlines() == lines, "the list alone"
+    assert past.ask("runs", "--env", "elsewhere").out == "no runs yet\n"
     assert len(past.ask("runs", "--limit", "1").out.splitlines()) == 1
     assert past.ask("runs", "--loop", "other").out == "no runs yet\n"
 
@@ -93,6 +100,26 @@ def test_a_run_is_found_by_its_id_a_prefix_latest_and_green(past: Past) -> None:
     nobody = past.ask("show", "nothing-like-it")
     assert (nobody.code, nobody.out) == (2, "")
     assert "nothing-like-it" in nobody.err
+
+
+def test_two_runs_are_compared_and_the_exit_code_tells_whether_they_differ(past: Past) -> None:
+    green, red = past.green.run.name, past.red.run.name
+    told = past.ask("diff", "@green", "@latest", "--exit-code")
+    assert told.code == 10, str(told)
+    lines = told.out.splitlines()
+    assert [line.split()[1] for line in lines[:2]] == [green, red]
+    assert lines[3] == "VERDICT: green, exit code 0 (green) → red, exit code 1 (needs-human)"
+    assert "NEWLY FAILING: 1" in lines
+    assert any(line.startswith("    smoke::tests/test_smoke.py::test_it ") for line in lines)
+    document = past.ask("diff", green, red, "--json").document()
+    assert [case["case"] for case in document["cases"]["failing"]] == [
+        "smoke::tests/test_smoke.py::test_it"
+    ]
+    assert document["configuration"]["unknown"] is None, "both were made here"
+    assert past.ask("diff", green).out == past.ask("diff", green, red).out, "B is the latest"
+    same = past.ask("diff", "@green", green, env={"LOOPCTL_EXIT_CODE": "1"})
+    assert (same.code, same.out.splitlines()[2]) == (0, "SAME: in all that counts")
+    assert past.ask("diff", "nothing-like-it").code == 2
 
 
 def test_report_writes_the_same_worklog_again(past: Past) -> None:

@@ -56,7 +56,7 @@ def trend_lines(trends: Sequence[Trend], *, encoding: str | None) -> Iterator[st
     told = [trend for trend in trends if trend.runs > 1]
     for trend in told[:_MOST_TRENDS]:
         yield ""
-        yield f"{_who(trend)}: {sparkline(trend, encoding)}"
+        yield f"{_who(trend)}: {sparkline(trend, encoding)} (the oldest first)"
         yield from (f"{_INDENT}{line}" for line in _lines(trend))
     if len(told) > _MOST_TRENDS:
         others = count(len(told) - _MOST_TRENDS, "loop or environment", "loops and environments")
