@@ -139,3 +139,20 @@ def test_a_bad_loop_file_is_marked_line_by_line(checkout: Checkout) -> None:
     assert (second.place, second.message) == (None, "--env: no LOOP")
     (locked,) = annotations_of_error(LockedError("run x goes on"), checkout)
     assert locked.message == "run x goes on"
+
+
+def test_a_finding_that_nothing_is_known_of_takes_no_room_from_its_cases() -> None:
+    unknown = replace(worklogs.FINDING, signature=None, title="No known cause")
+    for cases, titles in (
+        (("p1-critical::tests/test_chat.py::test_answer",), 0),
+        ((), 1),
+    ):
+        script = worklogs.red()
+        found = FindingMade(replace(unknown, cases=cases))
+        script.events[:] = [
+            replace(event, payload=found) if isinstance(event.payload, FindingMade) else event
+            for event in script.events
+        ]
+        told = annotations_of(script.worklog(), None)
+        assert sum("No known cause" in each.title for each in told) == titles
+        assert any(each.title.startswith("failed: ") for each in told)

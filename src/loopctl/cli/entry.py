@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Sequence
+from typing import Protocol, TextIO, runtime_checkable
+
+import typer
 
 from loopctl.cli import output
 from loopctl.cli.app import app
 from loopctl.cli.settings import hoist
 from loopctl.errors import ExitCode, LoopctlError, Stopped, StoppedEarlyError
+from loopctl.model.ci_job import ci_job
 
 
 def entry(arguments: Sequence[str]) -> int:
     """Run one command; the exit code of the contract."""
+    # Until the options are read: what they say of the job comes after what is wrong with them.
+    output.begin(ci_job(os.environ))
     code = _run(hoist(arguments))
     output.flush()
     return code
 
 
+@runtime_checkable
+class _Misused(Protocol):
+    """What typer raises of arguments that it cannot take."""
+
+    exit_code: int
+
+    def show(self, file: TextIO) -> None: ...
+
+
 def _run(hoisted: Sequence[str]) -> int:
     try:
-        app(hoisted)
+        ended = app(hoisted, standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(ExitCode.GREEN)
     except LoopctlError as error:
         return output.failed(error, as_json="--json" in hoisted)
     except Stopped as stopped:
         return output.failed(_before_its_end(stopped), as_json="--json" in hoisted)
+    except typer.Abort:
+        return int(ExitCode.SIGINT)
     except Exception as error:  # noqa: BLE001 - a fault of ours is never told as a red run
-        return output.crashed(error)
-    return int(ExitCode.GREEN)
+        return _misused(error) if isinstance(error, _Misused) else output.crashed(error)
+    return ended if isinstance(ended, int) else int(ExitCode.GREEN)
+
+
+def _misused(error: _Misused) -> int:
+    """Arguments may be text of others, as the title of a pull request that a job passes on is."""
+    shown = io.StringIO()
+    error.show(file=shown)
+    output.warn(shown.getvalue().rstrip("\n"))
+    return error.exit_code
 
 
 def _before_its_end(stopped: Stopped) -> StoppedEarlyError:

@@ -54,8 +54,8 @@ class CiView:
         self._lock = threading.Lock()
         self._open: str | None = None
         self._groups = 0
-        self._cases: list[str] = []
-        self._others: list[str] = []
+        self._cases: dict[str, datetime] = {}
+        self._others: dict[str, datetime] = {}
 
     def __call__(self, event: Event) -> None:
         """Print what the event says; the result of a stage stands below its fold."""
@@ -96,15 +96,17 @@ class CiView:
     def _note(self, event: Event) -> None:
         if self._open is None or not _is_telling(event):
             return
-        said = [f"{clock(event.at)}   {text}" for text in lines_of(event, verbose=False)]
-        (self._cases if isinstance(event.payload, CasesGraded) else self._others).extend(said)
+        said = self._cases if isinstance(event.payload, CasesGraded) else self._others
+        for text in lines_of(event, verbose=False):
+            said.setdefault(text, event.at)
 
     def _tell(self) -> None:
         for said, most, what in (
             (self._cases, _CASES, "failing case"),
             (self._others, _OTHERS, "line"),
         ):
-            for line in _first(said, most, what):
+            lines = [f"{clock(at)}   {text}" for text, at in said.items()]
+            for line in _first(lines, most, what):
                 self._output.line(line)
             said.clear()
 

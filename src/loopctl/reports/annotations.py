@@ -125,7 +125,8 @@ def _level(worklog: Worklog) -> Level:
 def _causes(worklog: Worklog, cycle: CycleRecord, where: _Where) -> Iterator[Annotation]:
     for cause in causes_of(cycle.findings):
         finding = cause.finding
-        if finding.not_evidence:
+        # What is not known of these the cases say themselves, each at its line.
+        if finding.not_evidence or (finding.signature is None and cause.cases):
             continue
         service = f"{one_line(finding.service, 63)}: " if finding.service else ""
         title = service + one_line(finding.title, _TITLE)
