@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 import worklogs
 
-from loopctl.model.events import CriteriaJudged
+from loopctl.model.events import CasesGraded, CriteriaJudged
 from loopctl.model.evidence import CaseStatus, CriterionJudgement, Grade, SuiteOutcome
 from loopctl.model.state import OutcomeKind, State
 from loopctl.reports.junit import junit
@@ -136,3 +137,50 @@ def test_a_quarantined_failure_is_skipped_and_says_whose_it_is() -> None:
     assert case.find("skipped").get("message") == (  # type: ignore[union-attr]
         "not counted: quarantined until 2026-12-31 (ana); failed: it failed"
     )
+
+
+def test_what_a_reader_of_texts_alone_is_told_is_the_same() -> None:
+    case = _only(CaseStatus.FAILED, message="no event came", detail="assert 1 == 2")
+    assert case.findtext("failure") == "no event came\n\nassert 1 == 2"
+    told_in_detail = _only(CaseStatus.FAILED, message="assert 1 == 2", detail="E  assert 1 == 2")
+    assert told_in_detail.findtext("failure") == "E  assert 1 == 2"
+    assert _only(CaseStatus.SKIPPED).findtext("skipped") == "it skipped"
+
+
+def test_a_case_names_its_file_from_the_projects_root() -> None:
+    suite = replace(worklogs.RUN.suites[0], cwd="examples/chat")
+    script = worklogs.Script(replace(worklogs.RUN, suites=(suite,)))
+    script.until_health({worklogs.OLD: 100}).healthy().verify(worklogs.PASSES, SuiteOutcome.PASSED)
+    assert next(_suite(script).iter("testcase")).get("file") == "examples/chat/tests/test_chat.py"
+    assert next(_suite(worklogs.green()).iter("testcase")).get("file") is None
+
+
+def test_a_case_of_two_suites_is_told_of_both_by_names_of_their_own() -> None:
+    suites = (worklogs.RUN.suites[0], replace(worklogs.RUN.suites[0], id="p2-all"))
+    script = worklogs.Script(replace(worklogs.RUN, suites=suites))
+    script.until_health({worklogs.OLD: 100}).healthy()
+    for suite, failing in zip(suites, (CaseStatus.PASSED, CaseStatus.FAILED), strict=True):
+        cases = CasesGraded((worklogs.case("test_x", failing), worklogs.case(f"test_{suite.id}")))
+        script.stage(State.VERIFY, inside=[(cases, None, suite.id)])
+    found = [
+        (case.get("classname"), case.get("name"))
+        for case in ET.fromstring(junit(script.worklog())).iter("testcase")
+    ]
+    assert len(found) == len(set(found)) == 5
+    assert ("tests/test_chat.py", "test_p2-all") in found
+
+
+def test_what_a_test_printed_offers_no_file_of_the_job() -> None:
+    printed = "[[ATTACHMENT|secrets/key.json]]"
+    data = junit_of(_red_with(printed))
+    assert "[[ATTACHMENT|" not in data
+
+
+def _red_with(text: str) -> worklogs.Script:
+    failed = worklogs.case("test_x", CaseStatus.FAILED, output=text, detail=text)
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    return script.verify([failed], SuiteOutcome.FAILED, (text,), OutcomeKind.FAILED)
+
+
+def junit_of(script: worklogs.Script) -> str:
+    return "".join(ET.fromstring(junit(script.worklog())).itertext())

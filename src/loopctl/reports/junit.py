@@ -7,11 +7,17 @@ properties `status`, `grade`, `reason`. A suite that does not count as passed al
 it says so (nothing collected, no end reported, not run) gets one case named after the suite. A
 quarantined case that did not pass is *skipped* too, with whose it is. The criteria are the cases of
 a suite `criteria`.
+
+GitLab shows the text of an element and not its `message`, so the text says both; it follows `file`
+from the repository's root, keeps only the first of two cases with the same names, and takes
+`[[ATTACHMENT|path]]` in what a test printed for a file to offer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from posixpath import join, normpath
 from typing import assert_never
 from xml.etree import ElementTree as ET
 
@@ -32,8 +38,10 @@ _MESSAGE = 1000
 def junit(worklog: Worklog) -> bytes:
     """The document, UTF-8."""
     root = ET.Element("testsuites", name=for_xml(worklog.run.loop))
-    for suite in by_priority(worklog.last.suites.values()) if worklog.last else ():
-        root.append(_suite(suite))
+    suites = by_priority(worklog.last.suites.values()) if worklog.last else ()
+    again = _told_twice(suites)
+    for suite in suites:
+        root.append(_suite(suite, again))
     if worklog.last is not None and worklog.last.criteria:
         root.append(_criteria(worklog.last.criteria))
     if worklog.ended is not None:
@@ -44,7 +52,13 @@ def junit(worklog: Worklog) -> bytes:
     return text
 
 
-def _suite(suite: SuiteRecord) -> ET.Element:
+def _told_twice(suites: Iterable[SuiteRecord]) -> frozenset[str]:
+    """The cases that several suites have."""
+    found = Counter(case for suite in suites for case in {case.id for case in suite.cases})
+    return frozenset(case for case, number in found.items() if number > 1)
+
+
+def _suite(suite: SuiteRecord, again: frozenset[str]) -> ET.Element:
     element = ET.Element("testsuite", name=for_xml(suite.facts.id))
     if suite.started_at is not None:
         element.set("timestamp", iso(suite.started_at))
@@ -57,7 +71,9 @@ def _suite(suite: SuiteRecord) -> ET.Element:
     required = _required(suite.facts)
     excused = {each.case.id: each for each in not_counted([suite])}
     for case in suite.cases:
-        element.append(_case(suite.facts.id, case, required, excused.get(case.id)))
+        element.append(_case(suite.facts, case, required, excused.get(case.id)))
+        if case.id in again:
+            element[-1].set("classname", f"{element[-1].get('classname')} ({element.get('name')})")
     if outcome is not SuiteOutcome.PASSED and not _says_so(element):
         element.append(_whole(suite, outcome, reasons))
     _count(element)
@@ -72,25 +88,39 @@ def _required(suite: SuiteFacts) -> Grade:
 
 
 def _case(
-    suite: str, case: GradedCase, required: Grade, excused: NotCounted | None = None
+    suite: SuiteFacts, case: GradedCase, required: Grade, excused: NotCounted | None = None
 ) -> ET.Element:
-    file, _, name = case.id.rpartition("::")
+    folder, _, name = case.id.rpartition("::")
     element = ET.Element(
         "testcase",
-        classname=for_xml(file or suite),
+        classname=for_xml(folder or suite.id),
         name=for_xml(name),
         time=f"{case.duration_s:.3f}",
     )
+    if folder and suite.kind == "pytest" and suite.cwd is not None:
+        element.set("file", for_xml(normpath(join(suite.cwd, folder.partition("::")[0]))))
     grade = case.grade.value if case.grade else ""
     _properties(element, {"status": case.status, "grade": grade, "reason": case.reason or ""})
     if excused is None:
         _result(element, case, required)
     else:
         message = f"not counted: {excused.entry}; {case.status.value}: {case.message or ''}"
-        ET.SubElement(element, "skipped", message=for_xml(message[:_MESSAGE]))
+        _skipped(element, message)
     if case.output:
-        ET.SubElement(element, "system-out").text = for_xml(case.output[-_OUTPUT:])
+        ET.SubElement(element, "system-out").text = _text(case.output[-_OUTPUT:])
     return element
+
+
+def _skipped(element: ET.Element, message: str) -> None:
+    _with_text(element, "skipped", message[:_MESSAGE])
+
+
+def _with_text(element: ET.Element, name: str, message: str) -> None:
+    ET.SubElement(element, name, message=for_xml(message)).text = _text(message)
+
+
+def _text(text: str) -> str:
+    return for_xml(text).replace("[[ATTACHMENT|", "[[ATTACHMENT\\|")
 
 
 def _result(element: ET.Element, case: GradedCase, required: Grade) -> None:
@@ -103,7 +133,7 @@ def _result(element: ET.Element, case: GradedCase, required: Grade) -> None:
         case CaseStatus.BROKEN | CaseStatus.LOST:
             _ended(element, "error", message, case)
         case CaseStatus.SKIPPED:
-            ET.SubElement(element, "skipped", message=for_xml(message))
+            _skipped(element, message)
         case CaseStatus.FLAKY:
             _flaky(element, message, case)
             _pass(element, case, required)
@@ -115,12 +145,13 @@ def _pass(element: ET.Element, case: GradedCase, required: Grade) -> None:
     grade = case.grade or Grade.UNPROVEN
     if grade.rank < required.rank:
         why = f"passed, but {grade.value}, and {required.value} is required: {case.reason or ''}"
-        ET.SubElement(element, "skipped", message=for_xml(why[:_MESSAGE]))
+        _skipped(element, why)
 
 
 def _ended(element: ET.Element, name: str, message: str, case: GradedCase) -> None:
     child = ET.SubElement(element, name, message=for_xml(message), type=case.status.value)
-    child.text = for_xml((case.detail or case.where or "")[:_OUTPUT])
+    detail = (case.detail or case.where or "")[:_OUTPUT]
+    child.text = _text(detail if message in detail else f"{message}\n\n{detail}".rstrip())
 
 
 def _flaky(element: ET.Element, message: str, case: GradedCase) -> None:
@@ -140,7 +171,7 @@ def _whole(suite: SuiteRecord, outcome: SuiteOutcome, reasons: str) -> ET.Elemen
     name = for_xml(suite.facts.id)
     element = ET.Element("testcase", classname=name, name="the suite itself", time="0.000")
     kind = "skipped" if outcome is SuiteOutcome.NOT_RUN else "error"
-    ET.SubElement(element, kind, message=for_xml(f"{outcome.value}: {reasons}"[:_MESSAGE]))
+    _with_text(element, kind, f"{outcome.value}: {reasons}"[:_MESSAGE])
     return element
 
 
@@ -153,7 +184,7 @@ def _criteria(criteria: Sequence[CriterionJudgement]) -> ET.Element:
         _properties(case, {"value": measured(judged), "samples": str(judged.samples)})
         if judged.met is not True:
             kind = "skipped" if judged.met is None else "failure"
-            ET.SubElement(case, kind, message=for_xml(told(judged)))
+            _with_text(case, kind, told(judged))
     _count(element)
     return element
 
