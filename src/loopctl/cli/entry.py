@@ -54,8 +54,7 @@ def _misused(error: _Misused) -> int:
     """Arguments may be text of others, as the title of a pull request that a job passes on is."""
     shown = io.StringIO()
     error.show(file=shown)
-    output.warn(shown.getvalue().rstrip("\n"))
-    return error.exit_code
+    return output.misused(shown.getvalue(), error.exit_code)
 
 
 def _before_its_end(stopped: Stopped) -> StoppedEarlyError:

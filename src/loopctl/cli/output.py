@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from loopctl import api
-from loopctl.errors import ExitCode, LoopctlError, ManyProblems, Problem
+from loopctl.errors import ExitCode, LoopctlError, ManyProblems, Problem, UsageError
 from loopctl.inert import for_ci, for_terminal, json_for_ci
 from loopctl.model.ci_job import CiJob
 
@@ -95,9 +95,7 @@ def failed(error: LoopctlError, *, as_json: bool) -> int:
     """Tell an error the way it was asked for; the exit code it ends in."""
     code = int(error.exit_code)
     verdict = _VERDICTS.get(error.exit_code, "internal")
-    for job in _jobs:
-        for trouble in api.tell_job_of_error(job, error, verdict):
-            warn(f"loopctl: {trouble}")
+    _tell_job(error, verdict)
     if as_json:
         document(
             {
@@ -113,12 +111,28 @@ def failed(error: LoopctlError, *, as_json: bool) -> int:
     return code
 
 
+def misused(text: str, code: int) -> int:
+    """Tell of arguments that nobody can take; the exit code for that."""
+    *usage, last = text.strip().splitlines() or [""]
+    _tell_job(UsageError("bad arguments", [Problem(last.removeprefix("Error: "))]), "usage")
+    warn("\n".join([*usage, last]))
+    return code
+
+
+def _tell_job(error: LoopctlError, verdict: str) -> None:
+    for job in _jobs:
+        for trouble in api.tell_job_of_error(job, error, verdict):
+            warn(f"loopctl: {trouble}")
+
+
 def crashed(error: Exception) -> int:
     """Tell a fault of loopctl itself, with the place in its code; the exit code for that.
 
     Its text is left out: nobody knows here which secrets it may quote.
     """
     where = traceback.extract_tb(error.__traceback__)[-1]
+    fault = f"a fault of loopctl itself: {type(error).__name__}"
+    _tell_job(LoopctlError(fault), _VERDICTS[ExitCode.INTERNAL])
     warn(
         f"loopctl: internal fault: {type(error).__name__}\n"
         f"    at {where.filename}:{where.lineno} in {where.name}\n"
