@@ -1,12 +1,14 @@
-"""Telling others how a run ended. It never changes how the run ended."""
+"""Telling others that a run begins, and how it ended. It never changes how the run ended."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from loopctl.errors import LoopctlError, Stopped
 from loopctl.inert import one_line
@@ -16,8 +18,11 @@ from loopctl.redact import Redactor
 
 if TYPE_CHECKING:
     from loopctl.bootstrap import Composition
-    from loopctl.ports.announcer import Announcement, Announcer, Before
+    from loopctl.model.ci_job import CiJob
+    from loopctl.ports.announcer import Announcement, Announcer, Before, Beginning
     from loopctl.ports.history import RunRecord
+
+T = TypeVar("T")
 
 ANNOUNCING_S: Final = 20.0
 """How long a run that has ended waits for those whom it tells, all at once."""
@@ -25,14 +30,66 @@ ANNOUNCING_S: Final = 20.0
 INTERRUPTED_S: Final = 3.0
 """… and one that somebody has stopped."""
 
+BEGINNING_S: Final = 5.0
+"""How long a run waits with its first step for those who are told that it begins."""
+
 _NO_STATE: Final = frozenset({"interrupted", "locked", "internal", "usage"})
+
+
+def announce_beginning(composition: Composition, redactor: Redactor, stop: Stop) -> Sequence[str]:
+    """Tell that the run begins; what could not be told, in words."""
+    from loopctl.bootstrap import heralds_of
+    from loopctl.model.ci_job import ci_job
+
+    job = ci_job(os.environ)
+    heralds = heralds_of(composition.plan, job)
+    if not heralds:
+        return ()
+
+    late = [_late(each.name, BEGINNING_S) for each in heralds]
+
+    def tell(within: Stop) -> Sequence[str]:
+        try:
+            begins = _beginning_of(composition, job, within)
+        except Stopped:
+            return late
+        return [_told(each.name, each.begin, begins, within) for each in heralds]
+
+    with stop.child(BEGINNING_S) as within:
+        ended = in_time(within, {"announce the beginning": tell})
+    return [redactor.text(each) for each in ended.get("announce the beginning", late) if each]
+
+
+def _beginning_of(composition: Composition, job: CiJob | None, stop: Stop) -> Beginning:
+    """The run as it begins: of the source as it is now, as far as it can be read."""
+    from loopctl.ports.announcer import Beginning
+
+    commits: set[str | None] = set()
+    dirty = False
+    for folder in {spec.source for spec in composition.plan.deployed if spec.source is not None}:
+        try:
+            tree = composition.world.sources.read(folder, stop)
+        except LoopctlError:
+            commits.add(None)
+        else:
+            commits.add(tree.commit)
+            dirty |= tree.dirty
+    return Beginning(
+        run_id=composition.run_id,
+        loop=composition.plan.loop,
+        environment=composition.plan.environment.name,
+        partial=composition.options.partial(composition.full) is not None,
+        commit=commits.pop() if len(commits) == 1 else None,
+        dirty=dirty,
+        job=job,
+    )
 
 
 def announce(
     composition: Composition, worklog: Worklog, folder: Path, redactor: Redactor
 ) -> Sequence[str]:
     """Tell everyone whom the plan names; what could not be told, in words."""
-    from loopctl.bootstrap import announcers_of
+    from loopctl.bootstrap import announcers_of, heralds_of
     from loopctl.model.ci_job import ci_job
     from loopctl.reports.announcement import announcement_of
 
@@ -44,7 +101,21 @@ def announce(
     if told is None:
         return ()
     within = INTERRUPTED_S if told.verdict.value == "interrupted" else ANNOUNCING_S
+    if told.commit is None and heralds_of(composition.plan, job):
+        told = _of_the_source_here(told, composition, job, min(within, BEGINNING_S))
     return [redactor.text(each) for each in _troubles(announcers, told, within)]
+
+
+def _of_the_source_here(
+    told: Announcement, composition: Composition, job: CiJob | None, within: float
+) -> Announcement:
+    """A run that ended before it read its source is about what its beginning was told of."""
+    try:
+        with Stop().child(within) as stop:
+            here = _beginning_of(composition, job, stop)
+    except Stopped:
+        return told
+    return replace(told, commit=here.commit, dirty=here.dirty)
 
 
 def before(records: Sequence[RunRecord]) -> Before | None:
@@ -61,27 +132,33 @@ def before(records: Sequence[RunRecord]) -> Before | None:
 def _troubles(announcers: Sequence[Announcer], told: Announcement, within: float) -> Sequence[str]:
     """Each in a thread of its own: one that hangs keeps nobody else from being told."""
 
-    def tell(announcer: Announcer, stop: Stop) -> str:
-        try:
-            announcer.announce(told, stop)
-        except LoopctlError as error:
-            return one_line(f"{announcer.name} was not made: {error.what}", 400)
-        except Stopped:
-            return _late(announcer, within)
-        return ""
-
     tasks = {
-        f"announce {number}": functools.partial(tell, announcer)
-        for number, announcer in enumerate(announcers)
+        f"announce {number}": functools.partial(_told, each.name, each.announce, told)
+        for number, each in enumerate(announcers)
     }
     with Stop().child(within) as stop:
         ended = in_time(stop, tasks)
     troubles = [
-        ended.get(f"announce {number}", _late(announcer, within))
+        ended.get(f"announce {number}", _late(announcer.name, within))
         for number, announcer in enumerate(announcers)
     ]
     return [trouble for trouble in troubles if trouble]
 
 
-def _late(announcer: Announcer, within: float) -> str:
-    return f"{announcer.name} was not made: no answer within {within:g} s"
+def _told(name: str, tell: Callable[[T, Stop], object], what: T, stop: Stop) -> str:
+    """What went wrong with telling it, in words; empty: nothing."""
+    began = time.monotonic()
+    try:
+        tell(what, stop)
+    except LoopctlError as error:
+        return one_line(f"{name} was not made: {error.what}", 400)
+    except Stopped:
+        return _late(name, round(time.monotonic() - began))
+    except Exception as error:  # noqa: BLE001 - the run has ended, and that is what counts
+        fault = f"a fault of loopctl itself: {type(error).__name__}: {error}"
+        return one_line(f"{name} was not made: {fault}", 400)
+    return ""
+
+
+def _late(name: str, within: float) -> str:
+    return f"{name} was not made: no answer within {within:g} s"

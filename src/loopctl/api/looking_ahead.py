@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.earlier_runs import EarlierRuns
 from loopctl.journal.history import past_durations
+from loopctl.model.ci_job import ci_job
 from loopctl.model.plan import Plan, PlatformKind
 from loopctl.process import Stop
 
@@ -35,7 +37,7 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
         questions,
         wave_of,
     )
-    from loopctl.bootstrap import catalogue_of, world_of
+    from loopctl.bootstrap import catalogue_of, told_of, world_of
     from loopctl.bootstrap.green_run import LastGreen
     from loopctl.model.artifact import ServiceState
     from loopctl.ports.platform import PlatformError
@@ -95,7 +97,8 @@ def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = Non
     if took.runs == 0:
         took = past_durations(place, plan.loop, plan.environment.name)
     asks = questions(plan, services)
-    return Outlook(plan, tuple(services), took, asks, tuple(missing), alone, past.unread)
+    tells = tuple(told_of(plan, ci_job(os.environ)))
+    return Outlook(plan, tuple(services), took, asks, tuple(missing), alone, past.unread, tells)
 
 
 def doctor(
@@ -112,7 +115,7 @@ def doctor(
     several, or none.
     """
     from loopctl.authoring.doctor import Check, machine_checks
-    from loopctl.bootstrap import checkup_of, world_of
+    from loopctl.bootstrap import checkup_of, told_checkup, world_of
 
     here = cwd or Path.cwd()
     checks = list(machine_checks(project_runs_dir(here, runs_dir)))
@@ -122,7 +125,7 @@ def doctor(
     stop = stop or Stop(60.0)
     said = f"{plan.loop} for {plan.environment.name}"
     checks.append(Check("loop file", ok=True, said=said))
-    found = checkup_of(plan, stop)
+    found = [*checkup_of(plan, stop), *told_checkup(plan, ci_job(os.environ), stop)]
     checks += [Check.of(each) for each in found]
     if plan.later:
         checks += [

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loopctl import __version__
+from loopctl.api.announcing import announce_beginning
 from loopctl.api.beginning import check_options, fingerprint, options_of
 from loopctl.api.given import given_hashes
 from loopctl.api.loading import load
@@ -133,6 +134,7 @@ def _goes_on(folder: Path) -> LockedError:
 def _gone_on(prepared: Prepared, part: Part) -> RunResult:
     # What an earlier process had started and could not end any more: a suite, a remedy.
     kill_marked("LOOPCTL_RUN_ID", prepared.composition.run_id)
+    troubles = announce_beginning(prepared.composition, prepared.redactor, part.stop)
     try:
         worklog = conducted(prepared, part)
     except Stopped as stopped:
@@ -141,7 +143,7 @@ def _gone_on(prepared: Prepared, part: Part) -> RunResult:
             stopped,
             hint=prepared.composition.commands.resume(prepared.composition.run_id),
         ) from None
-    return finished(prepared, worklog)
+    return finished(prepared, worklog, troubles)
 
 
 def _began(folder: Path) -> RunStarted:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopctl.api.announcing import announce, announce_beginning
 from loopctl.api.beginning import check_names, check_options, run_started, unread
 from loopctl.api.places import new_run, runs_dir_of
 from loopctl.errors import (
@@ -88,6 +89,7 @@ def run(
     composition, redactor = prepared.composition, prepared.redactor
     stop = stop or Stop()
     composition.earlier.past(stop)
+    troubles = announce_beginning(composition, redactor, stop)
     try:
         journal = Journal(prepared.folder / JOURNAL_NAME, redactor, subscribers)
         part = Part(run_started(composition), journal, stop)
@@ -97,7 +99,7 @@ def run(
             "the run could not begin; nothing was changed",
             [Problem(error.what, error.where, hint=error.hint)],
         ) from error
-    return finished(prepared, worklog)
+    return finished(prepared, worklog, troubles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +184,19 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
         part.journal.close()
 
 
-def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
+def finished(prepared: Prepared, worklog: Worklog, troubles: Sequence[str] = ()) -> RunResult:
     """Tell the platform, write the reports, tell others, tidy up.
 
-    None of this changes how the run ended, so none of it may hide that.
+    None of this changes how the run ended, so none of it may hide that. `troubles` are those of
+    telling that it began.
     """
-    from loopctl.api.announcing import announce
     from loopctl.api.remembering import left_by
     from loopctl.journal.history_files import keep_record
     from loopctl.reports.write import write_reports
 
     composition = prepared.composition
     problems = (
+        *troubles,
         *_close(composition, worklog),
         *_clear(composition, prepared.folder),
         *write_reports(worklog, prepared.folder, prepared.redactor),
@@ -205,7 +208,7 @@ def finished(prepared: Prepared, worklog: Worklog) -> RunResult:
         *announce(composition, worklog, prepared.folder, prepared.redactor),
         *_prune(composition.runs_dir, composition.plan),
     )
-    return RunResult(composition.run_id, prepared.folder, worklog, problems)
+    return RunResult(composition.run_id, prepared.folder, worklog, tuple(dict.fromkeys(problems)))
 
 
 def _clear(composition: Composition, folder: Path) -> Sequence[str]:

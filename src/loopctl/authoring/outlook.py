@@ -52,7 +52,8 @@ class ByItself:
 class Outlook:
     """What `plan` prints. `asks` are questions the run would put, `missing` what it lacks.
 
-    `unread` says why the history could not be read, None: it was.
+    `unread` says why the history could not be read, None: it was. `tells` is what others would be
+    told, each in words.
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class Outlook:
     missing: tuple[str, ...]
     by_itself: tuple[ByItself, ...] = ()
     unread: str | None = None
+    tells: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -119,6 +121,7 @@ class Outlook:
             "past_runs": self.past.runs,
             "remedies": list(remedies(plan)),
             "by_itself": [asdict(known) for known in self.by_itself],
+            "tells": list(self.tells),
             "asks": list(self.asks),
             "missing": list(self.missing),
             "history_unread": self.unread,
@@ -147,6 +150,7 @@ class Outlook:
             said.append(f"  green took {total:.1f} s (median of {self.past.runs})")
         if self.unread is not None:
             said.append(f"  history  could not be read: {self.unread}; only this machine is known")
+        said += [f"  tells    {what}" for what in self.tells]
         said += [f"  asks     {question}" for question in self.asks]
         said += [f"  MISSING  {what}" for what in self.missing]
         return said

@@ -1,6 +1,6 @@
 """The composition root: the only room that names concrete adapters."""
 
-from loopctl.bootstrap.announcers import announcers_of
+from loopctl.bootstrap.announcers import announcers_of, heralds_of, told_checkup, told_of
 from loopctl.bootstrap.composition import Composition, bundle_writer, crash_writer
 from loopctl.bootstrap.lookups import (
     catalogue_of,
@@ -31,12 +31,15 @@ __all__ = [
     "checkup_of",
     "crash_writer",
     "gated_urls",
+    "heralds_of",
     "history_of",
     "missing_variables",
     "redactor_of",
     "sources_here",
     "suite_of",
     "survey_of",
+    "told_checkup",
+    "told_of",
     "verified_of",
     "world_of",
 ]

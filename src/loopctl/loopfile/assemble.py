@@ -16,6 +16,7 @@ from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.schema import (
     CriterionPart,
     EnvironmentPart,
+    GithubPart,
     LimitsPart,
     LoopFile,
     RemediatePart,
@@ -27,6 +28,7 @@ from loopctl.model.plan import (
     CloudRunPlace,
     Criterion,
     Environment,
+    GithubRules,
     Impact,
     LoopLimits,
     Plan,
@@ -49,6 +51,7 @@ def assemble(chosen: Chosen, model: LoopFile, files: Mapping[str, str], problems
     worklog = model.worklog or WorklogPart()
     limits = model.loop or LimitsPart()
     redact = tuple(worklog.redact or ())
+    github = _github(chosen, model.github)
     names = [*environment.require_env, *(r for r in redact if not r.startswith(PATTERN))]
     return Plan(
         loop=model.name,
@@ -78,8 +81,9 @@ def assemble(chosen: Chosen, model: LoopFile, files: Mapping[str, str], problems
         ),
         history=_history(chosen),
         worklog=WorklogRules(**given(keep=worklog.keep, redact=redact)),
+        github=github,
         files=files,
-        secrets=dict(_secrets(chosen.variables, names, services)),
+        secrets=dict(_secrets(chosen.variables, names, services, github)),
         later=later_keys(chosen, problems),
     )
 
@@ -136,6 +140,24 @@ def _history(chosen: Chosen) -> Path | BucketPlace | UrlPlace | None:
     return UrlPlace.of_url(text) if "://" in text else absolute(history.mark.folder / text)
 
 
+def _github(chosen: Chosen, part: GithubPart | None) -> GithubRules | None:
+    if part is None:
+        there = chosen.document.get("github") is not None
+        return GithubRules(silent=True) if there else None
+    token = (part.token or "").strip()
+    return GithubRules(
+        **given(
+            repository=part.repository,
+            api=part.api,
+            token=Secret("github.token", token) if token else None,
+            issues=part.issues,
+            comment=part.comment,
+            status=part.status,
+            labels=tuple(part.labels or ()),
+        )
+    )
+
+
 def _criteria(chosen: Chosen, parts: list[CriterionPart]) -> tuple[Criterion, ...]:
     nodes = chosen.document.items("criteria")
     texts = [getattr(node, "text", lambda _: None)("value") or "" for node in nodes]
@@ -179,7 +201,10 @@ def _remediation(chosen: Chosen, part: RemediatePart) -> Remediation:
 
 
 def _secrets(
-    variables: Mapping[str, str], names: list[str], services: tuple[ServiceSpec, ...]
+    variables: Mapping[str, str],
+    names: list[str],
+    services: tuple[ServiceSpec, ...],
+    github: GithubRules | None,
 ) -> Iterator[tuple[str, Secret]]:
     """What redaction must know. A variable stands under its own name, so that preflight can see
     which of `require_env` are set; a service's secret under that of its service and variable.
@@ -187,6 +212,8 @@ def _secrets(
     for name in names:
         if variables.get(name):
             yield name, Secret(name, variables[name])
+    if github is not None and github.token is not None:
+        yield github.token.name, github.token
     for service in services:
         for secret in (*service.run.secrets, *service.build.secrets):
             if secret.value is not None and secret.value.reveal():

@@ -15,7 +15,8 @@ PROVIDED_BY = {"local": "value", "docker": "value", "cloud-run": "secret"}
 class Chosen:
     """`document` has the environment's `services` merged over its own.
 
-    `variables` are the process's environment over the `env_file`.
+    `variables` are the process's environment over the `env_file`, `unused` the keys at the top
+    that this environment has no use for: they stand there as they are written.
     """
 
     path: Path
@@ -23,6 +24,7 @@ class Chosen:
     document: Table
     environment: str
     variables: Mapping[str, str]
+    unused: frozenset[str] = frozenset()
 
     @property
     def place(self) -> Table:

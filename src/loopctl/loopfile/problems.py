@@ -12,7 +12,8 @@ from loopctl.errors import Problem, UsageError
 from loopctl.loopfile.marks import Mark, Source, excerpt, shown_path
 from loopctl.loopfile.nodes import Node, Scalar, Sequence, Table, scalars
 
-_SECRETS_KEY = re.compile(r"""(?:^|[\s{,"'])secrets["']?\s*:""")
+_SECRETS_KEY = re.compile(r"""(?:^|[\s{,"'])(?:secrets|token)["']?\s*:""")
+_SECRET = frozenset({"secrets", "token"})
 _ANY_KEY = re.compile(r"""\s*["']?[\w-]+["']?\s*:""")
 
 
@@ -26,7 +27,8 @@ class _Remark:
 class Problems:
     """Every problem found so far, each once, in the order of the files and their lines.
 
-    Values below a key `secrets` are never part of an excerpt, once `conceal` has seen the tree.
+    Values below a key `secrets` or `token` are never part of an excerpt, once `conceal` has seen
+    the tree.
     """
 
     def __init__(self) -> None:
@@ -102,14 +104,14 @@ def _secret_scalars(node: Node) -> Iterator[Scalar]:
                 yield from _secret_scalars(item)
         case Table():
             for entry in node.entries.values():
-                below = scalars if entry.key == "secrets" else _secret_scalars
+                below = scalars if entry.key in _SECRET else _secret_scalars
                 yield from below(entry.value)
 
 
 def refuse(mark: Mark, message: str, hint: str | None = None, *, quotes: bool = True) -> NoReturn:
     """Raise `UsageError` with this one problem, found before the file could be read as a tree.
 
-    With no tree, the text decides whether a line may belong to `secrets`: then it is not shown,
+    With no tree, the text decides whether a line may belong to a secret: then it is not shown,
     and a message that `quotes` the file says less.
     """
     lines = mark.source.lines
@@ -124,7 +126,7 @@ def refuse(mark: Mark, message: str, hint: str | None = None, *, quotes: bool = 
 
 
 def may_hold_secret(lines: tuple[str, ...], number: int) -> bool:
-    """Whether line `number`, from 1, may stand below a key `secrets`, as far as text can tell."""
+    """Whether line `number`, from 1, may stand below a key for secrets, as far as text can tell."""
     for start in range(min(number, len(lines)), 0, -1):
         if not _SECRETS_KEY.search(lines[start - 1]):
             continue

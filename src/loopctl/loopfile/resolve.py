@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from loopctl.errors import Problem, UsageError
+from loopctl.loopfile.checks_github import check_github
 from loopctl.loopfile.checks_names import check_names
 from loopctl.loopfile.checks_remedies import check_remedies
 from loopctl.loopfile.checks_service import check_services
@@ -16,6 +17,7 @@ from loopctl.loopfile.chosen import Chosen
 from loopctl.loopfile.env_file import read_env_file
 from loopctl.loopfile.extends import Files, read_extended
 from loopctl.loopfile.find import project_root
+from loopctl.loopfile.github_told import is_told
 from loopctl.loopfile.marks import near, quoted, shown_path
 from loopctl.loopfile.nodes import Entry, Origin, Table, merged
 from loopctl.loopfile.paths import absolute, is_file, written_path
@@ -51,7 +53,7 @@ def load(
     files = Files(project_root(path), variables, problems)
     written = read_extended(path, files)
     chosen = _choose(path, written, environment, variables, problems)
-    model = judge(_without(chosen.document, _UNUSED), problems)
+    model = judge(_without(chosen.document, chosen.unused), problems)
     # What the environment overrides must have the right form too: another one may use it.
     lenient = _lenient(written, problems)
     judge(lenient, problems)
@@ -60,6 +62,7 @@ def load(
     check_suites(chosen, problems, today or datetime.now(UTC).date())
     check_rest(chosen, problems)
     check_remedies(chosen, problems)
+    check_github(lenient, problems)
     problems.refuse_if_any(path)
     assert model is not None  # without a model there are problems
     return assemble(chosen, model, files.digests, problems)
@@ -83,12 +86,15 @@ def _choose(
     if services is not None:
         mark = written.entries["services"].mark
         overlaid["services"] = Entry("services", mark, services)
-    document = _filled(Table(written.mark, overlaid), name, Filler(known, problems))
+    filler = Filler(known, problems)
+    told = is_told(written, name, known, filler)
+    unused = _UNUSED if told else _UNUSED | {"github"}
+    document = _filled(Table(written.mark, overlaid), name, unused, filler)
     problems.mark_secret(document)
-    return Chosen(path, project_root(path), document, name, known)
+    return Chosen(path, project_root(path), document, name, known, unused)
 
 
-def _filled(document: Table, name: str, filler: Filler) -> Table:
+def _filled(document: Table, name: str, unused: frozenset[str], filler: Filler) -> Table:
     """Everything filled in, without the other environments: their values need not resolve."""
     entries = dict(document.entries)
     environments = document.get("environments")
@@ -96,9 +102,9 @@ def _filled(document: Table, name: str, filler: Filler) -> Table:
         mine = {key: entry for key, entry in environments.entries.items() if key == name}
         only = Table(environments.mark, mine)
         entries["environments"] = replace(document.entries["environments"], value=only)
-    used = filler.table(_without(Table(document.mark, entries), _UNUSED), needed=True)
-    unused = {key: document.entries[key] for key in _UNUSED & document.entries.keys()}
-    return Table(document.mark, {**used.entries, **unused})
+    used = filler.table(_without(Table(document.mark, entries), unused), needed=True)
+    as_written = {key: document.entries[key] for key in unused & document.entries.keys()}
+    return Table(document.mark, {**used.entries, **as_written})
 
 
 def _without(table: Table, keys: frozenset[str]) -> Table:

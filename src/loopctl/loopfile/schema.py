@@ -177,6 +177,32 @@ class NoticePart(Part):
     url: HttpUrl = Field(description="A webhook.")
 
 
+_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
+_A_LABEL = r"[^,\x00-\x1f\x7f]{1,50}"
+_Label = Annotated[
+    str, AfterValidator(matching(_A_LABEL, "must be a label: at most 50 characters, no comma"))
+]
+
+
+class GithubPart(Part):
+    """What is told on GitHub."""
+
+    repository: (
+        Annotated[str, AfterValidator(matching(_REPOSITORY, "must look like owner/name"))] | None
+    ) = Field(None, description="owner/name; that of the CI job unless given.")
+    token: str | None = Field(
+        description='A reference, "${GITHUB_TOKEN:-}"; empty: nothing is told.'
+    )
+    issues: bool | None = Field(None, description="An issue for each cause; true.")
+    comment: bool | None = Field(None, description="A comment on the pull request; true.")
+    status: bool | None = Field(None, description="A status of the commit; true.")
+    labels: list[_Label] | None = Field(None, description="On new issues, beside loopctl.")
+    environments: list[Text] | None = Field(
+        None, description="Only of these, and from any machine; all, in CI, unless given."
+    )
+    api: HttpUrl | None = Field(None, description="Of GitHub Enterprise: https://HOST/api/v3.")
+
+
 class WorklogPart(Part):
     """How runs are kept, and what is kept out of them."""
 
@@ -225,6 +251,7 @@ class LoopFile(Part):
         None,
         description="Where later runs find earlier ones: a folder, or any URL of fsspec's.",
     )
+    github: GithubPart | None = Field(None, description="What is told on GitHub.")
     notify: list[NoticePart] | None = Field(None, description="Who is told.")
     worklog: WorklogPart | None = Field(None, description="How runs are kept.")
 

@@ -25,6 +25,7 @@ class CiJob:
 
     `url` is the page of the job, `repository` `owner/name` on GitHub and the path of the project
     on GitLab, `commit` what the job was begun for, `pull_request` its number, None outside of one.
+    `api` is the root of GitHub's API there, which of an enterprise is another.
     """
 
     system: CiSystem
@@ -32,6 +33,7 @@ class CiJob:
     repository: str | None = None
     commit: str | None = None
     pull_request: int | None = None
+    api: str | None = None
 
 
 def ci_job(variables: Mapping[str, str], system: CiSystem | None = None) -> CiJob | None:
@@ -66,6 +68,7 @@ def _github(variables: Mapping[str, str]) -> CiJob:
         repository=known,
         commit=variables.get("GITHUB_SHA") or None,
         pull_request=int(pull.group(1)) if pull else None,
+        api=variables.get("GITHUB_API_URL") or None,
     )
 
 

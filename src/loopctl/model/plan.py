@@ -386,6 +386,24 @@ class WorklogRules:
 
 
 @dataclass(frozen=True, slots=True)
+class GithubRules:
+    """What is told on GitHub, and where. None: as the CI job has it.
+
+    `silent` tells that this run tells nothing there: its environment is not among those named, or
+    none are named and it is made outside of CI. Nothing else is known then. `token` None: empty.
+    """
+
+    silent: bool = False
+    repository: str | None = None
+    api: str | None = None
+    token: Secret | None = None
+    issues: bool = True
+    comment: bool = True
+    status: bool = True
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A loop, resolved for one environment.
 
@@ -412,6 +430,7 @@ class Plan:
     signatures: tuple[Path, ...] = ()
     history: Path | BucketPlace | UrlPlace | None = None
     worklog: WorklogRules = WorklogRules()
+    github: GithubRules | None = None
     files: Mapping[str, str] | None = None
     secrets: Mapping[str, Secret] | None = None
     later: tuple[Problem, ...] = ()

@@ -79,6 +79,32 @@ class Announcement:
     job: CiJob | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A run that begins. `commit` and `dirty` as in `Announcement`, of the source as it is now."""
+
+    run_id: str
+    loop: str
+    environment: str
+    partial: bool = False
+    commit: str | None = None
+    dirty: bool = False
+    job: CiJob | None = None
+
+
+class Herald(Protocol):
+    """One place where it is told that a run begins."""
+
+    @property
+    def name(self) -> str:
+        """What it is in words, without a secret: `a commit status on GitHub`."""
+        ...
+
+    def begin(self, run: Beginning, stop: Stop) -> Sequence[str]:
+        """Tell of it; what was done, in words. Raises as `Announcer.announce` does."""
+        ...
+
+
 class Announcer(Protocol):
     """One place where a run is told of."""
 

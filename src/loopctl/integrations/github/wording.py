@@ -46,11 +46,8 @@ def cause_name(cause: AnnouncedCause) -> str:
 def issue_title(cause: AnnouncedCause) -> str:
     """`deploy: <cause> — <service>`; a title is no Markdown, and 256 characters at the most."""
     tail = f" — {one_line(cause.service, 50)}" if cause.service else ""
-    room = 230 - len(tail)
-    return (
-        _REFERENCE.sub(lambda found: f"{found[0]}\u200b", f"deploy: {cause_name(cause)}")[:room]
-        + tail
-    )
+    whole = f"deploy: {cause_name(cause)}"[: 200 - len(tail)] + tail
+    return _REFERENCE.sub(lambda found: f"{found[0]}\u200b", whole)[:250]
 
 
 def issue_body(cause: AnnouncedCause, seen: Sightings, body: str = "") -> str | None:
