@@ -130,8 +130,10 @@ def test_what_is_wrong_with_a_command_line_or_a_loop_file_is_marked_and_inert(jo
     assert not commands_of(told.out)
     for words in (("run", "web", "--remediate", "##[error]x"), ("##[stop-commands]x",)):
         told = job.ask(*words)
-        assert told.code == 2
-        assert not commands_of(told.err)
+        (mark,) = commands_of(told.err)
+        assert (told.code, mark.name, mark.properties) == (2, "error", {"title": "loopctl"})
+        assert "##[" not in mark.data
+    assert values_of(job.file("output"))["verdict"] == "usage"
     told = job.ask("run", "web", "--ci", "off", "--suite", "##[error]x")
     assert told.code == 2
     assert not [found for found in commands_of(told.err) if found.properties]
