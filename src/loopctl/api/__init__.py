@@ -25,6 +25,7 @@ from loopctl.api.comparing import compare, compared_document, compared_lines
 from loopctl.api.following import LiveLog, live_log
 from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
 from loopctl.api.in_ci import tell_job, tell_job_of_error
+from loopctl.api.initiating import init
 from loopctl.api.loading import duration, load, schema, validate
 from loopctl.api.looking_ahead import doctor, outlook
 from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
@@ -147,6 +148,7 @@ __all__ = [
     "give_back_terminal",
     "grade",
     "grade_document",
+    "init",
     "kept_logs",
     "lint_signatures",
     "live_log",

@@ -132,6 +132,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     compare.diff,
     triage.triage,
     grade.grade,
+    author.init,
     author.validate,
     author.schema,
     author.doctor,

@@ -1,8 +1,9 @@
-"""`validate`, `schema` and `doctor`: writing a loop, and a machine that can run it."""
+"""`init`, `validate`, `schema` and `doctor`: writing a loop, and a machine that can run it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,58 @@ from loopctl import api
 from loopctl.cli import output
 from loopctl.cli.settings import Settings
 from loopctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from loopctl.authoring.init import Initial
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="The repository.", show_default="here")
+    ] = Path(),
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", envvar="LOOPCTL_NAME", help="The loop's name; default: the repository's."
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            "--env", envvar="LOOPCTL_ENV", help="The default environment: local, docker or staging."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", envvar="LOOPCTL_FORCE", help="Replace a loop file.")
+    ] = False,
+    stdout: Annotated[
+        bool, typer.Option("--stdout", envvar="LOOPCTL_STDOUT", help="Show it; write nothing.")
+    ] = False,
+) -> int:
+    """Read a repository and write its first loop file, with comments; runs nothing of it."""
+    settings: Settings = context.obj
+    made = api.init(folder, name=name, environment=env, force=force, write=not stdout)
+    if settings.json:
+        output.document({**made.document(), "written": not stdout, "text": made.text})
+    elif stdout:
+        output.say(made.text.rstrip("\n"))
+    else:
+        _tell(made)
+    return 0
+
+
+def _tell(made: Initial) -> None:
+    where = ", ".join(made.environments) or "local"
+    output.say(f"wrote {made.path}: {', '.join(made.services)} on {where}")
+    output.say(f"suites: {', '.join(made.suites)}")
+    guessed, decide = (made.text.count(word) - 1 for word in ("GUESSED", "DECIDE"))
+    output.say(f"read its comments: {guessed} guessed, {decide} for you to decide")
+    for gap in made.gaps:
+        output.say(f"MISSING: {gap}")
+    output.say("NEXT:")
+    for command in ("validate", "doctor", "plan", "run"):
+        output.say(f"  loopctl {command} {made.name}")
 
 
 def validate(

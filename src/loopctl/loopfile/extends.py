@@ -20,13 +20,17 @@ _LIMIT_FILES = 16
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What reading needs, and what was read: `digests` by path, from `root` where it is below."""
+    """What reading needs, and what was read: `digests` by path, from `root` where it is below.
+
+    `given` is what would stand in files that are not written yet.
+    """
 
     root: Path
     variables: Mapping[str, str]
     problems: Problems
     digests: dict[str, str] = field(default_factory=dict)
     trees: dict[Path, Table] = field(default_factory=dict)
+    given: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 def read_extended(path: Path, files: Files, above: tuple[str, ...] = ()) -> Table:
@@ -37,7 +41,7 @@ def read_extended(path: Path, files: Files, above: tuple[str, ...] = ()) -> Tabl
     """
     if path in files.trees:
         return files.trees[path]
-    document = compose(path, files.problems)
+    document = compose(path, files.problems, files.given.get(path))
     inside = path.is_relative_to(files.root)
     name = str(path.relative_to(files.root)) if inside else str(path)
     files.digests[name] = document.mark.source.digest

@@ -36,11 +36,13 @@ def load(
     environment: str | None,
     variables: Mapping[str, str],
     today: date | None = None,
+    text: str | None = None,
 ) -> Plan:
     """The plan of a loop file for one environment, the file's default one if None is named.
 
     `variables` are the process's environment; they win over the environment's `env_file`.
-    `today` is when quarantines are judged, UTC now unless given. Raises `UsageError` with all
+    `today` is when quarantines are judged, UTC now unless given. `text` is what would stand in a
+    file that is not written yet. Raises `UsageError` with all
     problems at once; a syntax error stands alone. Variables of `require_env` that are not set
     are none of them: preflight names those.
     """
@@ -50,7 +52,8 @@ def load(
 
     path = absolute(path)
     problems = Problems()
-    files = Files(project_root(path), variables, problems)
+    given = {} if text is None else {path: text.encode()}
+    files = Files(project_root(path), variables, problems, given=given)
     written = read_extended(path, files)
     chosen = _choose(path, written, environment, variables, problems)
     model = judge(_without(chosen.document, chosen.unused), problems)

@@ -20,13 +20,15 @@ _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def compose(path: Path, problems: Problems) -> Table:
+def compose(path: Path, problems: Problems, data: bytes | None = None) -> Table:
     """The file as a tree. What is wrong but leaves a tree (duplicate keys) goes to `problems`.
+
+    `data` is what would stand in it, where it is not written yet.
 
     Raises `UsageError` with one problem when there is no tree: the file cannot be read, is not
     UTF-8, is over a limit, or is not YAML.
     """
-    source = _decode(path, read_bytes(path))
+    source = _decode(path, read_bytes(path) if data is None else data)
     control = _CONTROL.search("\n".join(source.lines))
     if control:
         mark = _mark_of(source, control.start())
