@@ -35,6 +35,7 @@ from loopctl.api.places import project_runs_dir, runs_dir_of
 from loopctl.api.resuming import resume
 from loopctl.api.running import RunResult, Subscriber, refuse_later, run
 from loopctl.api.showing import (
+    ViewOptions,
     event_document,
     give_back_terminal,
     grade_document,
@@ -135,6 +136,7 @@ __all__ = [
     "Tried",
     "Unlocked",
     "View",
+    "ViewOptions",
     "Worklog",
     "compare",
     "compared_document",

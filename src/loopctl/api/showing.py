@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,38 +19,46 @@ if TYPE_CHECKING:
     from loopctl.triage.triaged import Triaged
 
 
-def view(
-    *,
-    verbose: bool,
-    color: bool,
-    past: Iterable[Event] = (),
-    hint: str = "",
-    lines: bool = False,
-    job: CiJob | None = None,
-) -> View:
-    """A view of a run on stderr: subscribe it, and close it at the end.
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """How a run is to be shown.
 
     In a CI `job` it is folded as that one's system does it. Elsewhere it is animated on a terminal
-    that can, unless every step is asked for, `lines` are or colour is refused. An animated one
-    shows the whole run: `past` are the events of a run that is gone on with. `hint` stands below
-    it all the time.
+    that can, unless every step is asked for (`verbose`), `lines` are or `color` is refused. `hint`
+    stands below an animated one all the time. `runs_dir` is where its runs are kept, None: in
+    their projects.
+    """
+
+    verbose: bool = False
+    color: bool = True
+    lines: bool = False
+    job: CiJob | None = None
+    hint: str = ""
+    runs_dir: Path | None = None
+
+
+def view(options: ViewOptions, past: Iterable[Event] = ()) -> View:
+    """A view of a run on stderr: subscribe it, and close it at the end.
+
+    An animated one shows the whole run: `past` are the events of a run that is gone on with.
     """
     from loopctl.console.output import wants_colour
 
-    if job is not None:
+    if options.job is not None:
         from loopctl.console.ci_view import CiView
 
-        return CiView(job.system, sys.stderr, verbose=verbose)
-    if wants_colour(sys.stderr, no_color=not color) and not (verbose or lines):
+        return CiView(options.job.system, sys.stderr, verbose=options.verbose)
+    animated = wants_colour(sys.stderr, no_color=not options.color)
+    if animated and not (options.verbose or options.lines):
         from loopctl.console.live import LiveView
 
-        live = LiveView(sys.stderr, hint=hint)
+        live = LiveView(sys.stderr, hint=options.hint)
         for event in past:
             live(event)
         return live
     from loopctl.console.plain import PlainView
 
-    return PlainView(sys.stderr, verbose=verbose)
+    return PlainView(sys.stderr, verbose=options.verbose)
 
 
 def give_back_terminal() -> None:

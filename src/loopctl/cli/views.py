@@ -26,17 +26,16 @@ def watching(
         subscribers.append(lambda event: output.line(api.event_document(event)))
     with contextlib.ExitStack() as open_views:
         if not settings.quiet:
-            # Lines on stdout would run through a picture, where both are one terminal.
-            lines = settings.events and output.is_terminal()
-            view = api.view(
+            options = api.ViewOptions(
                 verbose=settings.verbose,
                 color=settings.color,
-                past=past,
-                hint=hint,
-                lines=lines,
+                # Lines on stdout would run through a picture, where both are one terminal.
+                lines=settings.events and output.is_terminal(),
                 job=settings.job,
+                hint=hint,
+                runs_dir=settings.runs_dir,
             )
-            guarded = Guarded(view)
+            guarded = Guarded(api.view(options, past))
             open_views.callback(guarded.close)
             subscribers.append(guarded)
         yield subscribers
