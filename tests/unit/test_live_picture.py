@@ -122,14 +122,14 @@ def test_of_forty_suites_those_that_tell_something_are_shown(height: int) -> Non
     if height >= 12:
         assert "suite-05" in shown
         assert "suite-37" in shown
-        assert "✗ tests/test_chat.py::test_x" in shown
+        assert "✗ test_x" in shown
         assert "said" in shown
     assert (" more suites: " in shown) == (height < 60)
 
 
 def test_of_many_failures_the_last_are_named_and_the_others_counted() -> None:
     shown = _shown(_verifying(worklogs.RUN, *[CaseStatus.FAILED] * 12), Moment(), height=16)
-    assert "::test_11" in shown
+    assert "✗ test_11" in shown
     assert "and 9 more before these" in shown or "and 8 more before these" in shown
 
 
@@ -153,7 +153,7 @@ def test_a_terminal_without_unicode_is_shown_none() -> None:
     shown = _shown(script, Moment(said="ein Größer…", logged="东"), marks=ASCII)
     assert shown.isascii()
     assert "> verify" in shown
-    assert "x tests/test_chat.py::test_\\u6771\\u4eac" in shown
+    assert "x test_\\u6771\\u4eac" in shown
 
 
 class _Stream:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from loopctl.journal.worklog import Worklog
 from loopctl.model.ci_job import CiJob
-from loopctl.model.events import Event
+from loopctl.model.events import Event, RunStarted
 
 if TYPE_CHECKING:
     from loopctl.api.grading import GradeReport
+    from loopctl.console.live import Tail
     from loopctl.console.triage_view import LookView
     from loopctl.console.view import View
     from loopctl.triage.triaged import Triaged
@@ -52,13 +53,27 @@ def view(options: ViewOptions, past: Iterable[Event] = ()) -> View:
     if animated and not (options.verbose or options.lines):
         from loopctl.console.live import LiveView
 
-        live = LiveView(sys.stderr, hint=options.hint)
+        def tail_of(run: RunStarted) -> Tail | None:
+            return _tail_of(run, options.runs_dir)
+
+        live = LiveView(sys.stderr, hint=options.hint, tail_of=tail_of)
         for event in past:
             live(event)
         return live
     from loopctl.console.plain import PlainView
 
     return PlainView(sys.stderr, verbose=options.verbose)
+
+
+def _tail_of(run: RunStarted, runs_dir: Path | None) -> Tail | None:
+    """What services of this machine say; reading others' logs would cost the run of its quota."""
+    if run.platform not in ("local", "docker"):
+        return None
+    from loopctl.api.places import RUNS_DIR
+    from loopctl.bootstrap.log_tail import LogTail
+
+    root = Path(run.root)
+    return LogTail(root, run.environment, runs_dir or root / RUNS_DIR)
 
 
 def give_back_terminal() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from typing import Final
 
 from loopctl.console.canvas import Moment
 from loopctl.console.wording import lines_of, repeat_of
 from loopctl.inert import one_line
 from loopctl.journal.fold import WorklogFold
+from loopctl.journal.wording import clock
 from loopctl.journal.worklog import Worklog
 from loopctl.model.events import (
     CasesGraded,
@@ -25,6 +27,9 @@ from loopctl.model.events import (
     SuiteStarted,
 )
 from loopctl.process import utc_now
+
+_SAID: Final = ("log", "build", "probe")
+"""The kinds of quotes that somebody has said: others are computed, or have lines of their own."""
 
 
 class Course:
@@ -87,12 +92,12 @@ class Course:
     def _note_lines(self, event: Event) -> None:
         match event.payload:
             case NovelLine(quote=quote):
-                name = f"{one_line(event.service, 63)}: " if event.service else ""
-                self.log(f"{name}{quote}")
+                self.log(event.service, quote)
             case StageFinished(faults=faults):
                 for fault in faults:
                     for each in fault.quotes:
-                        self.log(each.quote)
+                        if each.kind in _SAID:
+                            self.log(fault.service, each.quote)
             case _:
                 pass
         match event.payload:
@@ -102,9 +107,10 @@ class Course:
             case _:
                 self._said = next(lines_of(event, verbose=False), self._said)
 
-    def log(self, text: str) -> None:
+    def log(self, service: str | None, text: str, at: datetime | None = None) -> None:
         """A line of a log that tells something; the last one is shown."""
-        self._logged = text
+        about = " ".join(filter(None, (one_line(service or "", 63), clock(at) if at else "")))
+        self._logged = f"{about}: {one_line(text, 400)}" if about else one_line(text, 400)
 
     def worklog(self) -> Worklog | None:
         """As of the last event; None before the first."""

@@ -127,7 +127,7 @@ def _failing(cycle: CycleRecord, canvas: Canvas, room: int) -> Sequence[Line]:
     last = list(failed.values())[-(min(_FAILING, room) if fits else max(1, room - 1)) :]
     made = []
     for case in last:
-        name = case.id.rsplit("::", 1)[-1] if canvas.is_narrow else case.id
+        name = case.id if canvas.is_wide else case.id.rsplit("::", 1)[-1]
         message = f": {one_line(case.message, 200)}" if case.message else ""
         said = canvas.shown(f"{one_line(name, 200)}{message}", 500)
         made.append(line(f"{canvas.marks.failed} {said}", Style.RED))

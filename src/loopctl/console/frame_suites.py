@@ -88,6 +88,8 @@ def _bar(suite: SuiteRecord, canvas: Canvas) -> Line:
 
 
 def _standing(suite: SuiteRecord, worklog: Worklog, moment: Moment, canvas: Canvas) -> Line:
+    if suite.judgement is not None and suite.judgement.outcome is SuiteOutcome.NOT_RUN:
+        return line("not run", Style.DOUBT)
     expected = "?" if suite.collected is None else str(suite.collected)
     counted = [Span(f"{len(suite.cases)}/{expected}")]
     judged = suite.judgement

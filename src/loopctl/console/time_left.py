@@ -52,7 +52,8 @@ def run_left(worklog: Worklog, stage_s: float) -> str:
         spent = _spent(cycle, stage) + (stage_s if stage is now.stage and now.kind is None else 0)
         remaining = usual.stages.get(stage.value, 0.0) - spent
         left += max(0.0, remaining)
-        over = over or (stage is now.stage and remaining < 0)
+        # A blink over what is usual is no news.
+        over = over or (stage is now.stage and remaining < -1.0)
     return f"{'at least ' if over else ''}{whole(left + 0.999)} left" if left else ""
 
 
