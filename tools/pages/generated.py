@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pages import state_machine
+from pages import api_reference, state_machine
 
 
 def pages() -> dict[str, str]:
     """Their text, by name in `docs/`."""
-    return {"state-machine.md": state_machine.page()}
+    return {
+        "python-api-reference.md": api_reference.page(),
+        "state-machine.md": state_machine.page(),
+    }

@@ -64,6 +64,7 @@ from loopctl.model.events import Event
 from loopctl.model.evidence import Grade
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan
+from loopctl.process import Stop
 
 if TYPE_CHECKING:
     from loopctl.api.catalogue import (
@@ -116,7 +117,26 @@ if TYPE_CHECKING:
     from loopctl.model.plan import Plan
     from loopctl.reports.compared import Comparison as Comparison
     from loopctl.triage.triaged import Triaged as Triaged
+    # Not at run time: what `--help` imports is waited for.
+    from loopctl.reports.compared import Comparison
+    from loopctl.triage.triaged import Triaged
     from loopctl.triage.trying import Tried
+
+
+_LATE = {
+    "Comparison": "loopctl.reports.compared",
+    "Triaged": "loopctl.triage.triaged",
+    "Tried": "loopctl.triage.trying",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATE[name]), name)
+
 
 __all__ = [
     "HEALTH_PATHS",
@@ -132,7 +152,9 @@ __all__ = [
     "RunOptions",
     "RunResult",
     "RunSummary",
+    "Stop",
     "Subscriber",
+    "Triaged",
     "Tried",
     "Unlocked",
     "View",

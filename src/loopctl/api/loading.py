@@ -18,7 +18,13 @@ def load(
     cwd: Path | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The plan of a loop, by name or path, for one environment; raises `UsageError`."""
+    """The plan of a loop for one environment, the file's default one unless named.
+
+    `loop` is a name, looked for as `loops/NAME.yaml` from `cwd` upwards, or a path. `variables` are
+    what `${…}` is filled in from; the process's own environment unless given. Raises `UsageError`
+    with every problem of the file. Keys of a later version are none: they stand in `Plan.later`,
+    and `run` refuses them.
+    """
     from loopctl.loopfile.find import find_loop
     from loopctl.loopfile.resolve import load as resolve
 

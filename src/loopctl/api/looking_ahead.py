@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def outlook(plan: Plan, *, runs_dir: Path | None = None, stop: Stop | None = None) -> Outlook:
     """What a run of this plan would do and what it lacks; changes nothing.
 
-    Raises `UsageError` for signature files that a run would refuse.
+    What a platform refuses stands in `missing`. Raises `Stopped` after a minute, or once `stop`
+    stops, and `UsageError` for signature files that a run would refuse.
     """
     from loopctl.authoring.outlook import (
         Outlook,
@@ -112,7 +113,7 @@ def doctor(
     """Check the machine, and what a loop needs where one is named; changes nothing.
 
     An environment without a loop means the only loop here; raises `UsageError` where there are
-    several, or none.
+    several, or none, and `Stopped` after a minute. A check that is not `ok` has its `hint`.
     """
     from loopctl.authoring.doctor import Check, machine_checks
     from loopctl.bootstrap import checkup_of, told_checkup, world_of

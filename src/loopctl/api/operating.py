@@ -44,7 +44,7 @@ def down(
 
     Names only services that were there. Raises `UsageError` on cloud-run without confirmation,
     `StoppedEarlyError` once `stop` is told to stop by a signal and the service in hand is down, and
-    `PlatformError` when not all are down within `LIMIT_S`. These two say which are down.
+    `PlatformError` when not all are down within 120 s. These two say which are down.
     """
     from loopctl.bootstrap import world_of
     from loopctl.machine.lease import holding
@@ -85,7 +85,7 @@ def rollback(
     All are looked at before any is written. Raises `PlatformError` where a service has none to go
     back to, `LockedError` while a run uses the environment, `UsageError` without confirmation.
     Raises `StoppedEarlyError` once `stop` is told to stop by a signal and the service in hand has
-    its traffic, and `PlatformError` when not all have it within `LIMIT_S`. These two say which do.
+    its traffic, and `PlatformError` when not all have it within 120 s. These two say which do.
     """
     from loopctl.bootstrap import verified_of, world_of
     from loopctl.machine.lease import holding

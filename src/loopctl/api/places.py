@@ -23,12 +23,16 @@ _STAMP = "%Y%m%d-%H%M%S"
 
 
 def runs_dir_of(plan: Plan, given: Path | None) -> Path:
-    """Where runs are kept: as given, else `.loopctl` in the project's root."""
+    """Where runs are kept: as `given`, else `.loopctl` in the project's root. Makes nothing."""
     return (given or plan.root / RUNS_DIR).absolute()
 
 
 def project_runs_dir(cwd: Path, given: Path | None) -> Path:
-    """The same, for commands that are given a run and no loop."""
+    """Where runs are kept when a run is named and no loop: as `given`, else in the project around.
+
+    That is the nearest folder from `cwd` upwards with `.loopctl`, `.git` or `loops` in it, else
+    `cwd`. Makes nothing.
+    """
     if given is not None:
         return given.absolute()
     for folder in (cwd.absolute(), *cwd.absolute().parents):

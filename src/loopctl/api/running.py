@@ -77,9 +77,12 @@ def run(
 ) -> RunResult:
     """Run the loop to its end and write its reports.
 
-    `subscribers` are called with every event as it happens, redacted. `stop` ends the run early:
-    its reason `SIGINT` or `SIGTERM` makes the verdict `interrupted`. Raises `UsageError` before
-    anything is done, `PreflightError` when the runs folder cannot be written.
+    However it ends, red or locked, it returns: raised is only what keeps it from beginning, and a
+    fault of loopctl's own. `subscribers` are called with every event as it is written, redacted, in
+    the thread that writes it; one that raises ends the run as such a fault. `stop` ends the run
+    early: its reason `SIGINT` or `SIGTERM` makes the verdict `interrupted`. Raises `UsageError`
+    before anything is done, `PreflightError` when the runs folder cannot be written, `LoopctlError`
+    (exit code 70) for the fault, which `crash.txt` in the run's folder tells of.
     """
     options = options or RunOptions()
     refuse_later(plan)

@@ -101,7 +101,7 @@ def print_brief(worklog: Worklog, folder: Path, *, color: bool, job: CiJob | Non
 
 
 def result_document(worklog: Worklog) -> Mapping[str, object]:
-    """`result.json`, as a document."""
+    """What `result.json` holds, schema 1; of a run that goes on, what there is so far."""
     from loopctl.reports.result import result_document as document
 
     return document(worklog)
@@ -131,7 +131,7 @@ def grade_document(report: GradeReport) -> Mapping[str, object]:
 
 
 def event_document(event: Event) -> Mapping[str, object]:
-    """An event as the journal stores it."""
+    """An event as the journal stores it: `kind`, `seq`, `at`, `ran`, where it belongs, `data`."""
     from loopctl.journal.codec import to_json
 
     return to_json(event)
