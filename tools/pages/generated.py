@@ -1,13 +1,15 @@
-"""Which files in `docs/` are made, not written."""
+"""Which files are made, not written."""
 
 from __future__ import annotations
 
-from pages import api_reference, state_machine
+from pages import api_reference, loop_reference, state_machine
 
 
-def pages() -> dict[str, str]:
-    """Their text, by name in `docs/`."""
+def files() -> dict[str, str]:
+    """Their text, by path from the root of the repository."""
     return {
-        "python-api-reference.md": api_reference.page(),
-        "state-machine.md": state_machine.page(),
+        "docs/loop-file-reference.md": loop_reference.page(),
+        "docs/python-api-reference.md": api_reference.page(),
+        "docs/state-machine.md": state_machine.page(),
+        "loop.schema.json": loop_reference.schema_text(),
     }

@@ -48,11 +48,18 @@ class EnvironmentPart(Part):
     """Where the loop runs."""
 
     platform: Literal["local", "docker", "cloud-run"] = Field(description="Where services run.")
-    protected: bool | None = Field(None, description="Asks for --confirm; prod* always does.")
-    strategy: Literal["candidate", "direct"] | None = Field(
-        None, description="candidate: no traffic until verified; direct: all at once."
+    protected: bool | None = Field(
+        None,
+        description="Asks for --confirm; prod* always does; `false` unless given.",
     )
-    after_green: Literal["pin", "latest"] | None = Field(None, description="pin unless given.")
+    strategy: Literal["candidate", "direct"] | None = Field(
+        None,
+        description="New revisions serve once verified, or at once; `candidate` unless given.",
+    )
+    after_green: Literal["pin", "latest"] | None = Field(
+        None,
+        description="cloud-run: whom traffic follows once green; `pin` unless given.",
+    )
     env_file: Text | None = Field(None, description="KEY=VALUE lines for ${…} in this file.")
     require_env: list[VariableName] | None = Field(
         None, description="Variables that preflight wants; secret ones."
@@ -65,12 +72,18 @@ class EnvironmentPart(Part):
     region: Annotated[str, BeforeValidator(_one_region)] | None = Field(
         None, description="cloud-run: one region."
     )
-    repository: Text | None = Field(None, description="cloud-run: the Artifact Registry.")
+    repository: Text | None = Field(
+        None, description="cloud-run: where in Artifact Registry images go."
+    )
     endpoint: Text | None = Field(None, description="cloud-run: another API endpoint.")
-    transport: Literal["grpc", "rest"] | None = Field(None, description="cloud-run: grpc.")
-    impersonate: Text | None = Field(None, description="cloud-run: a service account.")
+    transport: Literal["grpc", "rest"] | None = Field(
+        None, description="cloud-run: how the APIs are spoken to; `grpc` unless given."
+    )
+    impersonate: Text | None = Field(
+        None, description="cloud-run: the service account that loopctl acts as."
+    )
     keep_revisions: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="cloud-run: how many revisions are kept."
+        None, description="cloud-run: how many revisions are kept; all unless given."
     )
 
 
@@ -85,7 +98,7 @@ class CriterionPart(Part):
     op: Literal["<", "<=", ">", ">=", "=="] = Field(description="How it is compared.")
     value: Measure = Field(description="The limit: a number or a duration.")
     min_samples: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="With fewer it is not judged; 1."
+        None, description="With fewer it is not judged; `1` unless given."
     )
 
 
@@ -99,13 +112,18 @@ class ImpactPart(Part):
 class LimitsPart(Part):
     """When the loop stops trying."""
 
-    max_cycles: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description="3.")
-    deadline: SomeTime | None = Field(None, description="2h unless given.")
+    max_cycles: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="How often it goes round; `3` unless given."
+    )
+    deadline: SomeTime | None = Field(
+        None, description="How long the run may go on; `2h` unless given."
+    )
     no_progress: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Cycles with the same fingerprints and source; 2."
+        None,
+        description="Cycles that fail alike on the same source; `2` unless given.",
     )
     jobs: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        None, description="Suites side by side; 2."
+        None, description="Builds and suites side by side; `2` unless given."
     )
 
 
@@ -135,16 +153,17 @@ class RulePart(Part):
         None, description="With `do: run`, what is run in the project root."
     )
     timeout: SomeTime | None = Field(
-        None, description="With `do: run`, how long it may take; 30m unless given."
+        None, description="With `do: run`, how long it may take; `30m` unless given."
     )
     limit: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How often in a run; 1 unless given."
+        None, description="How often in a run; `1` unless given."
     )
     per_day: Annotated[int, Field(ge=1)] | None = Field(
         None, description="How often in 24 hours, over all runs; as remediate.per_day unless given."
     )
     branch: bool | None = Field(
-        None, description="With `do: run`, in a clean work tree on a branch of its own; false."
+        None,
+        description="With `do: run`, on a branch in a work tree of its own; `false` unless given.",
     )
 
 
@@ -153,16 +172,16 @@ class RemediatePart(Part):
 
     mode: Literal["off", "propose", "auto"] | None = Field(
         None,
-        description="propose unless given; --remediate goes no further than what is given here.",
+        description="--remediate goes no further than this; `propose` unless given.",
     )
     may_edit: list[Text] | None = Field(
         None, description="Globs a remedy may change besides the services' sources."
     )
     per_day: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How many remedies in 24 hours, over all runs; 50 unless given."
+        None, description="How many remedies in 24 hours, over all runs; `50` unless given."
     )
     max_memory: Size | None = Field(
-        None, description="How far raise-memory may go; 2Gi unless given."
+        None, description="How far raise-memory may go; `2Gi` unless given."
     )
     rules: list[RulePart] | None = Field(None, description="The remedies.")
 
@@ -206,7 +225,9 @@ class GithubPart(Part):
 class WorklogPart(Part):
     """How runs are kept, and what is kept out of them."""
 
-    keep: Annotated[int, Field(ge=1)] | None = Field(None, description="Runs that are kept; 50.")
+    keep: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Runs of this loop that are kept; `50` unless given."
+    )
     redact: list[Text] | None = Field(
         None, description="Names of variables, or `re:` and a pattern, never shown."
     )
@@ -232,9 +253,11 @@ class LoopFile(Part):
         ]
         | None
     ) = Field(None, description="Files below this one: maps merge, lists replace.")
-    default_environment: Text | None = Field(None, description="The first one unless given.")
+    default_environment: Text | None = Field(
+        None, description="Where it runs when nobody says; the first one unless given."
+    )
     environments: Annotated[ByName[EnvironmentPart], Field(min_length=1)] | None = Field(
-        None, description="Where it can run; only `local` unless given."
+        None, description="Where it can run; one named local, on that platform, unless given."
     )
     services: Annotated[ServicesOf[ServicePart], Field(min_length=1)] = Field(
         description="What is deployed, or only gated on."

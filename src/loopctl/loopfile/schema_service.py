@@ -78,8 +78,12 @@ class BuildPart(Part):
     with_: Literal["docker", "cloud-build"] | None = Field(
         None, alias="with", description="What builds the image; local needs none."
     )
-    dockerfile: Text | None = Field(None, description="Relative to the source.")
-    target: Text | None = Field(None, description="The stage of the Dockerfile.")
+    dockerfile: Text | None = Field(
+        None, description="docker, cloud-run: relative to the source; `Dockerfile` unless given."
+    )
+    target: Text | None = Field(
+        None, description="The stage of the Dockerfile; the last one unless given."
+    )
     args: Annotated[dict[VariableName, OwnText], BeforeValidator(without_free_keys)] | None = Field(
         None, description="Build arguments."
     )
@@ -92,17 +96,18 @@ class BuildPart(Part):
     alters: list[Text] | None = Field(
         None, description="Globs of copied files that a RUN step is meant to change."
     )
-    timeout: SomeTime | None = Field(None, description="15m unless given.")
+    timeout: SomeTime | None = Field(None, description="How long it may take; `15m` unless given.")
 
 
 class RunPart(Part):
     """How a service is run. On Cloud Run only the fields named here change."""
 
     command: Annotated[list[OwnText], Field(min_length=1)] | None = Field(
-        None, description="local needs it; elsewhere the image's own unless given."
+        None,
+        description="What is started; local needs it; elsewhere the image's own unless given.",
     )
     port: Port | None = Field(
-        None, description="The container's port; local picks a free one. Always told as PORT."
+        None, description="Told as PORT; local picks a free one; 8080 in a container unless given."
     )
     env: Annotated[dict[VariableName, OwnTextOrNull], BeforeValidator(without_free_keys)] | None = (
         Field(None, description="Merged into what the service has; null removes one.")
@@ -112,12 +117,16 @@ class RunPart(Part):
     ) = Field(None, description="Secrets, by the variable that carries them.")
     cpu: Cpu | None = Field(None, description="Processors; for cloud-run and docker.")
     memory: Size | None = Field(None, description="Memory; for cloud-run and docker.")
-    min_instances: Annotated[int, Field(ge=0)] | None = Field(None, description="cloud-run.")
-    max_instances: Annotated[int, Field(ge=1)] | None = Field(None, description="cloud-run.")
+    min_instances: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="cloud-run: instances that are always there."
+    )
+    max_instances: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="cloud-run: no more instances than these."
+    )
     concurrency: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         None, description="cloud-run: requests at once to one instance."
     )
-    timeout: SomeTime | None = Field(None, description="How long one request may take.")
+    timeout: SomeTime | None = Field(None, description="cloud-run: how long one request may take.")
     service_account: Text | None = Field(None, description="cloud-run: whom it runs as.")
     cloud_run: FreeTable | None = Field(
         None, description="A fragment of a v2 Service, merged deep, containers by name."
@@ -127,13 +136,23 @@ class RunPart(Part):
 class HealthPart(Part):
     """When a service counts as healthy."""
 
-    path: Path | None = Field(None, description="/health unless given.")
-    status: Statuses | None = Field(None, description="A status or a list of them; 200.")
-    redirects: Literal["deny", "follow"] | None = Field(None, description="deny unless given.")
+    path: Path | None = Field(None, description="What is asked; `/health` unless given.")
+    status: Statuses | None = Field(
+        None, description="What it must answer, one status or several; `200` unless given."
+    )
+    redirects: Literal["deny", "follow"] | None = Field(
+        None, description="deny: one is a failure that says so; `deny` unless given."
+    )
     expect: FreeTable | None = Field(None, description="Fields of the JSON answer.")
-    max_latency: SomeTime | None = Field(None, description="Not asked of a cold first answer.")
-    stable_for: Duration | None = Field(None, description="It must stay healthy this long.")
-    timeout: SomeTime | None = Field(None, description="5m unless given.")
+    max_latency: SomeTime | None = Field(
+        None, description="The slowest answer, but for the first, cold one; no limit unless given."
+    )
+    stable_for: Duration | None = Field(
+        None, description="It must stay healthy this long; `0s` unless given."
+    )
+    timeout: SomeTime | None = Field(
+        None, description="How long it is waited for; `5m` unless given."
+    )
 
 
 class AuthPart(Part):
@@ -164,7 +183,7 @@ class ServicePart(Part):
     )
     build: BuildPart | None = Field(None, description="How it is built.")
     provenance: Literal["content", "label", "none"] | None = Field(
-        None, description="What green requires; content unless given."
+        None, description="What green requires of the image; `content` unless given."
     )
     run: RunPart | None = Field(None, description="How it is run.")
     auth: (
@@ -181,7 +200,10 @@ class ServicePart(Part):
             ),
         ]
         | None
-    ) = Field(None, description="none, id_token, or a map {kind, audience, impersonate}.")
+    ) = Field(
+        None,
+        description="A kind, or a map {kind, audience, impersonate}; `none` unless given.",
+    )
     public_url: HttpUrl | None = Field(
         None, description="Its custom domain: the base of suites with `phase: confirm`."
     )

@@ -47,17 +47,25 @@ def _switch(value: object) -> object:
 class TimeoutPart(Part):
     """How long a suite, and one test of it, may take."""
 
-    suite: SomeTime | None = Field(None, description="10m unless given.")
-    test: SomeTime | None = Field(None, description="2m unless given.")
+    suite: SomeTime | None = Field(None, description="The whole suite; `10m` unless given.")
+    test: SomeTime | None = Field(None, description="One test; `2m` unless given.")
 
 
 class TolerancePart(Part):
     """How many cases may end in each way: a number, or a share of what was collected."""
 
-    failed: Tolerated | None = Field(None, description="0 unless given.")
-    broken: Tolerated | None = Field(None, description="0 unless given.")
-    skipped: Tolerated | None = Field(None, description="0 unless given.")
-    flaky: Tolerated | None = Field(None, description="0 unless given.")
+    failed: Tolerated | None = Field(
+        None, description="Cases that failed, or took too long; `0` unless given."
+    )
+    broken: Tolerated | None = Field(
+        None, description="Cases whose own code is at fault; `0` unless given."
+    )
+    skipped: Tolerated | None = Field(
+        None, description="Cases that were skipped; `0` unless given."
+    )
+    flaky: Tolerated | None = Field(
+        None, description="Cases that passed when run again; `0` unless given."
+    )
 
 
 class QuarantinePart(Part):
@@ -71,16 +79,21 @@ class QuarantinePart(Part):
 class EvidencePart(Part):
     """What a pass of this suite must prove."""
 
-    require: GradeName | None = Field(None, description="The least grade; observed.")
-    target: list[str] | None = Field(None, description="Services; all deployed ones.")
+    require: GradeName | None = Field(
+        None, description="The least grade that counts; `observed` unless given."
+    )
+    target: list[str] | None = Field(
+        None, description="Services that a test may meet; all deployed ones unless given."
+    )
     forbid: list[Text] | None = Field(
         None, description="Text that must not appear in output; it explains, never proves."
     )
     control: Literal["off", "changed", "always"] | None = Field(
-        None, description="Run again with the target refused; off unless given."
+        None,
+        description="Run again with the target refused; `off` unless given.",
     )
     receipts: Annotated[bool, BeforeValidator(_switch), _SWITCH] | None = Field(
-        None, description="off: put no trace id into the tests' requests."
+        None, description="off: put no trace id into the tests' requests; `on` unless given."
     )
 
 
@@ -95,7 +108,9 @@ class RequestPart(Part):
     delete: Text | None = Field(None, description="DELETE this URL.")
     headers: dict[str, OwnText] | None = Field(None, description="Headers to send.")
     send: FreeValue = Field(None, description="What to send, as JSON.")
-    status: Statuses | None = Field(None, description="What must come back.")
+    status: Statuses | None = Field(
+        None, description="What must come back, one status or several; any 2xx unless given."
+    )
     json_: FreeTable | None = Field(None, alias="json", description="Fields of the answer.")
     max_latency: SomeTime | None = Field(None, description="How long it may take.")
 
@@ -104,9 +119,13 @@ class ExpectPart(Part):
     """What a websocket suite must receive."""
 
     events: list[Text] | None = Field(None, description="The events that must come.")
-    ordered: bool | None = Field(None, description="In this order.")
-    field: Text | None = Field(None, description="The field that names an event.")
-    within: SomeTime | None = Field(None, description="All of them by then.")
+    ordered: bool | None = Field(None, description="Whether in this order; `true` unless given.")
+    field: Text | None = Field(
+        None, description="The field that names an event; `type` unless given."
+    )
+    within: SomeTime | None = Field(
+        None, description="All of them by then; the time of a test unless given."
+    )
 
 
 class SuitePart(Part):
@@ -115,27 +134,35 @@ class SuitePart(Part):
     id: Id = Field(description="Names it everywhere.")
     title: Text | None = Field(None, description="For people; the id unless given.")
     priority: Literal["P0", "P1", "P2", "P3"] | None = Field(
-        None, description="P0 first; P1 unless given. Every suite gates promotion."
+        None, description="P0 comes first, and every suite gates promotion; `P1` unless given."
     )
     phase: Literal["verify", "confirm"] | None = Field(
-        None, description="verify: on the candidate; confirm: on the public address."
+        None,
+        description="Met on the candidate, or after promotion; `verify` unless given.",
     )
     kind: Literal["pytest", "command", "http", "websocket"] | None = Field(
-        None, description="pytest unless given."
+        None, description="What runs it; `pytest` unless given."
     )
     run: Text | None = Field(
         None, description="pytest: its arguments; command: a shell line, {junit} in it."
     )
-    python: Text | None = Field(None, description="The project's interpreter, from `cwd`.")
+    python: Text | None = Field(
+        None, description="The project's interpreter, from `cwd`; loopctl's own unless given."
+    )
     cwd: Text | None = Field(None, description="Where it runs; the project root unless given.")
     env: Annotated[dict[VariableName, OwnText], BeforeValidator(without_free_keys)] | None = Field(
         None, description="Environment variables for the tests."
     )
-    collect_min: Amount | None = Field(None, description="Fewer cases are not a pass; 1.")
+    collect_min: Amount | None = Field(
+        None, description="Fewer cases are not a pass; `1` unless given."
+    )
     timeout: TimeoutPart | None = Field(None, description="How long it may take.")
-    tolerance: TolerancePart | None = Field(None, description="What is tolerated; nothing.")
+    tolerance: TolerancePart | None = Field(
+        None, description="What is tolerated; nothing unless given."
+    )
     retries: Annotated[int, Field(ge=0, le=10)] | None = Field(
-        None, description="A retry that passes is flaky, and is counted."
+        None,
+        description="A retry that passes is flaky, and is counted; `0` unless given.",
     )
     shards: (
         Annotated[
@@ -144,14 +171,17 @@ class SuitePart(Part):
             WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
         ]
         | None
-    ) = Field(None, description="Parts that run side by side, or auto.")
+    ) = Field(None, description="Parts that run side by side, or auto; `1` unless given.")
     executor: Literal["local", "cloud-run-job"] | None = Field(
-        None, description="Where the parts run."
+        None, description="Where the parts run; `local` unless given."
     )
-    repeatable: bool | None = Field(None, description="Running a test twice harms nothing.")
+    repeatable: bool | None = Field(
+        None, description="Whether running a test twice harms nothing; `false` unless given."
+    )
     needs: list[str] | None = Field(None, description="Suites that must have passed before.")
     on_fail: Literal["stop", "continue"] | None = Field(
-        None, description="stop for P0 and P1, else continue, unless given."
+        None,
+        description="What of later suites; stop for P0 and P1, else continue, unless given.",
     )
     protects: str | None = Field(None, description="The service that it stands for.")
     quarantine: list[QuarantinePart] | None = Field(None, description="Cases not counted.")
@@ -164,5 +194,5 @@ class SuitePart(Part):
     send: list[FreeValue] | None = Field(None, description="websocket: what is sent.")
     expect: ExpectPart | None = Field(None, description="websocket: what must come.")
     connections: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        None, description="websocket: how many at once."
+        None, description="websocket: how many at once; `1` unless given."
     )
