@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loopctl.machine.transitions import mermaid
+from loopctl.machine.transitions import TRANSITIONS
+from loopctl.model.state import OutcomeKind, State
 
 _INTRO = """\
 # The state machine
@@ -13,11 +14,27 @@ outcome. The path on which all is well is `preflight → build → deploy → he
 confirm → green`. Anything else first keeps the evidence (`collect`), then puts back what it changed
 (`settle`), and only then asks why (`diagnose`) and what to do (`remediate`).
 
-The table is `src/loopctl/machine/transitions.py`; `make docs` makes this page from it.
+![Every state of a run, and the outcomes that lead from one to another](state-machine.svg)
 
+The same as a table: the state on the left, the outcome on top, and where that leads.
+
+"""
+
+_END = """
+The table is `src/loopctl/machine/transitions.py`; `make docs` makes page and drawing of it.
 """
 
 
 def page() -> str:
     """The whole page."""
-    return f"{_INTRO}```mermaid\n{mermaid()}```\n"
+    kinds = [kind for kind in OutcomeKind if any(used is kind for _, used in TRANSITIONS)]
+    head = "".join(f" {kind.value} |" for kind in kinds)
+    rows = [_row(state, kinds) for state in State if not state.is_end]
+    table = "\n".join([f"| |{head}", "|---|" + "---|" * len(kinds), *rows])
+    return f"{_INTRO}{table}\n{_END}"
+
+
+def _row(state: State, kinds: list[OutcomeKind]) -> str:
+    cells = [TRANSITIONS.get((state, kind)) for kind in kinds]
+    shown = "".join(f" {to.value if to else ''} |" for to in cells)
+    return f"| **{state.value}** |{shown}"

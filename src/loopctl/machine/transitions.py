@@ -1,6 +1,6 @@
 """Every transition of the machine, in one table; nothing here does anything.
 
-The table is the documentation: the diagram in `docs/state-machine.md` is made from it.
+The table is the documentation: `docs/state-machine.md` and its drawing are made from it.
 """
 
 from __future__ import annotations
@@ -74,17 +74,3 @@ def after(state: State, kind: Kind) -> State:
             f"no transition from {state.value} for the outcome {kind.value}",
             hint="this is a fault of loopctl; please report it with the journal",
         ) from None
-
-
-def mermaid() -> str:
-    """The table as a Mermaid state diagram; outcomes that lead the same way share an arrow."""
-    arrows: dict[tuple[State, State], list[str]] = {}
-    for (here, kind), there in TRANSITIONS.items():
-        arrows.setdefault((here, there), []).append(kind.value)
-    lines = ["stateDiagram-v2", f"    [*] --> {State.PREFLIGHT.value}"]
-    lines += [
-        f"    {here.value} --> {there.value}: {', '.join(kinds)}"
-        for (here, there), kinds in arrows.items()
-    ]
-    lines += [f"    {state.value} --> [*]" for state in State if state.is_end]
-    return "\n".join(lines) + "\n"
