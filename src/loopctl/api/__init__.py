@@ -21,62 +21,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from loopctl.api.comparing import compare, compared_document, compared_lines
-from loopctl.api.following import LiveLog, live_log
-from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
-from loopctl.api.in_ci import tell_job, tell_job_of_error
-from loopctl.api.initiating import init
-from loopctl.api.loading import duration, load, schema, validate
-from loopctl.api.looking_ahead import doctor, outlook
-from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
-from loopctl.api.opening import open_page
-from loopctl.api.operating import Unlocked, down, rollback, unlock
-from loopctl.api.places import project_runs_dir, runs_dir_of
-from loopctl.api.resuming import resume
-from loopctl.api.running import RunResult, Subscriber, refuse_later, run
-from loopctl.api.showing import (
-    ViewOptions,
-    event_document,
-    give_back_terminal,
-    grade_document,
-    look_news,
-    look_view,
-    print_brief,
-    result_document,
-    triaged_document,
-    triaged_lines,
-    view,
-)
-from loopctl.api.signatures import (
-    lint_signatures,
-    signature_schema,
-    signatures,
-    try_signatures,
-)
-from loopctl.api.surveying import EVERY_S as LOOK_EVERY_S
-from loopctl.api.surveying import triage, triage_again
-from loopctl.api.triaging import LogsRequest, triage_logs
-from loopctl.api.watching import watch
-from loopctl.console.view import View
-from loopctl.journal.history import RunSummary
-from loopctl.journal.worklog import Worklog
-from loopctl.model.events import Event
-from loopctl.model.evidence import Grade
-from loopctl.model.options import RunOptions
-from loopctl.model.plan import Plan
-from loopctl.process import Stop
-
 if TYPE_CHECKING:
-    from loopctl.api.catalogue import (
-        lint_signatures,
-        signature_schema,
-        signatures,
-        try_signatures,
-    )
+    from loopctl.api.catalogue import lint_signatures, signature_schema, signatures, try_signatures
     from loopctl.api.comparing import compare, compared_document, compared_lines
     from loopctl.api.following import LiveLog, live_log
     from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
     from loopctl.api.in_ci import tell_job, tell_job_of_error
+    from loopctl.api.initiating import init
     from loopctl.api.listing import runs, runs_document, runs_lines, trends
     from loopctl.api.loading import duration, load, schema, validate
     from loopctl.api.looking_ahead import doctor, outlook
@@ -89,11 +40,13 @@ if TYPE_CHECKING:
         suite_history,
         worklog_of,
     )
+    from loopctl.api.opening import open_page
     from loopctl.api.operating import Unlocked, down, rollback, unlock
     from loopctl.api.places import project_runs_dir, runs_dir_of
     from loopctl.api.resuming import resume
     from loopctl.api.running import RunResult, Subscriber, refuse_later, run
     from loopctl.api.showing import (
+        ViewOptions,
         event_document,
         give_back_terminal,
         grade_document,
@@ -115,28 +68,10 @@ if TYPE_CHECKING:
     from loopctl.model.evidence import Grade
     from loopctl.model.options import RunOptions
     from loopctl.model.plan import Plan
-    from loopctl.reports.compared import Comparison as Comparison
-    from loopctl.triage.triaged import Triaged as Triaged
-    # Not at run time: what `--help` imports is waited for.
+    from loopctl.process import Stop
     from loopctl.reports.compared import Comparison
     from loopctl.triage.triaged import Triaged
     from loopctl.triage.trying import Tried
-
-
-_LATE = {
-    "Comparison": "loopctl.reports.compared",
-    "Triaged": "loopctl.triage.triaged",
-    "Tried": "loopctl.triage.trying",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_LATE[name]), name)
-
 
 __all__ = [
     "HEALTH_PATHS",
@@ -220,16 +155,18 @@ _HOMES = {
     "loopctl.api.following": "LiveLog live_log",
     "loopctl.api.grading": "HEALTH_PATHS GradeReport GradeRequest grade",
     "loopctl.api.in_ci": "tell_job tell_job_of_error",
+    "loopctl.api.initiating": "init",
     "loopctl.api.listing": "runs runs_document runs_lines trends",
     "loopctl.api.loading": "duration load schema validate",
     "loopctl.api.looking_ahead": "doctor outlook",
     "loopctl.api.looking_back": "events_of find kept_logs log_line report suite_history worklog_of",
+    "loopctl.api.opening": "open_page",
     "loopctl.api.operating": "Unlocked down rollback unlock",
     "loopctl.api.places": "project_runs_dir runs_dir_of",
     "loopctl.api.resuming": "resume",
     "loopctl.api.running": "RunResult Subscriber refuse_later run",
     "loopctl.api.showing": (
-        "event_document give_back_terminal grade_document look_news look_view "
+        "ViewOptions event_document give_back_terminal grade_document look_news look_view "
         "print_brief result_document triaged_document triaged_lines view"
     ),
     "loopctl.api.surveying": "LOOK_EVERY_S triage triage_again",
@@ -242,6 +179,7 @@ _HOMES = {
     "loopctl.model.evidence": "Grade",
     "loopctl.model.options": "RunOptions",
     "loopctl.model.plan": "Plan",
+    "loopctl.process": "Stop",
     "loopctl.reports.compared": "Comparison",
     "loopctl.triage.triaged": "Triaged",
     "loopctl.triage.trying": "Tried",
