@@ -101,8 +101,8 @@ def test_damaged_endless_and_foreign_lines_cost_nothing_but_themselves(tmp_path:
 
 def test_a_clock_that_tells_nonsense_costs_no_report(tmp_path: Path) -> None:
     moments = [
-        Moment(at.replace(tzinfo=UTC), took)
-        for at in (datetime.min, datetime.max)  # noqa: DTZ901 - given a zone above
+        Moment(at, took)
+        for at in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
         for took in (float("nan"), float("inf"), -1.0)
     ]
     found = said_beside(tmp_path, with_log(tmp_path, [line(0.1, "x")]), moments)

@@ -20,7 +20,7 @@ _PAD: Final = 14
 _LINE: Final = 19
 _GAP: Final = 28
 _INSET: Final = 28
-_COLUMNS: Final = 36
+_COLUMNS: Final = 38
 """Columns of text in a box: at 13 px the widest letters of most fonts fit so, and on a telephone
 the drawing keeps its size.
 """

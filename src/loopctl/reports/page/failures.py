@@ -10,7 +10,7 @@ from typing import Final
 
 from loopctl.inert import one_line
 from loopctl.journal.causes import Cause, causes_of
-from loopctl.journal.worklog import CycleRecord, Worklog
+from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.reports.page.said_then import Beside, Moment, said_beside
 from loopctl.reports.story import FailedCase, failed_cases
 
@@ -48,24 +48,45 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class StageFailure:
+    """A stage that failed for another reason than tests, with what the services said then."""
+
+    stage: StageRecord
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failures:
-    """The failures of one cycle; `left_out` counts those of panels that are not shown."""
+    """The failures of one cycle: tests in panels, or else the stage that failed. `left_out` counts
+    the tests of panels that are not shown.
+    """
 
     cycle: CycleRecord
-    panels: tuple[Panel, ...]
-    total: int
+    panels: tuple[Panel, ...] = ()
+    total: int = 0
     left_out: int = 0
+    stage: StageFailure | None = None
 
 
 def failures(worklog: Worklog, folder: Path | None) -> Failures | None:
-    """Of the last cycle in which a case did not pass, None without one.
+    """Of the last cycle in which anything failed, None without one.
 
     A run that a remedy made green shows what the remedy was for. `folder` is where its logs are.
     """
     for cycle in reversed(worklog.cycles):
         if failed := failed_cases(cycle):
             return _failures(cycle, failed, folder)
+        if cycle.failed_stage is not None:
+            return Failures(cycle, stage=_stage(cycle.failed_stage, cycle, folder))
     return None
+
+
+def _stage(stage: StageRecord, cycle: CycleRecord, folder: Path | None) -> StageFailure:
+    if folder is None:
+        return StageFailure(stage)
+    moment = Moment(stage.started_at, stage.duration_s or 0.0)
+    (beside,) = said_beside(folder, cycle, [moment])
+    return StageFailure(stage, beside if beside.lines else None)
 
 
 def _failures(cycle: CycleRecord, failed: Sequence[FailedCase], folder: Path | None) -> Failures:
