@@ -70,6 +70,7 @@ class GitHub:
     faults: list[Fault] = field(default_factory=list)
     faults_seen: list[str] = field(default_factory=list)
     may_label: bool = True
+    has_issues: bool = True
     login: str = ME
     association: str = "NONE"
     before: Callable[[Request], None] = field(default=lambda _: None)
@@ -157,7 +158,7 @@ class GitHub:
         issue = "/issues/{issue_number}"
         return {
             "get /user": self._user,
-            "get ": lambda asked, _: (200, self._least(asked) | {"full_name": self.repository}, {}),
+            "get ": self._about,
             "get /issues": self._list,
             "post /issues": self._open,
             f"get {issue}": self._read,
@@ -168,6 +169,10 @@ class GitHub:
             "post /statuses/{sha}": self._status,
             "get /commits/{ref}/statuses": self._statuses,
         }
+
+    def _about(self, asked: Asked, _: Any) -> Answered:
+        about = {"full_name": self.repository, "has_issues": self.has_issues}
+        return 200, self._least(asked) | about, {}
 
     def _read(self, asked: Asked, _: Any) -> Answered:
         found = self.issues.get(int(asked.filled["issue_number"]))
@@ -327,6 +332,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and (fault.cut or fault.hang):
             self.close_connection = True
             return
+        self.close_connection |= "Content-Length" in more  # of which less comes than it says
         with suppress(OSError):  # who asked may have gone
             self.send_response(status)
             headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}

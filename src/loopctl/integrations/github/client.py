@@ -165,10 +165,16 @@ class Repository:
             answer = self._sent(method, url, query, document, stop)
             if method != "GET" or answer.status not in _REDIRECT:
                 return answer
-            url, query = urljoin(url, answer.location), {}
+            url, query = self._next(url, answer.location), {}
             if _origin(url) != _origin(self._api):
                 raise AnnounceError(f"{self._host} redirects to another host: not followed")
         raise AnnounceError(f"{self._host} redirects in circles")
+
+    def _next(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError:
+            raise AnnounceError(f"{self._host} redirects to what is no address") from None
 
     def _sent(
         self,
