@@ -72,6 +72,7 @@ def run(
     options: RunOptions | None = None,
     *,
     runs_dir: Path | None = None,
+    run_id: str | None = None,
     subscribers: Sequence[Subscriber] = (),
     stop: Stop | None = None,
 ) -> RunResult:
@@ -80,15 +81,16 @@ def run(
     However it ends, red or locked, it returns: raised is only what keeps it from beginning, and a
     fault of loopctl's own. `subscribers` are called with every event as it is written, redacted, in
     the thread that writes it; one that raises ends the run as such a fault. `stop` ends the run
-    early: its reason `SIGINT` or `SIGTERM` makes the verdict `interrupted`. Raises `UsageError`
-    before anything is done, `PreflightError` when the runs folder cannot be written, `LoopctlError`
-    (exit code 70) for the fault, which `crash.txt` in the run's folder tells of.
+    early: its reason `SIGINT` or `SIGTERM` makes the verdict `interrupted`. `run_id` is that of a
+    run whose folder was made for it already (`detach`). Raises `UsageError` before anything is
+    done, `PreflightError` when the runs folder cannot be written, `LoopctlError` (exit code 70) for
+    the fault, which `crash.txt` in the run's folder tells of.
     """
     options = options or RunOptions()
     refuse_later(plan)
     check_options(plan, options)
     place = runs_dir_of(plan, runs_dir)
-    prepared = prepare(plan, options, place, None)
+    prepared = prepare(plan, options, place, run_id)
     composition, redactor = prepared.composition, prepared.redactor
     stop = stop or Stop()
     composition.earlier.past(stop)

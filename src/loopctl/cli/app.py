@@ -122,6 +122,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     loop.plan,
     going_on.resume,
     going_on.watch,
+    going_on.stop,
     operate.rollback,
     operate.down,
     operate.unlock,

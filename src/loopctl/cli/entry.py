@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO, runtime_checkable
 
 import typer
@@ -35,14 +35,19 @@ class _Misused(Protocol):
 
 
 def _run(hoisted: Sequence[str]) -> int:
+    return told(lambda: app(hoisted, standalone_mode=False), as_json="--json" in hoisted)
+
+
+def told(command: Callable[[], object], *, as_json: bool) -> int:
+    """Carry out a command; its exit code. What it raises is told the way it was asked for."""
     try:
-        ended = app(hoisted, standalone_mode=False)
+        ended = command()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(ExitCode.GREEN)
     except LoopctlError as error:
-        return output.failed(error, as_json="--json" in hoisted)
+        return output.failed(error, as_json=as_json)
     except Stopped as stopped:
-        return output.failed(_before_its_end(stopped), as_json="--json" in hoisted)
+        return output.failed(_before_its_end(stopped), as_json=as_json)
     except typer.Abort:
         return int(ExitCode.SIGINT)
     except Exception as error:  # noqa: BLE001 - a fault of ours is never told as a red run

@@ -10,12 +10,13 @@ import typer
 
 from loopctl import api
 from loopctl.cli import output, views
-from loopctl.cli.options import Confirm, Run
+from loopctl.cli.options import Confirm, Named, Run
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
 from loopctl.errors import ExitCode, LoopctlError, Stopped
 from loopctl.process import Stop
 
+_WAITING = "Ctrl-C ends the waiting; the run was told to stop, and does"
 _LEAVING = "Ctrl-C ends the watching, not the run"
 
 
@@ -45,11 +46,36 @@ def watch(context: typer.Context, run: Run = "@latest") -> int:
     except Stopped as stopped:
         output.warn(f"loopctl: no longer watching; back with loopctl watch {folder.name}")
         return int(stopped.exit_code)
+    return _end_of(worklog, folder, settings)
+
+
+def _end_of(worklog: api.Worklog, folder: Path, settings: Settings, code: int | None = None) -> int:
+    """Show how a run has ended; `code`, else the run's own."""
     if worklog.ended is None:
         output.warn(f"loopctl: its process is gone; go on with loopctl resume {folder.name}")
         return int(ExitCode.UNPROVEN)
     views.result(worklog, folder, settings)
-    return worklog.ended.exit_code
+    return worklog.ended.exit_code if code is None else code
+
+
+def stop(context: typer.Context, run: Named) -> int:
+    """Stop a run that goes on in another process: it puts back what it has changed, and ends."""
+    settings: Settings = context.obj
+    folder = _find(run, settings)
+    ended_before = api.worklog_of(folder).ended is not None
+
+    def work(stop: Stop) -> api.Worklog:
+        with views.watching(settings, hint=_WAITING) as subscribers:
+            return api.stop_run(folder, subscribers=subscribers, stop=stop)
+
+    try:
+        worklog = interruptibly(work)
+    except Stopped as stopped:
+        output.warn(f"loopctl: it was told, and ends by itself; loopctl watch {folder.name}")
+        return int(stopped.exit_code)
+    if ended_before:
+        output.warn(f"loopctl: {folder.name} had ended before")
+    return _end_of(worklog, folder, settings, code=0)
 
 
 def _past(folder: Path) -> Iterator[api.Event]:

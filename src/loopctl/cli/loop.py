@@ -13,6 +13,7 @@ from loopctl.cli.options import (
     Confirm,
     Create,
     Deadline,
+    Detach,
     Env,
     Keep,
     Loop,
@@ -27,7 +28,7 @@ from loopctl.cli.options import (
 )
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
-from loopctl.errors import ExitCode
+from loopctl.errors import ExitCode, Problem, UsageError
 from loopctl.model.options import RunOptions
 from loopctl.model.state import State
 from loopctl.process import Stop
@@ -48,6 +49,7 @@ def run(
     allow_dirty: AllowDirty = False,
     create: Create = False,
     keep: Keep = False,
+    detach: Detach = False,
 ) -> int:
     """Rebuild, deploy, test and prove, until green or a reason to stop."""
     settings: Settings = context.obj
@@ -64,6 +66,8 @@ def run(
         create=create,
         keep=keep,
     )
+    if detach:
+        return _detached(loop, env, options, settings)
     plan = api.load(loop, environment=env)
 
     def work(stop: Stop) -> api.RunResult:
@@ -73,6 +77,41 @@ def run(
             )
 
     return views.ended(interruptibly(work), settings)
+
+
+def _detached(loop: str, env: str | None, options: RunOptions, settings: Settings) -> int:
+    if settings.events:
+        hint = "leave it out: loopctl watch RUN --events tells them all"
+        problem = Problem("a run in another process tells no events here", "--events", hint=hint)
+        raise UsageError("nothing was changed", [problem])
+    begun = interruptibly(
+        lambda stop: api.detach(
+            loop,
+            env,
+            options,
+            runs_dir=settings.runs_dir,
+            verbose=settings.verbose,
+            stop=stop,
+        )
+    )
+    if begun.ended is not None and begun.ended.ended is not None:
+        views.result(begun.ended, begun.folder, settings)
+        return begun.ended.ended.exit_code
+    if settings.json:
+        output.document(
+            {
+                "schema": 1,
+                "run_id": begun.run_id,
+                "pid": begun.pid,
+                "folder": str(begun.folder),
+                "watch": begun.watch,
+                "stop": begun.stop,
+            }
+        )
+    else:
+        output.say(f"RUN: {begun.run_id} goes on in process {begun.pid}")
+        output.say(f"NEXT: {begun.watch}\nNEXT: {begun.stop}")
+    return 0
 
 
 def plan(

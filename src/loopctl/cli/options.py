@@ -81,8 +81,17 @@ AllowDirty = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(help="A run's id, a prefix of one, @latest or @green.")]
+Named = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a prefix of one, @latest.")]
 Create = Annotated[
     bool, typer.Option("--create", envvar="LOOPCTL_CREATE", help="New services on protected.")
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        envvar="LOOPCTL_DETACH",
+        help="Go on in a process of its own; `loopctl watch` attaches to it.",
+    ),
 ]
 Keep = Annotated[
     bool,

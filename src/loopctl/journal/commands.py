@@ -98,6 +98,10 @@ class Commands:
         """Attach to a run that goes on."""
         return f"{self._loopctl} watch {_word(run_id, _RUN_ID)}"
 
+    def stop(self, run_id: str) -> str:
+        """Stop a run that goes on in another process."""
+        return f"{self._loopctl} stop {_word(run_id, _RUN_ID)}"
+
     def report(self, run_id: str) -> str:
         """The worklog of a run."""
         return f"{self._loopctl} report {_word(run_id, _RUN_ID)}"

@@ -1,6 +1,7 @@
 """Waiting, threads and child processes: the only room that starts either of the last two."""
 
 from loopctl.process.child import SIGNAL_LADDER, Child, OnBytes, capture
+from loopctl.process.detached import Detached, terminate
 from loopctl.process.identity import Exit, ProcessId, identify, is_alive, signal_name
 from loopctl.process.scope import TaskScope, in_parallel, in_time
 from loopctl.process.stop import FOREVER, Stop, utc_now
@@ -10,6 +11,7 @@ __all__ = [
     "FOREVER",
     "SIGNAL_LADDER",
     "Child",
+    "Detached",
     "Exit",
     "OnBytes",
     "ProcessId",
@@ -22,5 +24,6 @@ __all__ = [
     "in_time",
     "is_alive",
     "signal_name",
+    "terminate",
     "utc_now",
 ]
