@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from loopctl.journal.store import JOURNAL_NAME, Journal
+from loopctl.journal.history import JOURNAL_NAME
+from loopctl.journal.store import Journal
 from loopctl.model.events import (
     CasesGraded,
     LogsKept,

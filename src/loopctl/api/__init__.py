@@ -21,56 +21,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from loopctl.api.comparing import compare, compared_document, compared_lines
-from loopctl.api.detaching import Begun, detach, errand_of
-from loopctl.api.following import LiveLog, live_log
-from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
-from loopctl.api.in_ci import tell_job, tell_job_of_error
-from loopctl.api.initiating import init
-from loopctl.api.loading import duration, load, schema, validate
-from loopctl.api.looking_ahead import doctor, outlook
-from loopctl.api.looking_back import events_of, find, kept_logs, log_line, report, runs, worklog_of
-from loopctl.api.opening import open_page
-from loopctl.api.operating import Unlocked, down, rollback, unlock
-from loopctl.api.places import project_runs_dir, runs_dir_of
-from loopctl.api.resuming import resume
-from loopctl.api.running import RunResult, Subscriber, refuse_later, run
-from loopctl.api.showing import (
-    ViewOptions,
-    event_document,
-    give_back_terminal,
-    grade_document,
-    look_news,
-    look_view,
-    print_brief,
-    result_document,
-    triaged_document,
-    triaged_lines,
-    view,
-)
-from loopctl.api.signatures import (
-    lint_signatures,
-    signature_schema,
-    signatures,
-    try_signatures,
-)
-from loopctl.api.stopping import stop_run
-from loopctl.api.surveying import EVERY_S as LOOK_EVERY_S
-from loopctl.api.surveying import triage, triage_again
-from loopctl.api.triaging import LogsRequest, triage_logs
-from loopctl.api.watching import watch
-from loopctl.console.view import View
-from loopctl.journal.history import RunSummary
-from loopctl.journal.worklog import Worklog
-from loopctl.model.events import Event
-from loopctl.model.evidence import Grade
-from loopctl.model.options import RunOptions
-from loopctl.model.plan import Plan
-from loopctl.process import Stop
-
 if TYPE_CHECKING:
     from loopctl.api.catalogue import lint_signatures, signature_schema, signatures, try_signatures
     from loopctl.api.comparing import compare, compared_document, compared_lines
+    from loopctl.api.detaching import Begun, detach, errand_of
     from loopctl.api.following import LiveLog, live_log
     from loopctl.api.grading import HEALTH_PATHS, GradeReport, GradeRequest, grade
     from loopctl.api.in_ci import tell_job, tell_job_of_error
@@ -105,6 +59,7 @@ if TYPE_CHECKING:
         triaged_lines,
         view,
     )
+    from loopctl.api.stopping import stop_run
     from loopctl.api.surveying import LOOK_EVERY_S, triage, triage_again
     from loopctl.api.triaging import LogsRequest, triage_logs
     from loopctl.api.watching import watch
@@ -118,10 +73,6 @@ if TYPE_CHECKING:
     from loopctl.process import Stop
     from loopctl.reports.compared import Comparison
     from loopctl.triage.triaged import Triaged
-    from loopctl.reports.compared import Comparison as Comparison
-    from loopctl.triage.triaged import Triaged as Triaged
-
-    # Not at run time: what `--help` imports is waited for.
     from loopctl.triage.trying import Tried
 
 __all__ = [
@@ -207,6 +158,7 @@ __all__ = [
 _HOMES = {
     "loopctl.api.catalogue": "lint_signatures signature_schema signatures try_signatures",
     "loopctl.api.comparing": "compare compared_document compared_lines",
+    "loopctl.api.detaching": "Begun detach errand_of",
     "loopctl.api.following": "LiveLog live_log",
     "loopctl.api.grading": "HEALTH_PATHS GradeReport GradeRequest grade",
     "loopctl.api.in_ci": "tell_job tell_job_of_error",
@@ -224,6 +176,7 @@ _HOMES = {
         "ViewOptions event_document give_back_terminal grade_document look_news look_view "
         "print_brief result_document triaged_document triaged_lines view"
     ),
+    "loopctl.api.stopping": "stop_run",
     "loopctl.api.surveying": "LOOK_EVERY_S triage triage_again",
     "loopctl.api.triaging": "LogsRequest triage_logs",
     "loopctl.api.watching": "watch",
