@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 import worklogs
+from slow import but_slow
 
 from loopctl.model.events import ChangeSeen, CommitChanged, NotChecked
-from loopctl.model.finding import Change, Finding, Sightings
+from loopctl.model.evidence import CaseStatus
+from loopctl.model.finding import Change, Finding, Quote, Sightings, Why
 from loopctl.reports.html import report_html
 
 VOID = {"meta", "br", "input"}
@@ -72,6 +74,29 @@ def test_every_run_makes_a_whole_page_of_our_own_tags_that_loads_nothing(name: s
 
 def test_a_line_of_ten_megabytes_leaves_a_page_that_can_be_opened() -> None:
     assert len(report_html(worklogs.hostile("x" * 10_000_000).worklog())) < 300_000
+
+
+@pytest.mark.parametrize("char", but_slow(["a", "<", "é"], ("<",)))
+def test_a_thousand_tests_that_say_as_much_as_they_can_leave_a_page_below_a_megabyte(
+    char: str,
+) -> None:
+    long = char * 1000
+    cases = [
+        worklogs.case(f"test_{n}{long}", CaseStatus.FAILED, message=long, detail=long * 5)
+        for n in range(1000)
+    ]
+    log = worklogs.red().worklog()
+    (cycle,) = log.cycles
+    quotes = (Quote("log", "logs/1/chat.jsonl#1", long),) * 50
+    whys = (Why(long, long, "observed", 0),) * 10
+    findings = tuple(
+        replace(worklogs.FINDING, fingerprint=f"{n}", evidence=quotes, whys=whys) for n in range(30)
+    )
+    suite = replace(cycle.suites["p1-critical"], cases=tuple(cases))
+    suites = {"p1-critical": suite}
+    page = report_html(replace(log, cycles=(replace(cycle, suites=suites, findings=findings),)))
+    assert len(page.encode()) < 1_000_000
+    assert "more in result.json" in page
 
 
 def test_a_thousand_findings_leave_a_page_that_can_be_opened_and_are_counted() -> None:

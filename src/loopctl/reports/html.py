@@ -23,7 +23,11 @@ from loopctl.reports.page.matrix import matrix
 from loopctl.reports.page.rendering import rendered
 from loopctl.reports.story import cycle_changes, mendings_of, unquoted_novel
 
+_MOST_BYTES = 960_000
+"""Of the page: the list of tests has the room that all else leaves."""
 _MOST_CAUSES = 20
+_MOST_EXPLAINED = 5
+"""Causes with all of their evidence, whys and drawing; of the others the page has the quotes."""
 _MOST_NOVEL = 20
 _MOST_ASKED = 200
 _COMMANDS = (Role.MEND, Role.NEXT, Role.REPORT)
@@ -44,27 +48,36 @@ def report_html(worklog: Worklog, folder: Path | None = None) -> str:
     the failures are read from it.
     """
     cycle = worklog.last
+    facts = _facts(worklog, folder)
+    if cycle is None:
+        return rendered(**facts, suites=())
+    room = _MOST_BYTES - len(rendered(**facts, suites=()).encode("utf-8", "replace"))
+    return rendered(**facts, suites=suite_cases(cycle, room))
+
+
+def _facts(worklog: Worklog, folder: Path | None) -> dict[str, object]:
+    cycle = worklog.last
     causes = causes_of(cycle.findings) if cycle else ()
-    return rendered(
-        log=worklog,
-        run=worklog.run,
-        ended=worklog.ended,
-        cycle=cycle,
-        verdict=worklog.ended.verdict.value if worklog.ended else "not ended",
-        entries=tuple(_entries(brief(worklog, folder))),
-        courses=courses(worklog),
-        matrix=matrix(worklog),
-        compared=_compared(worklog),
-        failures=failures(worklog, folder),
-        suites=suite_cases(cycle) if cycle else (),
-        causes=causes[:_MOST_CAUSES],
-        left_out=len(causes) - _MOST_CAUSES,
-        novel=unquoted_novel(cycle)[:_MOST_NOVEL] if cycle else (),
-        chains=chains(worklog),
-        mended=mendings_of(worklog),
-        asked=open_questions(worklog)[:_MOST_ASKED],
-        not_checked=[n for n in not_checked(worklog) if n.what != THE_CAUSE][:_MOST_ASKED],
-    )
+    return {
+        "log": worklog,
+        "run": worklog.run,
+        "ended": worklog.ended,
+        "cycle": cycle,
+        "verdict": worklog.ended.verdict.value if worklog.ended else "not ended",
+        "entries": tuple(_entries(brief(worklog, folder))),
+        "courses": courses(worklog),
+        "matrix": matrix(worklog),
+        "compared": _compared(worklog),
+        "failures": failures(worklog, folder),
+        "causes": causes[:_MOST_CAUSES],
+        "explained": _MOST_EXPLAINED,
+        "left_out": len(causes) - _MOST_CAUSES,
+        "novel": unquoted_novel(cycle)[:_MOST_NOVEL] if cycle else (),
+        "chains": chains(worklog),
+        "mended": mendings_of(worklog),
+        "asked": open_questions(worklog)[:_MOST_ASKED],
+        "not_checked": [n for n in not_checked(worklog) if n.what != THE_CAUSE][:_MOST_ASKED],
+    }
 
 
 def _entries(told: Brief) -> Iterator[_Entry]:

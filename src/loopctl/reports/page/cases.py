@@ -15,11 +15,8 @@ from loopctl.model.evidence import CaseStatus, Grade, GradedCase
 from loopctl.reports.facts import by_priority, outcome_of
 from loopctl.reports.page.course import Tone, suite_tone
 
-_ROOM: Final = 480_000
-"""Characters of HTML for all rows: the page stays below a megabyte whatever the tests are called.
-"""
 _AROUND: Final = 130
-"""Characters of markup around the texts of one row."""
+"""Bytes of markup around the texts of one row."""
 _OPEN: Final = 40
 """A suite with so many tests is folded when all is well with it."""
 
@@ -51,14 +48,13 @@ class SuiteCases:
     opened: bool
 
 
-def suite_cases(cycle: CycleRecord) -> tuple[SuiteCases, ...]:
-    """By priority; a suite of which no test ran has no rows."""
-    room = _ROOM
+def suite_cases(cycle: CycleRecord, room: int) -> tuple[SuiteCases, ...]:
+    """By priority, in at most `room` bytes of HTML; a suite of which no test ran has no rows."""
     found = []
     for suite in by_priority(cycle.suites.values()):
         rows: list[CaseRow] = []
         for row in _ordered(suite):
-            room -= _AROUND + sum(len(escape(text)) for text in (row.id, row.why))
+            room -= _AROUND + sum(len(escape(text).encode()) for text in (row.id, row.why))
             if room < 0:
                 break
             rows.append(row)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
+
+from markupsafe import escape
 
 from loopctl.inert import one_line
 from loopctl.journal.causes import Cause, causes_of
@@ -19,7 +23,8 @@ MOST_FULL: Final = 8
 _FULL_OF_FIRST: Final = 3
 _FULL_OF_OTHERS: Final = 1
 _MOST_PANELS: Final = 20
-_MOST_OTHERS: Final = 300
+_ROOM_FOR_OTHERS: Final = 120_000
+"""Bytes of HTML; the list of all tests has those that find no room."""
 _VARIES: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+")
 
 
@@ -125,14 +130,15 @@ def _title(cause: Cause) -> str:
 
 
 def _panels(groups: Sequence[_Group]) -> Iterator[Panel]:
-    room_full, room_others = MOST_FULL, _MOST_OTHERS
+    room_full, room_others = MOST_FULL, _ROOM_FOR_OTHERS
     for index, (title, number, members) in enumerate(groups[:_MOST_PANELS]):
         most = min(_FULL_OF_OTHERS if index else _FULL_OF_FIRST, room_full)
         full = _told_differently(members, most)
         rest = [item for item in members if item not in full]
-        others = rest[:room_others]
+        sizes = list(accumulate(map(_size, rest)))
+        others = rest[: bisect_right(sizes, room_others)]
         room_full -= len(full)
-        room_others -= len(others)
+        room_others -= sizes[len(others) - 1] if others else 0
         yield Panel(
             title,
             number,
@@ -141,6 +147,11 @@ def _panels(groups: Sequence[_Group]) -> Iterator[Panel]:
             tuple(others),
             len(rest) - len(others),
         )
+
+
+def _size(item: FailedCase) -> int:
+    texts = (one_line(item.case.id, 200), one_line(item.case.message or "", 160))
+    return 80 + sum(len(escape(text).encode()) for text in texts)
 
 
 def _told_differently(members: Sequence[FailedCase], most: int) -> list[FailedCase]:
