@@ -34,6 +34,7 @@ BARE: dict[str, Any] = {
         "rules": [{"when": {"verdict": "red"}, "do": "run", "command": ["./fix"]}],
     },
     "worklog": {},
+    "github": {"token": "", "environments": ["there"]},
 }
 PLACES: dict[str, tuple[str | int, ...]] = {
     "EnvironmentPart": ("environments", "there"),
@@ -49,6 +50,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "RemediatePart": ("remediate",),
     "RulePart": ("remediate", "rules", 0),
     "WorklogPart": ("worklog",),
+    "GithubPart": ("github",),
 }
 ASKED_LATER = {"connections"}
 """Keys of a websocket suite, which it reads by itself."""

@@ -41,6 +41,7 @@ _PLACES: Mapping[str, str] = {
     "RemediatePart": "remediate",
     "RulePart": "remediate: rules",
     "TriggerPart": "remediate: rules: when",
+    "GithubPart": "github",
     "WorklogPart": "worklog",
 }
 _DEFAULT = re.compile(r"(?:^|; )([^;]+?),? unless given(?=[.,])")

@@ -210,16 +210,20 @@ class GithubPart(Part):
         Annotated[str, AfterValidator(matching(_REPOSITORY, "must look like owner/name"))] | None
     ) = Field(None, description="owner/name; that of the CI job unless given.")
     token: str | None = Field(
-        description='A reference, "${GITHUB_TOKEN:-}"; empty: nothing is told.'
+        description='A reference, "${GITHUB_TOKEN:-}"; where it is empty nothing is told.'
     )
-    issues: bool | None = Field(None, description="An issue for each cause; true.")
-    comment: bool | None = Field(None, description="A comment on the pull request; true.")
-    status: bool | None = Field(None, description="A status of the commit; true.")
-    labels: list[_Label] | None = Field(None, description="On new issues, beside loopctl.")
+    issues: bool | None = Field(None, description="An issue for each cause; `true` unless given.")
+    comment: bool | None = Field(
+        None, description="A comment on the pull request; `true` unless given."
+    )
+    status: bool | None = Field(None, description="A status of the commit; `true` unless given.")
+    labels: list[_Label] | None = Field(None, description="On new issues, beside `loopctl`.")
     environments: list[Text] | None = Field(
-        None, description="Only of these, and from any machine; all, in CI, unless given."
+        None, description="Which are told of; all, and in CI jobs alone, unless given."
     )
-    api: HttpUrl | None = Field(None, description="Of GitHub Enterprise: https://HOST/api/v3.")
+    api: HttpUrl | None = Field(
+        None, description="Of GitHub Enterprise, https://HOST/api/v3; that of the job unless given."
+    )
 
 
 class WorklogPart(Part):
