@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -238,4 +239,13 @@ def fingerprint(plan: Plan, runs_dir: Path) -> str:
         for secret in spec.run.secrets
         if secret.value is not None
     ]
-    return f"{__version__} {keyed_hash(project_key(runs_dir), repr((plan, given)))}"
+    return f"{__version__} {keyed_hash(project_key(runs_dir), repr((_untold(plan), given)))}"
+
+
+def _untold(plan: Plan) -> Plan:
+    """The plan without whom it tells: a token that is another by now decides nothing."""
+    if plan.github is None:
+        return plan
+    token = plan.github.token
+    secrets = {name: each for name, each in (plan.secrets or {}).items() if each is not token}
+    return replace(plan, github=None, secrets=secrets)

@@ -196,7 +196,7 @@ class NoticePart(Part):
     url: HttpUrl = Field(description="A webhook.")
 
 
-_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
+_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}"
 _A_LABEL = r"[^,\x00-\x1f\x7f]{1,50}"
 _Label = Annotated[
     str, AfterValidator(matching(_A_LABEL, "must be a label: at most 50 characters, no comma"))

@@ -98,7 +98,8 @@ class Issues:
                 raise AnnounceError(_so_far("the time is up", number, causes)) from stopped
         if failed:
             raise AnnounceError(f"{len(failed)} of {len(causes)} causes: {'; '.join(failed)}")
-        return told
+        rest = len(run.causes) - len(causes)
+        return [*told, *([f"{rest} more without an issue of their own"] if rest else [])]
 
     def _tell(
         self, run: Announcement, cause: AnnouncedCause, issue: Issue | None, stop: Stop

@@ -18,7 +18,7 @@ ROWS: Final = 20
 """How many runs are listed; the others are counted."""
 
 _MOST: Final = 10**9
-_STATE: Final = re.compile(r"^<!-- loopctl:seen (\{[^\n]{0,20000}\}) -->\s*$", re.MULTILINE)
+_STATE: Final = re.compile(r"^<!-- loopctl:seen (\{[^\n]{0,60000}\}) -->\s*$", re.MULTILINE)
 _FORMS: Final[Mapping[str, re.Pattern[str]]] = {
     "run_id": re.compile(r"[A-Za-z0-9_-]{1,120}"),
     "at": re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"),

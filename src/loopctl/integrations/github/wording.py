@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from loopctl.inert import code_block, code_span, for_markdown, one_line
+from loopctl.inert import code_block, code_span, for_markdown, for_terminal, one_line
 from loopctl.integrations.github.marks import (
     BEGIN,
     END,
@@ -111,9 +111,11 @@ def _told(cause: AnnouncedCause, *, quoted: bool) -> list[str]:
     return said
 
 
-def _quote(text: str) -> str:
+def _quote(text: str, lines: int = _QUOTE_LINES, limit: int = _QUOTE) -> str:
     """As a block. What is captured may hold loopctl's own marks, which would be taken for such."""
-    return code_block(text.replace("<!--", "<\\!--"), _QUOTE_LINES, _QUOTE)
+    # Shown first and cut then: a character that is disarmed may take ten.
+    shown = for_terminal(text[:limit], keep_newlines=True).replace("<!--", "<\\!--")
+    return code_block(shown, lines, limit)
 
 
 def sighting(run: Announcement, cause: AnnouncedCause, *, closed: bool) -> str:
@@ -139,7 +141,7 @@ def pull_comment(run: Announcement) -> str:
     if len(run.causes) > _CAUSES:
         said.append(f"- and {len(run.causes) - _CAUSES} more")
     said += ["", "<details><summary>The first screen</summary>", ""]
-    said += [code_block(screen.replace("<!--", "<\\!--"), 60, 20_000), "", "</details>"]
+    said += [_quote(screen, 60, 20_000), "", "</details>"]
     return "\n".join(said)
 
 
