@@ -21,8 +21,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-# A name of the API stands in three places: imported here for type checkers, in `__all__`, and in
-# `_HOMES`, by which it is found. tests/unit/test_api_names.py holds them against each other.
 if TYPE_CHECKING:
     from loopctl.api.catalogue import lint_signatures, signature_schema, signatures, try_signatures
     from loopctl.api.comparing import compare, compared_document, compared_lines
@@ -162,7 +160,7 @@ _HOMES = {
     "loopctl.api.comparing": "compare compared_document compared_lines",
     "loopctl.api.detaching": "Begun detach errand_of",
     "loopctl.api.following": "LiveLog live_log",
-    "loopctl.api.grading": "GradeReport GradeRequest HEALTH_PATHS grade",
+    "loopctl.api.grading": "HEALTH_PATHS GradeReport GradeRequest grade",
     "loopctl.api.in_ci": "tell_job tell_job_of_error",
     "loopctl.api.initiating": "init",
     "loopctl.api.listing": "runs runs_document runs_lines trends",
@@ -175,8 +173,8 @@ _HOMES = {
     "loopctl.api.resuming": "resume",
     "loopctl.api.running": "RunResult Subscriber refuse_later run",
     "loopctl.api.showing": (
-        "ViewOptions event_document give_back_terminal grade_document look_news "
-        "look_view print_brief result_document triaged_document triaged_lines view"
+        "ViewOptions event_document give_back_terminal grade_document look_news look_view "
+        "print_brief result_document triaged_document triaged_lines view"
     ),
     "loopctl.api.stopping": "stop_run",
     "loopctl.api.surveying": "LOOK_EVERY_S triage triage_again",
