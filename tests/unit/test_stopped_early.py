@@ -31,7 +31,7 @@ def test_a_command_that_is_stopped_ends_in_that_code_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def stopped(_arguments: Sequence[str]) -> None:
+    def stopped(_arguments: Sequence[str], *, standalone_mode: bool) -> None:
         raise Stopped(reason)
 
     monkeypatch.setattr(entry_module, "app", stopped)

@@ -21,6 +21,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+# A name of the API stands in three places: imported here for type checkers, in `__all__`, and in
+# `_HOMES`, by which it is found. tests/unit/test_api_names.py holds them against each other.
 if TYPE_CHECKING:
     from loopctl.api.catalogue import lint_signatures, signature_schema, signatures, try_signatures
     from loopctl.api.comparing import compare, compared_document, compared_lines
