@@ -111,11 +111,11 @@ def test_keys_of_a_later_version_are_named_with_their_place(project: Project) ->
     loop = project.root / "loops" / "web.yaml"
     text = loop.read_text()
     row = len(text.splitlines()) + 1
-    loop.write_text(text + "notify: [{on: [red], url: 'https://example.test/'}]\n")
+    loop.write_text(text + "- {id: far, run: ../tests, executor: cloud-run-job}\n")
     for command in ("run", "plan"):
         said = refused(project.loopctl(command, "web"))
-        assert f"loops/web.yaml:{row}:1: " in said
-        assert "notify" in said
+        assert f"loops/web.yaml:{row}:" in said
+        assert "executor" in said
     assert not project.run_folders(), "no run was begun"
     assert project.loopctl("validate", "web").code == 0, "a valid loop, all the same"
 

@@ -61,13 +61,11 @@ def test_a_map_merges_with_what_is_extended(sample: Path) -> None:
     assert list(plan.files) == ["loops/golden-path.yaml", "loops/base.yaml"]
 
 
-def test_every_key_that_comes_later_is_named_with_its_place(sample: Path) -> None:
-    lines = sample.read_text().splitlines()
-    named = {}
-    for found in plan_of(sample).later:
-        line, column = place(found)
-        named[lines[line - 1][column - 1 :].split(":")[0], line] = found.message
-    assert sorted(key for key, _ in named) == ["notify"]
+def test_no_key_of_the_sample_comes_later_and_its_notice_waits_for_a_variable(sample: Path) -> None:
+    plan = plan_of(sample)
+    assert plan.later == ()
+    (notice,) = plan.notices
+    assert (notice.url, notice.unset) == (None, "SLACK_WEBHOOK")
 
 
 def test_an_override_of_the_environment_is_merged_over_the_service(sample: Path) -> None:

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     )
     from loopctl.api.stopping import stop_run
     from loopctl.api.surveying import LOOK_EVERY_S, triage, triage_again
+    from loopctl.api.telling import Announced, announce
     from loopctl.api.triaging import LogsRequest, triage_logs
     from loopctl.api.watching import watch
     from loopctl.console.view import View
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEALTH_PATHS",
     "LOOK_EVERY_S",
+    "Announced",
     "Begun",
     "Comparison",
     "Event",
@@ -100,6 +102,7 @@ __all__ = [
     "View",
     "ViewOptions",
     "Worklog",
+    "announce",
     "compare",
     "compared_document",
     "compared_lines",
@@ -180,6 +183,7 @@ _HOMES = {
     ),
     "loopctl.api.stopping": "stop_run",
     "loopctl.api.surveying": "LOOK_EVERY_S triage triage_again",
+    "loopctl.api.telling": "Announced announce",
     "loopctl.api.triaging": "LogsRequest triage_logs",
     "loopctl.api.watching": "watch",
     "loopctl.console.view": "View",

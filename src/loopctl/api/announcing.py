@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -36,6 +36,15 @@ BEGINNING_S: Final = 5.0
 _NO_STATE: Final = frozenset({"interrupted", "locked", "internal", "usage"})
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of telling one: what it did, and what kept it from that; both may be empty."""
+
+    name: str
+    done: tuple[str, ...] = ()
+    trouble: str | None = None
+
+
 def announce_beginning(composition: Composition, redactor: Redactor, stop: Stop) -> Sequence[str]:
     """Tell that the run begins; what could not be told, in words."""
     from loopctl.bootstrap import heralds_of
@@ -53,7 +62,8 @@ def announce_beginning(composition: Composition, redactor: Redactor, stop: Stop)
             begins = _beginning_of(composition, job, within)
         except Stopped:
             return late
-        return [_told(each.name, each.begin, begins, within) for each in heralds]
+        told = (_told(each.name, each.begin, begins, within) for each in heralds)
+        return [each.trouble or "" for each in told]
 
     with stop.child(BEGINNING_S) as within:
         ended = in_time(within, {"announce the beginning": tell})
@@ -85,25 +95,53 @@ def _beginning_of(composition: Composition, job: CiJob | None, stop: Stop) -> Be
     )
 
 
+def whom(composition: Composition) -> Sequence[Announcer]:
+    """Everyone whom the plan names."""
+    from loopctl.bootstrap import announcers_of
+    from loopctl.model.ci_job import ci_job
+
+    return announcers_of(composition.plan, ci_job(os.environ))
+
+
 def announce(
-    composition: Composition, worklog: Worklog, folder: Path, redactor: Redactor
-) -> Sequence[str]:
-    """Tell everyone whom the plan names; what could not be told, in words."""
-    from loopctl.bootstrap import announcers_of, heralds_of
+    composition: Composition,
+    announcers: Sequence[Announcer],
+    worklog: Worklog,
+    folder: Path,
+    redactor: Redactor,
+) -> Sequence[Told]:
+    """Tell these how the run ended; a failure of theirs is part of what is returned."""
+    from loopctl.bootstrap import heralds_of
     from loopctl.model.ci_job import ci_job
     from loopctl.reports.announcement import announcement_of
 
-    job = ci_job(os.environ)
-    announcers = announcers_of(composition.plan, job)
+    job, past = ci_job(os.environ), composition.past
     if not announcers:
         return ()
-    told = announcement_of(worklog, folder, before(composition.past.records), job)
+    told = announcement_of(worklog, folder, before(past.records), job)
     if told is None:
         return ()
-    within = INTERRUPTED_S if told.verdict.value == "interrupted" else ANNOUNCING_S
     if told.commit is None and heralds_of(composition.plan, job):
-        told = _of_the_source_here(told, composition, job, min(within, BEGINNING_S))
-    return [redactor.text(each) for each in _troubles(announcers, told, within)]
+        told = _of_the_source_here(told, composition, job, min(within_of(told), BEGINNING_S))
+    known = None if past.unread is not None else earlier(past.records)
+    return tell(announcers, replace(told, earlier=known), redactor)
+
+
+def within_of(told: Announcement) -> float:
+    """How long those who are told of it may take, in seconds."""
+    return INTERRUPTED_S if told.verdict.value == "interrupted" else ANNOUNCING_S
+
+
+def tell(announcers: Sequence[Announcer], told: Announcement, redactor: Redactor) -> Sequence[Told]:
+    """Tell these, in their order, and within seconds; what they say of it is redacted."""
+    return [
+        Told(
+            each.name,
+            tuple(map(redactor.text, each.done)),
+            None if each.trouble is None else redactor.text(each.trouble),
+        )
+        for each in _in_time(announcers, told, within_of(told))
+    ]
 
 
 def _of_the_source_here(
@@ -120,44 +158,58 @@ def _of_the_source_here(
 
 def before(records: Sequence[RunRecord]) -> Before | None:
     """The newest run before this one that tells how things stand; `records` newest first."""
+    return next(iter(earlier(records)), None)
+
+
+def earlier(records: Sequence[RunRecord]) -> tuple[Before, ...]:
+    """Those of the runs that tell how things stood; `records` newest first."""
     from loopctl.ports.announcer import Before
 
-    for record in records:
-        if record.verdict is not None and not record.partial and record.verdict not in _NO_STATE:
-            causes = tuple(found.fingerprint for found in record.findings)
-            return Before(record.run_id, record.verdict, causes)
-    return None
+    return tuple(
+        Before(
+            record.run_id,
+            record.verdict,
+            tuple(found.fingerprint for found in record.findings),
+            record.told,
+        )
+        for record in records
+        if record.verdict is not None and not record.partial and record.verdict not in _NO_STATE
+    )
 
 
-def _troubles(announcers: Sequence[Announcer], told: Announcement, within: float) -> Sequence[str]:
+def tells_state(worklog: Worklog) -> bool:
+    """Whether a run tells how things stand with the whole loop."""
+    ended = worklog.ended
+    whole = ended is not None and worklog.run.partial is None
+    return whole and ended is not None and ended.verdict.value not in _NO_STATE
+
+
+def _in_time(announcers: Sequence[Announcer], told: Announcement, within: float) -> Sequence[Told]:
     """Each in a thread of its own: one that hangs keeps nobody else from being told."""
-
     tasks = {
         f"announce {number}": functools.partial(_told, each.name, each.announce, told)
         for number, each in enumerate(announcers)
     }
     with Stop().child(within) as stop:
         ended = in_time(stop, tasks)
-    troubles = [
-        ended.get(f"announce {number}", _late(announcer.name, within))
-        for number, announcer in enumerate(announcers)
+    return [
+        ended.get(f"announce {number}", Told(each.name, trouble=_late(each.name, within)))
+        for number, each in enumerate(announcers)
     ]
-    return [trouble for trouble in troubles if trouble]
 
 
-def _told(name: str, tell: Callable[[T, Stop], object], what: T, stop: Stop) -> str:
-    """What went wrong with telling it, in words; empty: nothing."""
+def _told(name: str, tell: Callable[[T, Stop], Sequence[str] | None], what: T, stop: Stop) -> Told:
+    """Tell one; no error of it, or of ours, gets beyond this."""
     began = time.monotonic()
     try:
-        tell(what, stop)
+        return Told(name, tuple(tell(what, stop) or ()))
     except LoopctlError as error:
-        return one_line(f"{name} was not made: {error.what}", 400)
+        return Told(name, trouble=one_line(f"{name} was not made: {error.what}", 400))
     except Stopped:
-        return _late(name, round(time.monotonic() - began))
+        return Told(name, trouble=_late(name, round(time.monotonic() - began)))
     except Exception as error:  # noqa: BLE001 - the run has ended, and that is what counts
         fault = f"a fault of loopctl itself: {type(error).__name__}: {error}"
-        return one_line(f"{name} was not made: {fault}", 400)
-    return ""
+        return Told(name, trouble=one_line(f"{name} was not made: {fault}", 400))
 
 
 def _late(name: str, within: float) -> str:

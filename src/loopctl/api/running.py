@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopctl.api.announcing import announce, announce_beginning
+from loopctl.api.announcing import announce, announce_beginning, tells_state, whom
 from loopctl.api.beginning import check_names, check_options, run_started, unread
 from loopctl.api.places import new_run, runs_dir_of
 from loopctl.errors import (
@@ -195,8 +195,6 @@ def finished(prepared: Prepared, worklog: Worklog, troubles: Sequence[str] = ())
     None of this changes how the run ended, so none of it may hide that. `troubles` are those of
     telling that it began.
     """
-    from loopctl.api.remembering import left_by
-    from loopctl.journal.history_files import keep_record
     from loopctl.reports.write import write_reports
 
     composition = prepared.composition
@@ -205,15 +203,32 @@ def finished(prepared: Prepared, worklog: Worklog, troubles: Sequence[str] = ())
         *_close(composition, worklog),
         *_clear(composition, prepared.folder),
         *write_reports(worklog, prepared.folder, prepared.redactor),
-        *keep_record(
-            composition.world.history,
-            left_by(composition, worklog, prepared.folder),
-            Stop(CLOSING_S),
-        ),
-        *announce(composition, worklog, prepared.folder, prepared.redactor),
+        *_remembered_and_told(prepared, worklog),
         *_prune(composition.runs_dir, composition.plan),
     )
     return RunResult(composition.run_id, prepared.folder, worklog, tuple(dict.fromkeys(problems)))
+
+
+def _remembered_and_told(prepared: Prepared, worklog: Worklog) -> Sequence[str]:
+    """Keep what later runs need, then tell others; what went wrong with either, in words.
+
+    The record comes first, and says that all were told: who ends this process now loses a message,
+    not a green run. It is written again where somebody could not be told.
+    """
+    from loopctl.api.remembering import left_by
+    from loopctl.journal.history_files import keep_record
+
+    composition, history = prepared.composition, prepared.composition.world.history
+    announcers = whom(composition)
+    names = tuple(each.name for each in announcers) if tells_state(worklog) else ()
+    record = replace(left_by(composition, worklog, prepared.folder), told=names)
+    problems = list(keep_record(history, record, Stop(CLOSING_S)))
+    told = announce(composition, announcers, worklog, prepared.folder, prepared.redactor)
+    untold = {each.name for each in told if each.trouble is not None}
+    if untold & set(names):
+        record = replace(record, told=tuple(name for name in names if name not in untold))
+        problems += keep_record(history, record, Stop(CLOSING_S), again=True)
+    return [*problems, *(each.trouble for each in told if each.trouble is not None)]
 
 
 def _clear(composition: Composition, folder: Path) -> Sequence[str]:

@@ -12,6 +12,7 @@ import typer
 
 from loopctl import __version__
 from loopctl.cli import (
+    announcing,
     author,
     compare,
     going_on,
@@ -126,6 +127,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     operate.rollback,
     operate.down,
     operate.unlock,
+    announcing.announce,
     look_back.runs,
     look_back.show,
     look_back.report,

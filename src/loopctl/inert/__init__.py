@@ -6,6 +6,7 @@ what they disarm (as `\\x1b`) instead of dropping it, because it may be the evid
 """
 
 from loopctl.inert.characters import decode, for_terminal, for_xml, one_line
+from loopctl.inert.chat import for_chat, for_slack
 from loopctl.inert.ci import for_ci, json_for_ci, workflow_data, workflow_property
 from loopctl.inert.markdown import code_block, code_span, for_markdown
 
@@ -13,8 +14,10 @@ __all__ = [
     "code_block",
     "code_span",
     "decode",
+    "for_chat",
     "for_ci",
     "for_markdown",
+    "for_slack",
     "for_terminal",
     "for_xml",
     "json_for_ci",

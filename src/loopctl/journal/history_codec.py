@@ -136,6 +136,7 @@ def _to_json(record: RunRecord) -> bytes:
         "remedies": [{**asdict(each), "at": iso(each.at)} for each in record.remedies],
         "migrations": dict(record.migrations),
         "sources": dict(record.sources),
+        "told": list(record.told),
     }
     # ASCII: an id may hold half a surrogate pair, and must be the same when it is read again.
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode("ascii")
@@ -197,6 +198,7 @@ def _record(of: Any) -> RunRecord:  # Any: JSON; every field is checked where it
         remedies=tuple(_remedy(each) for each in of.get("remedies", ())),
         migrations=_texts(of.get("migrations", {})),
         sources=_texts(of.get("sources", {})),
+        told=tuple(_text(name) for name in of.get("told", ())),
     )
 
 

@@ -112,12 +112,14 @@ class FileHistory(History):
         return [folder / name for name in sorted(names, reverse=True)]
 
 
-def keep_record(history: History, record: RunRecord, stop: Stop) -> tuple[str, ...]:
+def keep_record(
+    history: History, record: RunRecord, stop: Stop, *, again: bool = False
+) -> tuple[str, ...]:
     """Keep what a run tells later ones; in words, what kept it from that.
 
-    A run that tells nothing must not push out one that does.
+    A run that tells nothing must not push out one that does. `again`: one of it was kept before.
     """
-    if not (record.suites or record.findings or record.remedies):
+    if not (record.suites or record.findings or record.remedies or record.told or again):
         return ()
     try:
         heard(functools.partial(history.put, record), stop)

@@ -11,6 +11,7 @@ from loopctl.loopfile.checks_suite import PATTERN
 from loopctl.loopfile.chosen import Chosen
 from loopctl.loopfile.later import later_keys
 from loopctl.loopfile.nodes import Scalar
+from loopctl.loopfile.notices import notices_of, secrets_in
 from loopctl.loopfile.paths import absolute, glob_from_root, is_file, written_path
 from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.schema import (
@@ -51,7 +52,7 @@ def assemble(chosen: Chosen, model: LoopFile, files: Mapping[str, str], problems
     worklog = model.worklog or WorklogPart()
     limits = model.loop or LimitsPart()
     redact = tuple(worklog.redact or ())
-    github = _github(chosen, model.github)
+    github, notices = _github(chosen, model.github), notices_of(chosen)
     names = [*environment.require_env, *(r for r in redact if not r.startswith(PATTERN))]
     return Plan(
         loop=model.name,
@@ -83,7 +84,11 @@ def assemble(chosen: Chosen, model: LoopFile, files: Mapping[str, str], problems
         worklog=WorklogRules(**given(keep=worklog.keep, redact=redact)),
         github=github,
         files=files,
-        secrets=dict(_secrets(chosen.variables, names, services, github)),
+        secrets={
+            **dict(_secrets(chosen.variables, names, services, github)),
+            **dict(secrets_in(notices)),
+        },
+        notices=notices,
         later=later_keys(chosen, problems),
     )
 

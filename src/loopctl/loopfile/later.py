@@ -31,10 +31,7 @@ class Later:
     now: tuple[str, ...] = ()
 
 
-LATER = (
-    Later("suites.*.executor", ("local",)),
-    Later("notify"),
-)
+LATER = (Later("suites.*.executor", ("local",)),)
 
 
 def later_keys(chosen: Chosen, problems: Problems) -> tuple[Problem, ...]:

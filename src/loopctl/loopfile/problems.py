@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +12,7 @@ from loopctl.errors import Problem, UsageError
 from loopctl.loopfile.marks import Mark, Source, excerpt, shown_path
 from loopctl.loopfile.nodes import Node, Scalar, Sequence, Table, scalars
 
-_SECRETS_KEY = re.compile(r"""(?:^|[\s{,"'])(?:secrets|token)["']?\s*:""")
+_SECRETS_KEY = re.compile(r"""(?:^|[\s{,"'])(?:secrets|token|notify)["']?\s*:""")
 _SECRET = frozenset({"secrets", "token"})
 _ANY_KEY = re.compile(r"""\s*["']?[\w-]+["']?\s*:""")
 
@@ -27,8 +27,8 @@ class _Remark:
 class Problems:
     """Every problem found so far, each once, in the order of the files and their lines.
 
-    Values below a key `secrets` or `token` are never part of an excerpt, once `conceal` has seen
-    the tree.
+    Values below a key `secrets` or `token`, and the URLs of `notify`, are never part of an excerpt,
+    once `conceal` has seen the tree.
     """
 
     def __init__(self) -> None:
@@ -104,8 +104,26 @@ def _secret_scalars(node: Node) -> Iterator[Scalar]:
                 yield from _secret_scalars(item)
         case Table():
             for entry in node.entries.values():
-                below = scalars if entry.key in _SECRET else _secret_scalars
-                yield from below(entry.value)
+                yield from _looking_for(entry.key)(entry.value)
+
+
+def _looking_for(key: str) -> Callable[[Node], Iterator[Scalar]]:
+    if key in _SECRET:
+        return scalars
+    return _urls if key == "notify" else _secret_scalars
+
+
+def _urls(node: Node) -> Iterator[Scalar]:
+    """The URLs of notices: who knows one can write there."""
+    match node:
+        case Scalar():
+            return
+        case Sequence():
+            for item in node.items:
+                yield from _urls(item)
+        case Table():
+            if (url := node.entries.get("url")) is not None:
+                yield from scalars(url.value)
 
 
 def refuse(mark: Mark, message: str, hint: str | None = None, *, quotes: bool = True) -> NoReturn:

@@ -20,14 +20,13 @@ from loopctl.loopfile.find import project_root
 from loopctl.loopfile.github_told import is_told
 from loopctl.loopfile.marks import near, quoted, shown_path
 from loopctl.loopfile.nodes import Entry, Origin, Table, merged
+from loopctl.loopfile.notices import check_notices, of_environment
 from loopctl.loopfile.paths import absolute, is_file, written_path
 from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.variables import Filler
 from loopctl.model.plan import Plan
 
 _IMPLICIT = "local"
-# No plan carries these yet, so their variables need no value; `later` names the keys.
-_UNUSED = frozenset({"notify"})
 
 
 def load(
@@ -66,6 +65,7 @@ def load(
     check_rest(chosen, problems)
     check_remedies(chosen, problems)
     check_github(lenient, problems)
+    check_notices(chosen, written, problems)
     problems.refuse_if_any(path)
     assert model is not None  # without a model there are problems
     return assemble(chosen, model, files.digests, problems)
@@ -91,7 +91,10 @@ def _choose(
         overlaid["services"] = Entry("services", mark, services)
     filler = Filler(known, problems)
     told = is_told(written, name, known, filler)
-    unused = _UNUSED if told else _UNUSED | {"github"}
+    unused = frozenset[str]() if told else frozenset({"github"})
+    if (notify := overlaid.get("notify")) is not None:
+        here = of_environment(notify.value, name, known)
+        overlaid["notify"] = replace(notify, value=here)
     document = _filled(Table(written.mark, overlaid), name, unused, filler)
     problems.mark_secret(document)
     return Chosen(path, project_root(path), document, name, known, unused)

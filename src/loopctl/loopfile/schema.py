@@ -23,6 +23,9 @@ from loopctl.loopfile.schema_service import HttpUrl, ServicePart
 from loopctl.loopfile.schema_suite import SuitePart
 
 LOOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+# One whose variable is not set is as it was written: it is switched off.
+_NOTICE_URL = r"(?:[a-z][a-z0-9+.-]{0,40}://\S+|.*\$\{.*)?"
+_NOTICE_SAYS = "must be a URL: https://…, or another that apprise knows, such as mailto://…"
 _METRIC = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*"
 
 
@@ -192,8 +195,20 @@ class NoticePart(Part):
     on: Annotated[
         list[Literal["green", "red", "unproven", "preflight", "undelivered", "interrupted"]],
         BeforeValidator(one_or_many),
-    ] = Field(description="The verdicts that are told.")
-    url: HttpUrl = Field(description="A webhook.")
+        Field(min_length=1),
+    ] = Field(description="The verdicts that are told; what was told is also told as mended.")
+    url: Annotated[str, AfterValidator(matching(_NOTICE_URL, _NOTICE_SAYS))] = Field(
+        description="A webhook, or any URL of apprise's; empty: switched off."
+    )
+    kind: Literal["slack", "teams", "webhook", "apprise"] | None = Field(
+        None, description="As the URL's host tells unless given."
+    )
+    environments: (
+        Annotated[list[Text], BeforeValidator(one_or_many), Field(min_length=1)] | None
+    ) = Field(None, description="Only in these; in all unless given.")
+    every: Literal["change", "run"] | None = Field(
+        None, description="When something has changed, or of every run; change unless given."
+    )
 
 
 _REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}"

@@ -48,6 +48,27 @@ def expand(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
     return "".join(_texts(parts, variables)), whole
 
 
+def unset_in(text: str, variables: Mapping[str, str]) -> str | None:
+    """The first variable that is not set and that the text cannot do without.
+
+    None where there is none; one with a `:?message` of its own is left to `expand`.
+    """
+    try:
+        parts, _ = _parse(text, 0, 0)
+    except ReferenceProblemError:
+        return None
+    return next(_unset(parts, variables), None)
+
+
+def _unset(parts: tuple[_Part, ...], variables: Mapping[str, str]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, _Variable) and not variables.get(part.name):
+            if part.default is not None:
+                yield from _unset(part.default, variables)
+            elif part.message is None and part.name not in variables:
+                yield part.name
+
+
 def _parse(text: str, at: int, nesting: int) -> tuple[tuple[_Part, ...], int]:
     """The parts from `at` to the end, or when nested to the closing brace, and where that is."""
     parts: list[_Part] = []

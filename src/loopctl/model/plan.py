@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from loopctl.errors import Problem
 from loopctl.model.evidence import Grade
+from loopctl.model.notice import NoticeSpec
 from loopctl.redact import Secret
 
 
@@ -410,8 +411,8 @@ class Plan:
     `files` are the loop file and what it extends, each with its hash; `later` names every key
     given whose behaviour this version does not have. `secrets` are all values that redaction
     must know, by name. `history` is the folder, bucket or other place where later runs find what
-    earlier ones tell; None: in the runs folder. Services stand in the order of their needs,
-    suites by priority.
+    earlier ones tell; None: in the runs folder. `notices` are those of this environment. Services
+    stand in the order of their needs, suites by priority.
     """
 
     loop: str
@@ -434,6 +435,7 @@ class Plan:
     files: Mapping[str, str] | None = None
     secrets: Mapping[str, Secret] | None = None
     later: tuple[Problem, ...] = ()
+    notices: tuple[NoticeSpec, ...] = ()
 
     @property
     def deployed(self) -> tuple[ServiceSpec, ...]:

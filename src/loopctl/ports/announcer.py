@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from loopctl.errors import PortError
 from loopctl.model.ci_job import CiJob
@@ -42,11 +42,15 @@ class AnnouncedCause:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The run of the same loop on the same environment before this one. `causes`: fingerprints."""
+    """A run of the same loop on the same environment before this one.
+
+    `causes` are fingerprints, `told` the names of those announcers that know how it ended.
+    """
 
     run_id: str
     verdict: str
     causes: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ class Announcement:
 
     `lines` are the first screen's: label and text. `commit` is that of the source that was read,
     `dirty` whether it was changed. `folder` is the run's own, as a person would type it.
-    `before` is None for the first run, and where the history could not be read.
+    `before` is None for the first run, and where the history could not be read. `earlier` are the
+    runs before it that tell how things stood, the newest first; None where they could not be read.
+    `asked`: somebody wants it told now, whatever was told before.
     """
 
     run_id: str
@@ -77,6 +83,8 @@ class Announcement:
     causes: tuple[AnnouncedCause, ...] = ()
     before: Before | None = None
     job: CiJob | None = None
+    earlier: tuple[Before, ...] | None = ()
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +127,13 @@ class Announcer(Protocol):
         Telling twice of the same run does no more than telling once. Raises `AnnounceError`, and
         `Stopped` when the time is over.
         """
+        ...
+
+
+@runtime_checkable
+class Previewer(Protocol):
+    """An announcer that can show what it would tell, without telling it."""
+
+    def preview(self, run: Announcement) -> str:
+        """What would be sent, for a person to read; no address of its own that is a secret."""
         ...

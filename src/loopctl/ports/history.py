@@ -73,6 +73,7 @@ class RunRecord:
     `files` the loop's files with theirs. `findings` and `remedies` are of all its cycles;
     `migrations` a hash of what the schema of each service is made of, where it was the same in all
     of them. `sources` are the hashes of the source trees that were read, by service.
+    `told` are the names of those who know how it ended: who were told, or had nothing to be told.
     """
 
     run_id: str
@@ -98,6 +99,7 @@ class RunRecord:
     remedies: tuple[RemedyRecord, ...] = ()
     migrations: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     @property
     def is_whole_green(self) -> bool:
