@@ -67,9 +67,9 @@ def test_a_change_is_told_once_and_the_url_is_nowhere(project: Project) -> None:
         assert slack_faults(slack) == []
         plan = project.loopctl("plan", "web", env=env)
         asked = announced(project, first, server)
-    assert "notice   1 to Slack (127.0.0.1): red, undelivered, when it changes" in plan.out
-    assert "notice   2 to the webhook (127.0.0.1): red, of every run" in plan.out
-    assert "notice   3 is switched off: its url is empty" in plan.out
+    assert "tells    notice 1 to Slack (127.0.0.1): red, undelivered, when it changes" in plan.out
+    assert "tells    notice 2 to the webhook (127.0.0.1): red, of every run" in plan.out
+    assert "tells    notice 3 is switched off: its url is empty" in plan.out
     for ran in (first, again, green, still, plan, *asked):
         is_nowhere("a-token-of-24-characters", ran, project)
 
