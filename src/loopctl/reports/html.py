@@ -20,7 +20,7 @@ from loopctl.reports.page.chain import chains
 from loopctl.reports.page.course import courses
 from loopctl.reports.page.failures import failures
 from loopctl.reports.page.matrix import matrix
-from loopctl.reports.page.rendering import rendered
+from loopctl.reports.page.rendering import PLACE_OF_TESTS, rendered
 from loopctl.reports.story import cycle_changes, mendings_of, unquoted_novel
 
 _MOST_BYTES = 960_000
@@ -49,10 +49,10 @@ def report_html(worklog: Worklog, folder: Path | None = None) -> str:
     """
     cycle = worklog.last
     facts = _facts(worklog, folder)
-    if cycle is None:
-        return rendered(**facts, suites=())
-    room = _MOST_BYTES - len(rendered(**facts, suites=()).encode("utf-8", "replace"))
-    return rendered(**facts, suites=suite_cases(cycle, room))
+    page = rendered("page", facts)
+    room = _MOST_BYTES - len(page.encode("utf-8", "replace"))
+    suites = suite_cases(cycle, room) if cycle else ()
+    return page.replace(PLACE_OF_TESTS, rendered("tests", {**facts, "suites": suites}), 1)
 
 
 def _facts(worklog: Worklog, folder: Path | None) -> dict[str, object]:

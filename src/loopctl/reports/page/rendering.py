@@ -11,6 +11,7 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Final
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,10 +28,13 @@ from loopctl.reports.story import novel_sources
 from loopctl.reports.why_graph import why_graph
 from loopctl.reports.why_svg import why_svg
 
+PLACE_OF_TESTS: Final = "<!-- tests -->"
+"""Where the list of tests goes: nothing of others stands in the page with a bare `<`."""
 
-def rendered(**facts: object) -> str:
-    """The document of these facts."""
-    return _environment().get_template("page/page.html.j2").render(**facts)
+
+def rendered(part: str, facts: Mapping[str, object]) -> str:
+    """A part of the page; `page` is the whole document but for its list of tests."""
+    return _environment().get_template(f"page/{part}.html.j2").render(facts)
 
 
 @functools.cache
@@ -49,6 +53,7 @@ def _environment() -> Environment:
     environment.globals.update(
         style=Markup(style),  # noqa: S704 - a file of ours
         script=Markup(script),  # noqa: S704 - a file of ours
+        place_of_tests=Markup(PLACE_OF_TESTS),  # noqa: S704 - ours
         policy=_policy(style, script),
     )
     return environment
