@@ -87,6 +87,9 @@ _PAGES: Mapping[str, Callable[[Path], Path]] = {
     "thousand": _thousand,
     "hostile": _hostile,
     "green": lambda place: _written(report_html(worklogs.green().worklog()), place),
+    "undelivered": lambda place: _written(
+        report_html(worklogs.undelivered({worklogs.OLD: 100}).worklog()), place
+    ),
     "two-cycles": lambda place: _written(report_html(worklogs.two_cycles().worklog()), place),
 }
 _LOOKS: tuple[tuple[Scheme, int], ...] = (("light", WIDE), ("dark", WIDE), ("light", PHONE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -38,13 +39,17 @@ class CaseRow:
 
 @dataclass(frozen=True, slots=True)
 class SuiteCases:
-    """One suite's tests, those first that did not pass; `left_out` had no room."""
+    """One suite's tests, those first that did not pass; `left_out` had no room. `bad` and `weak`
+    count all of those kinds.
+    """
 
     suite: SuiteRecord
     outcome: str
     tone: Tone
     rows: tuple[CaseRow, ...]
     left_out: int
+    bad: int
+    weak: int
     opened: bool
 
 
@@ -60,10 +65,13 @@ def suite_cases(cycle: CycleRecord, room: int) -> tuple[SuiteCases, ...]:
             rows.append(row)
         outcome = outcome_of(suite)
         tone = suite_tone(outcome)
-        told = [row for row in rows if row.kind in ("bad", "weak")]
-        opened = len(rows) <= _OPEN and (bool(told) or len(cycle.suites) == 1)
+        kinds = Counter(_kind(case, Grade(suite.facts.require)) for case in suite.cases)
+        bad, weak = kinds["bad"], kinds["weak"]
+        opened = len(rows) <= _OPEN and (bad + weak > 0 or len(cycle.suites) == 1)
         left_out = len(suite.cases) - len(rows)
-        found.append(SuiteCases(suite, outcome.value, tone, tuple(rows), left_out, opened))
+        found.append(
+            SuiteCases(suite, outcome.value, tone, tuple(rows), left_out, bad, weak, opened)
+        )
     return tuple(found)
 
 
