@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,29 @@ def test_two_runs_are_compared_and_the_exit_code_tells_whether_they_differ(past:
     same = past.ask("diff", "@green", green, env={"LOOPCTL_EXIT_CODE": "1"})
     assert (same.code, same.out.splitlines()[2]) == (0, "SAME: in all that counts")
     assert past.ask("diff", "nothing-like-it").code == 2
+
+
+def test_a_run_that_ci_has_kept_is_looked_back_at_as_one_that_was_made_here(
+    past: Past, tmp_path: Path
+) -> None:
+    artefact = tmp_path / "artefact.tar.gz"
+    with tarfile.open(artefact, "w:gz") as archive:
+        archive.add(past.red.run, f"loopctl/{past.red.run.name}")
+    shown, there = past.ask("show", str(artefact)), past.ask("show", "@latest")
+    lines = [line for line in there.out.splitlines() if not line.startswith(("NEXT", "REPORT"))]
+    assert shown.out.splitlines() == [*lines, f"NEXT: loopctl report {artefact}"]
+    assert past.ask("report", str(artefact), "--json").document() == past.red.result
+    assert past.ask("report", str(artefact)).out.startswith("# web on local: red")
+    assert past.ask("logs", str(artefact)).out == past.ask("logs", "@latest").out
+    watched = past.ask("watch", str(artefact))
+    assert (watched.code, watched.out) == (1, shown.out), str(watched)
+    assert "verify failed" in watched.err
+    differs = past.ask("diff", "@green", str(artefact), "--json").document()
+    assert differs["counting"] == past.ask("diff", "@green", "--json").document()["counting"]
+    for command in (("resume",), ("stop",), ("logs", "--follow"), ("report", "--path")):
+        refused = past.ask(command[0], str(artefact), *command[1:])
+        assert (refused.code, refused.out) == (2, ""), str(refused)
+        assert "artefact" in refused.err
 
 
 def test_report_writes_the_same_worklog_again(past: Past) -> None:

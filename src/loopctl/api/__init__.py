@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         report,
         suite_history,
         worklog_of,
+        worklog_text,
     )
     from loopctl.api.opening import open_page
     from loopctl.api.operating import Unlocked, down, rollback, unlock
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from loopctl.api.triaging import LogsRequest, triage_logs
     from loopctl.api.watching import watch
     from loopctl.console.view import View
+    from loopctl.journal.artefacts import FoundRun, found_run
     from loopctl.journal.history import RunSummary
     from loopctl.journal.worklog import Worklog
     from loopctl.model.events import Event
@@ -85,6 +87,7 @@ __all__ = [
     "Begun",
     "Comparison",
     "Event",
+    "FoundRun",
     "Grade",
     "GradeReport",
     "GradeRequest",
@@ -114,6 +117,7 @@ __all__ = [
     "event_document",
     "events_of",
     "find",
+    "found_run",
     "give_back_terminal",
     "grade",
     "grade_document",
@@ -158,6 +162,7 @@ __all__ = [
     "view",
     "watch",
     "worklog_of",
+    "worklog_text",
 ]
 
 _HOMES = {
@@ -171,7 +176,9 @@ _HOMES = {
     "loopctl.api.listing": "runs runs_document runs_lines trends",
     "loopctl.api.loading": "duration load schema validate",
     "loopctl.api.looking_ahead": "doctor outlook",
-    "loopctl.api.looking_back": "events_of find kept_logs log_line report suite_history worklog_of",
+    "loopctl.api.looking_back": (
+        "events_of find kept_logs log_line report suite_history worklog_of worklog_text"
+    ),
     "loopctl.api.opening": "open_page",
     "loopctl.api.operating": "Unlocked down rollback unlock",
     "loopctl.api.places": "project_runs_dir runs_dir_of",
@@ -187,6 +194,7 @@ _HOMES = {
     "loopctl.api.triaging": "LogsRequest triage_logs",
     "loopctl.api.watching": "watch",
     "loopctl.console.view": "View",
+    "loopctl.journal.artefacts": "FoundRun found_run",
     "loopctl.journal.history": "RunSummary",
     "loopctl.journal.worklog": "Worklog",
     "loopctl.model.events": "Event",

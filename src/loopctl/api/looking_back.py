@@ -59,6 +59,13 @@ def history_at(place: str | None, runs_dir: Path) -> History:
     return history_of(named, runs_dir)
 
 
+def worklog_text(worklog: Worklog) -> str:
+    """`worklog.md`, as a text, of a run whose folder is not there to write it to."""
+    from loopctl.reports.markdown import worklog_markdown
+
+    return worklog_markdown(worklog)
+
+
 def find(runs_dir: Path, ref: str) -> Path:
     """The folder of a run: its id, a prefix, `@latest` or `@green`; raises `NotFoundError`."""
     return find_run(runs_dir, ref)

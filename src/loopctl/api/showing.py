@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from loopctl.console.live import Tail
     from loopctl.console.triage_view import LookView
     from loopctl.console.view import View
+    from loopctl.journal.artefacts import FoundRun
     from loopctl.triage.triaged import Triaged
 
 
@@ -86,14 +87,25 @@ def give_back_terminal() -> None:
         screen.give_back()
 
 
-def print_brief(worklog: Worklog, folder: Path, *, color: bool, job: CiJob | None = None) -> None:
-    """The fifteen lines, on stdout; inert in the log of a CI `job`, too."""
+def print_brief(
+    worklog: Worklog,
+    folder: Path,
+    *,
+    color: bool,
+    job: CiJob | None = None,
+    copy: FoundRun | None = None,
+) -> None:
+    """The fifteen lines, on stdout; inert in the log of a CI `job`, too.
+
+    Of a `copy` of a run what to type next is about that, not about where the run was made.
+    """
     from loopctl.console.brief_view import print_brief as show
     from loopctl.console.output import wants_colour
     from loopctl.journal.brief import brief
 
+    made = brief(worklog, as_typed(folder))
     show(
-        brief(worklog, as_typed(folder)),
+        made if copy is None else made.of_copy(copy.ref, report=not copy.packed),
         sys.stdout,
         colour=job is None and wants_colour(sys.stdout, no_color=not color),
         in_ci=job is not None,

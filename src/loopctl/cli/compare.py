@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loopctl import api
 from loopctl.cli import output
+from loopctl.cli.finding import found, runs_dir
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
 from loopctl.errors import ExitCode
 
-_RUN = "A run's id, a prefix of one, @latest or @green"
+_RUN = "A run's id, a prefix of one, @latest, @green, or a path"
 
 
 def diff(
@@ -31,8 +31,8 @@ def diff(
 ) -> int:
     """What is not the same in two runs, the most telling first."""
     settings: Settings = context.obj
-    place = api.project_runs_dir(Path.cwd(), settings.runs_dir)
-    folders = api.find(place, a), api.find(place, b)
+    place = runs_dir(settings)
+    folders = found(context, a).folder, found(context, b).folder
     compared = interruptibly(lambda stop: api.compare(*folders, runs_dir=place, stop=stop))
     if settings.json:
         output.document(api.compared_document(compared))

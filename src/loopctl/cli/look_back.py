@@ -11,6 +11,7 @@ import typer
 
 from loopctl import api
 from loopctl.cli import output, views
+from loopctl.cli.finding import found, own, runs_dir
 from loopctl.cli.options import Run
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
@@ -38,7 +39,7 @@ def runs(
 ) -> int:
     """Earlier runs, the newest first, and what they say together."""
     settings: Settings = context.obj
-    place = _place(settings)
+    place = runs_dir(settings)
     if suite is not None:
         history = api.suite_history(place, suite, loop=loop, environment=env, limit=limit)
         return _suite(history, settings)
@@ -57,8 +58,9 @@ def runs(
 def show(context: typer.Context, run: Run = "@latest") -> int:
     """The first screen of a run."""
     settings: Settings = context.obj
-    folder = api.find(_place(settings), run)
-    views.result(api.worklog_of(folder), folder, settings)
+    known = found(context, run)
+    worklog = api.worklog_of(known.folder)
+    views.result(worklog, known.folder, settings, copy=known if known.elsewhere else None)
     return 0
 
 
@@ -75,7 +77,10 @@ def report(
 ) -> int:
     """The worklog of a run, written again from its journal."""
     settings: Settings = context.obj
-    folder = api.find(_place(settings), run)
+    known = found(context, run)
+    folder = known.folder
+    if known.packed:
+        return _report_of_packed(known, settings, named="--open" if open_ else "--path" * path)
     written = api.report(folder)
     if open_ and not api.open_page(folder) and not settings.quiet:
         output.warn("loopctl: no browser to open it with here; the page is the file below")
@@ -85,6 +90,19 @@ def report(
         output.say(str(folder / "report.html"))
     else:
         output.say(str(written) if path else written.read_text(encoding="utf-8"))
+    return 0
+
+
+def _report_of_packed(run: api.FoundRun, settings: Settings, *, named: str) -> int:
+    if named:
+        hint = f"unpack {run.ref}, and name the run's folder"
+        problem = Problem("an artefact has no file to show", where=named, hint=hint)
+        raise UsageError("nothing was written", [problem])
+    worklog = api.worklog_of(run.folder)
+    if settings.json:
+        output.document(api.result_document(worklog))
+    else:
+        output.say(api.worklog_text(worklog))
     return 0
 
 
@@ -107,7 +125,7 @@ def logs(
 ) -> int:
     """What the services said in a run, line by line."""
     settings: Settings = context.obj
-    folder = api.find(_place(settings), run)
+    folder = own(context, run, "followed") if follow else found(context, run).folder
     if follow and requests:
         hint = "leave out one of --follow and --requests"
         problem = Problem("only what a service says can be followed", where="--follow", hint=hint)
@@ -172,7 +190,3 @@ def _suite_line(run: SuiteRun) -> str:
     partial = "  PARTIAL" if run.partial else ""
     columns = f"{run.run_id:44} {verdict:12} {run.environment:10} {outcome:9} {seconds:>10}"
     return f"{columns}  {counts}{partial}".rstrip()
-
-
-def _place(settings: Settings) -> Path:
-    return api.project_runs_dir(Path.cwd(), settings.runs_dir)

@@ -80,7 +80,12 @@ AllowDirty = Annotated[
         help="Where a platform refuses a dirty tree; local never does.",
     ),
 ]
-Run = Annotated[str, typer.Argument(help="A run's id, a prefix of one, @latest or @green.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="A run's id, a prefix of one, @latest, @green, or a path: a folder, a CI artefact."
+    ),
+]
 Named = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a prefix of one, @latest.")]
 Create = Annotated[
     bool, typer.Option("--create", envvar="LOOPCTL_CREATE", help="New services on protected.")

@@ -80,8 +80,13 @@ def ended(run: api.RunResult, settings: Settings) -> int:
     return run.exit_code
 
 
-def result(worklog: api.Worklog, folder: Path, settings: Settings) -> None:
-    """The end of a run on stdout: the document where asked for, else the fifteen lines."""
+def result(
+    worklog: api.Worklog, folder: Path, settings: Settings, copy: api.FoundRun | None = None
+) -> None:
+    """The end of a run on stdout: the document where asked for, else the fifteen lines.
+
+    `copy`: the run lies elsewhere, and what is to be typed next is asked of that.
+    """
     if worklog.unrecognised:
         kinds = ", ".join(worklog.unrecognised)
         output.warn(
@@ -91,4 +96,4 @@ def result(worklog: api.Worklog, folder: Path, settings: Settings) -> None:
     if settings.json:
         output.document(api.result_document(worklog))
     elif not settings.events:
-        api.print_brief(worklog, folder, color=settings.color, job=settings.job)
+        api.print_brief(worklog, folder, color=settings.color, job=settings.job, copy=copy)

@@ -16,7 +16,7 @@ from loopctl.journal.brief_cause import cause_lines, changes_text, tried_text, w
 from loopctl.journal.brief_failed import failed_texts, not_counted_text
 from loopctl.journal.brief_next import next_commands
 from loopctl.journal.brief_users import users_text
-from loopctl.journal.commands import DEFAULT_RUNS_DIR
+from loopctl.journal.commands import DEFAULT_RUNS_DIR, path_word
 from loopctl.journal.quarantine import counted_failures
 from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Worklog
@@ -69,6 +69,16 @@ class Brief:
     def of(self, role: Role) -> tuple[str, ...]:
         """The texts of the lines with that role."""
         return tuple(line.text for line in self.lines if line.role is role)
+
+    def of_copy(self, ref: str, *, report: bool) -> Brief:
+        """The brief of a run that was brought here, and is asked for as `ref`.
+
+        What to type where it was made is of no use here. `report`: its worklog lies where it says.
+        """
+        left_out = (Role.NEXT,) if report else (Role.NEXT, Role.REPORT)
+        kept = tuple(line for line in self.lines if line.role not in left_out)
+        asked = Line(Role.NEXT, f"loopctl report {path_word(Path(ref))}")
+        return Brief((*kept, asked), self.verdict)
 
 
 def brief(worklog: Worklog, folder: Path | None = None) -> Brief:
