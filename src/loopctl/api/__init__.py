@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         find,
         kept_logs,
         log_line,
+        log_lines,
         report,
         suite_history,
         worklog_of,
@@ -127,6 +128,7 @@ __all__ = [
     "live_log",
     "load",
     "log_line",
+    "log_lines",
     "look_news",
     "look_view",
     "open_page",
@@ -170,14 +172,14 @@ _HOMES = {
     "loopctl.api.comparing": "compare compared_document compared_lines",
     "loopctl.api.detaching": "Begun detach errand_of",
     "loopctl.api.following": "LiveLog live_log",
-    "loopctl.api.grading": "HEALTH_PATHS GradeReport GradeRequest grade",
+    "loopctl.api.grading": "GradeReport GradeRequest HEALTH_PATHS grade",
     "loopctl.api.in_ci": "tell_job tell_job_of_error",
     "loopctl.api.initiating": "init",
     "loopctl.api.listing": "runs runs_document runs_lines trends",
     "loopctl.api.loading": "duration load schema validate",
     "loopctl.api.looking_ahead": "doctor outlook",
     "loopctl.api.looking_back": (
-        "events_of find kept_logs log_line report suite_history worklog_of worklog_text"
+        "events_of find kept_logs log_line log_lines report suite_history worklog_of worklog_text"
     ),
     "loopctl.api.opening": "open_page",
     "loopctl.api.operating": "Unlocked down rollback unlock",
@@ -185,8 +187,8 @@ _HOMES = {
     "loopctl.api.resuming": "resume",
     "loopctl.api.running": "RunResult Subscriber refuse_later run",
     "loopctl.api.showing": (
-        "ViewOptions event_document give_back_terminal grade_document look_news look_view "
-        "print_brief result_document triaged_document triaged_lines view"
+        "ViewOptions event_document give_back_terminal grade_document look_news "
+        "look_view print_brief result_document triaged_document triaged_lines view"
     ),
     "loopctl.api.stopping": "stop_run",
     "loopctl.api.surveying": "LOOK_EVERY_S triage triage_again",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from loopctl.api.listing import runs
 from loopctl.api.places import journal_of
 from loopctl.errors import StorageError
+from loopctl.files import storage
 from loopctl.journal.fold import fold
 from loopctl.journal.history import JOURNAL_NAME, find_run
 from loopctl.journal.history_files import KEPT
@@ -109,15 +113,34 @@ def kept_logs(
     ]
 
 
+def log_lines(kept: Sequence[Path]) -> Iterator[str]:
+    """The lines of kept log files, as they stand there, in the order of their times.
+
+    A line without a time of its own follows the one before it.
+    """
+    timed = (_timed(path) for path in kept)
+    return (text for _, text in heapq.merge(*timed, key=itemgetter(0)))
+
+
+def _timed(path: Path) -> Iterator[tuple[datetime, str]]:
+    at = datetime.min.replace(tzinfo=UTC)
+    with storage("read the log", path), path.open(encoding="utf-8", errors="replace") as lines:
+        for text in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+                at = datetime.fromisoformat(json.loads(text)["at"]).astimezone(UTC)
+            yield at, text
+
+
 def log_line(text: str) -> str:
     """One kept line as people read it: time, revision, stream, what was said."""
     try:
         entry = json.loads(text)
         at = iso(datetime.fromisoformat(entry["at"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return text.rstrip("\n")
     if "text" in entry:
-        return f"{at} {entry['revision']} {entry['stream']:6} {entry['text']}"
+        said = f"{entry.get('revision', '')} {entry.get('stream', '')!s:6} {entry['text']}"
+        return f"{at} {said}"
     fields = " ".join(f"{k}={v}" for k, v in entry.items() if k not in ("at", "service"))
     return f"{at} {fields}"
 

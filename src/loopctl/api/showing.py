@@ -28,7 +28,7 @@ class ViewOptions:
     In a CI `job` it is folded as that one's system does it. Elsewhere it is animated on a terminal
     that can, unless every step is asked for (`verbose`), `lines` are or `color` is refused. `hint`
     stands below an animated one all the time. `runs_dir` is where its runs are kept, None: in
-    their projects.
+    their projects. Of a run that was made `elsewhere` no service of this machine is listened to.
     """
 
     verbose: bool = False
@@ -37,6 +37,7 @@ class ViewOptions:
     job: CiJob | None = None
     hint: str = ""
     runs_dir: Path | None = None
+    elsewhere: bool = False
 
 
 def view(options: ViewOptions, past: Iterable[Event] = ()) -> View:
@@ -55,7 +56,8 @@ def view(options: ViewOptions, past: Iterable[Event] = ()) -> View:
         from loopctl.console.live import LiveView
 
         def tail_of(run: RunStarted) -> Tail | None:
-            return _tail_of(run, options.runs_dir)
+            # What a stranger's journal names is not looked for here.
+            return None if options.elsewhere else _tail_of(run, options.runs_dir)
 
         live = LiveView(sys.stderr, hint=options.hint, tail_of=tail_of)
         for event in past:

@@ -40,7 +40,7 @@ def watch(context: typer.Context, run: Run = "@latest") -> int:
     folder = known.folder
 
     def work(stop: Stop) -> api.Worklog:
-        with views.watching(settings, hint=_LEAVING) as subscribers:
+        with views.watching(settings, hint=_LEAVING, elsewhere=known.elsewhere) as subscribers:
             return api.watch(folder, subscribers=subscribers, stop=stop)
 
     try:

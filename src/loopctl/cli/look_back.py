@@ -123,7 +123,7 @@ def logs(
         ),
     ] = False,
 ) -> int:
-    """What the services said in a run, line by line."""
+    """What the services said in a run, line by line, in the order of time."""
     settings: Settings = context.obj
     folder = own(context, run, "followed") if follow else found(context, run).folder
     if follow and requests:
@@ -134,13 +134,11 @@ def logs(
     if not kept and not follow:
         whose = f" of {service}" if service else ""
         raise NotFoundError(f"{folder.name} kept no logs{whose}", where=str(folder / "logs"))
-    for path in kept:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for text in lines:
-                if settings.json:
-                    output.json_line(text.rstrip("\n"))
-                else:
-                    output.say(api.log_line(text))
+    for text in api.log_lines(kept):
+        if settings.json:
+            output.json_line(text.rstrip("\n"))
+        else:
+            output.say(api.log_line(text))
     return _followed(folder, service, settings) if follow else 0
 
 

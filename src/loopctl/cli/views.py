@@ -15,11 +15,12 @@ STOPPING = "Ctrl-C stops the run and puts traffic back; loopctl watch shows it e
 
 @contextlib.contextmanager
 def watching(
-    settings: Settings, past: Iterable[api.Event] = (), hint: str = ""
+    settings: Settings, past: Iterable[api.Event] = (), hint: str = "", *, elsewhere: bool = False
 ) -> Iterator[Sequence[api.Subscriber]]:
     """The subscribers for one run: the view on stderr, and the event stream where asked for.
 
     `past` are the events of a run that is gone on with, `hint` what stands below a picture of it.
+    `elsewhere`: it was brought here, and its services are not this machine's.
     """
     subscribers: list[api.Subscriber] = []
     if settings.events:
@@ -34,6 +35,7 @@ def watching(
                 job=settings.job,
                 hint=hint,
                 runs_dir=settings.runs_dir,
+                elsewhere=elsewhere,
             )
             guarded = Guarded(api.view(options, past))
             open_views.callback(guarded.close)
