@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -82,7 +83,9 @@ def test_a_red_run_marks_the_job_and_fills_its_summary(job: Job) -> None:
     assert not {"link_open", "image"} & {token.type for token in inner}
     html = "".join(t.content for t in inner if t.type in ("html_inline", "html_block"))
     assert "img" not in html
-    assert (job.ran.run / "worklog.md").is_file()
+    cases = list(ET.parse(job.ran.run / "junit.xml").iter("testcase"))
+    assert {case.get("file") for case in cases} == {"tests/test_smoke.py"}
+    assert all(float(case.get("time", "")) > 0 for case in cases)
 
 
 def test_the_document_on_stdout_stays_one_and_holds_no_command(job: Job) -> None:
