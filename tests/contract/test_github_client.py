@@ -38,7 +38,7 @@ def reset(seconds: float) -> Mapping[str, str]:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("GET", "", 503, times=2),
+        Fault("GET", "", 503),
         Fault("GET", "", 200, b'{"full_name": "sho', CUT_SHORT),
         Fault("GET", "", cut=True),
         Fault("GET", "", 403, headers={"Retry-After": "0"}),
@@ -105,7 +105,6 @@ WORDS = [
     ("GET", {"status": 200, "body": b" " * (33 << 20)}, "more than 32 MiB"),
     ("POST", {"status": 422, "body": b'{"message": "\\u001b[2J", "errors": ["a", {"code": 1}]}'},
      r"\(422\): \\x1b\[2J a 1$"),
-    ("GET", {"status": 503, "times": 9}, "it answers 503"),
 ]  # fmt: skip
 
 
@@ -116,6 +115,13 @@ def test_what_it_cannot_do_is_said_in_words(
     hub.faults.append(Fault(method, "/issues", **how))
     with pytest.raises(AnnounceError, match=said):
         ask(repository(hub), method)
+
+
+@pytest.mark.slow
+def test_a_github_that_stays_broken_is_said(hub: GitHub) -> None:
+    hub.faults.append(Fault("GET", "/issues", 503, times=9))
+    with pytest.raises(AnnounceError, match="it answers 503"):
+        ask(repository(hub), "GET")
 
 
 def test_a_repository_that_was_renamed_is_read_where_it_is_now(hub: GitHub) -> None:

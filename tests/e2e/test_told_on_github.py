@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,12 +152,23 @@ def test_a_github_that_hangs_holds_no_run_up_for_long(project: Project, hub: Git
 
 
 @pytest.mark.slow
-def test_a_run_that_is_interrupted_leaves_no_pending_status(project: Project, hub: GitHub) -> None:
-    told_loop(project, "import time\ndef test_it():\n    time.sleep(60)\n")
+def test_a_run_that_is_interrupted_leaves_no_pending_status_and_goes_on_without_a_token(
+    project: Project, hub: GitHub, tmp_path: Path
+) -> None:
+    waits = tmp_path / "waits"
+    waits.touch()
+    sleeps = f"    while os.path.exists({str(waits)!r}): time.sleep(0.1)\n"
+    told_loop(
+        project, f"import time\ndef test_it_answers():\n{sleeps}    assert 'broken' in ask()\n"
+    )
     going = project.start("run", "web", "-q", env=in_ci(hub))
     until(lambda: hub.statuses)
     folder = going.folder()
     until(lambda: b"suite.started" in (folder / "journal.jsonl").read_bytes())
     going.signal(signal.SIGINT)
     assert going.end().code == 130
+    assert states(hub) == ["pending", "error"]
+    waits.unlink()
+    gone_on = project.loopctl("resume", folder.name, "-q")
+    assert gone_on.code == 1, str(gone_on)
     assert states(hub) == ["pending", "error"]

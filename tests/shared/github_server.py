@@ -179,7 +179,9 @@ class GitHub:
         return (404, {"message": "Not Found"}, {}) if found is None else (200, found, {})
 
     def _comments(self, asked: Asked, _: Any) -> Answered:
-        listed = self.comments[int(asked.filled["issue_number"])]
+        listed = self.comments.get(int(asked.filled["issue_number"]))
+        if listed is None:
+            return 404, {"message": "Not Found"}, {}
         since = asked.query.get("since", "")
         return self._page([each for each in listed if each["updated_at"] >= since[:19]], asked)
 
