@@ -154,6 +154,9 @@ def test_each_part_can_be_switched_off() -> None:
     job = CiJob(CiSystem.GITHUB, repository="shop/api", pull_request=3)
     assert len(announcers(TOKEN_RULES, job)) == 3
     assert len(announcers(TOKEN_RULES, replace(job, pull_request=None))) == 2
+    elsewhere = replace(TOKEN_RULES, repository="shop/incidents")
+    assert [each.name for each in announcers(elsewhere, job)] == ["an issue on GitHub"]
+    assert not heralds(elsewhere, job)
     off = replace(TOKEN_RULES, issues=False, comment=False, status=False)
     assert not announcers(off, job)
     assert not heralds(off, job)

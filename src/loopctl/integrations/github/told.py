@@ -44,11 +44,10 @@ def announcers(rules: GithubRules, job: CiJob | None) -> tuple[Announcer, ...]:
     repository = _repository(rules, job)
     if isinstance(repository, str):
         return (NotTold(repository),)
-    on_pull = job is not None and job.pull_request is not None and job.system is CiSystem.GITHUB
     return (
         *([Issues(repository, rules.labels)] if rules.issues else []),
-        *([PullComment(repository)] if rules.comment and on_pull else []),
-        *([CommitStatus(repository)] if rules.status else []),
+        *([PullComment(repository)] if rules.comment and _pull_of(repository, job) else []),
+        *([CommitStatus(repository)] if rules.status and _has_source(repository, job) else []),
     )
 
 
@@ -57,7 +56,9 @@ def heralds(rules: GithubRules, job: CiJob | None) -> tuple[Herald, ...]:
     if rules.silent or not rules.status:
         return ()
     repository = _repository(rules, job)
-    return () if isinstance(repository, str) else (CommitStatus(repository),)
+    if isinstance(repository, str) or not _has_source(repository, job):
+        return ()
+    return (CommitStatus(repository),)
 
 
 def outlook(rules: GithubRules, job: CiJob | None, context: str) -> Sequence[str]:
@@ -70,13 +71,12 @@ def outlook(rules: GithubRules, job: CiJob | None, context: str) -> Sequence[str
     if isinstance(repository, str):
         return (f"nothing on GitHub: {repository}",)
     labels = ", ".join([LABEL, *rules.labels])
-    on_pull = job is not None and job.pull_request is not None and job.system is CiSystem.GITHUB
     said = []
     if rules.issues:
         said.append(f"{repository.name}: an issue for each cause, at most {MOST}, as {labels}")
-    if rules.comment and on_pull and job is not None:
-        said.append(f"{repository.name}: a comment on #{job.pull_request}")
-    if rules.status:
+    if rules.comment and (number := _pull_of(repository, job)):
+        said.append(f"{repository.name}: a comment on #{number}")
+    if rules.status and _has_source(repository, job):
         said.append(f"{repository.name}: the status loopctl/{context} of a commit")
     return tuple(said)
 
@@ -115,6 +115,19 @@ def _judged(answer: Answer, rules: GithubRules, name: str) -> Found:
         *(["statuses: write"] if rules.status else []),
     ]
     return Found("GitHub", ok=True, said=f"{name} is seen; to tell it takes {', '.join(wanted)}")
+
+
+def _has_source(repository: Repository, job: CiJob | None) -> bool:
+    """Whether what is tested is that repository's: not where a job names another for its issues."""
+    known = job.repository if job is not None and job.system is CiSystem.GITHUB else None
+    return known is None or known.lower() == repository.name.lower()
+
+
+def _pull_of(repository: Repository, job: CiJob | None) -> int | None:
+    """The number of the job's pull request, None where it has none in that repository."""
+    if job is None or job.system is not CiSystem.GITHUB or not _has_source(repository, job):
+        return None
+    return job.pull_request
 
 
 def _repository(rules: GithubRules, job: CiJob | None) -> Repository | str:
