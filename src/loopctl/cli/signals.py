@@ -25,6 +25,8 @@ def interruptibly(work: Callable[[Stop], T], told: Callable[[str], None] | None 
     `told` is called with the name of the first one, for the person who waits.
     """
     stop = Stop()
+    # Found before it is needed: nothing is imported in the middle of anything.
+    give_back = api.give_back_terminal
 
     def lose_terminal(_number: int, _frame: FrameType | None) -> None:
         """Work is not its terminal's: it goes on, and `loopctl watch` finds a run."""
@@ -32,7 +34,7 @@ def interruptibly(work: Callable[[Stop], T], told: Callable[[str], None] | None 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.reason is not None:
             # What is in the journal or was asked of a host stays: whoever asks twice wants it now.
-            api.give_back_terminal()
+            give_back()
             os._exit(128 + number)
         stop.stop(signal.Signals(number).name)
         if told is not None:
