@@ -127,7 +127,8 @@ def _goes_on(folder: Path) -> LockedError:
     known = is_alive(ProcessId(last.pid, last.pid_started))
     return LockedError(
         f"run {folder.name} goes on in {f'process {last.pid}' if known else 'another process'}",
-        hint=f"wait for it, or stop it; {commands.watch(folder.name)} shows it",
+        hint=f"wait for it, or stop it: {commands.stop(folder.name)}; "
+        f"{commands.watch(folder.name)} shows it",
     )
 
 
