@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -130,7 +131,8 @@ def test_of_forty_suites_those_that_tell_something_are_shown(height: int) -> Non
 def test_of_many_failures_the_last_are_named_and_the_others_counted() -> None:
     shown = _shown(_verifying(worklogs.RUN, *[CaseStatus.FAILED] * 12), Moment(), height=16)
     assert "✗ test_11" in shown
-    assert "and 9 more before these" in shown or "and 8 more before these" in shown
+    assert "✗ test_0:" not in shown
+    assert re.search(r"and \d more before these", shown)
 
 
 NAMES = ("東京-サービス", "😀👩‍👩‍👧", "שירות", "plain")

@@ -10,7 +10,7 @@ from loopctl import api
 from loopctl.cli import output
 from loopctl.cli.settings import Settings
 
-STOPPING = "Ctrl-C stops the run and puts traffic back; loopctl watch shows it elsewhere"
+STOPPING = "Ctrl-C stops the run, puts traffic back; loopctl watch shows it elsewhere"
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ All text of others is made inert where it enters a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from loopctl.console.canvas import Canvas, Moment
 from loopctl.console.frame_services import service_rows
@@ -19,53 +19,58 @@ from loopctl.journal.wording import seconds
 from loopctl.journal.worklog import CycleRecord, StageRecord, Worklog
 from loopctl.model.state import PATH, OutcomeKind, State
 
-_FAILING = 5
+_FAILING = 15
+_BLANKS = 4
+_BLANK: Line = ()
 _STRIP = PATH[:-1]
 _WELL = (OutcomeKind.OK, OutcomeKind.MORE_WAVES, OutcomeKind.PARTIAL)
 
 
 def frame(worklog: Worklog, moment: Moment, canvas: Canvas) -> tuple[Line, ...]:
     """The picture: never more lines than there are rows, none wider than there are columns."""
-    cycle, marks = worklog.last, canvas.marks
+    cycle = worklog.last
     head = [_header(worklog, moment, canvas)]
     foot = list(_foot(moment, canvas))
-    body: list[Line] = []
+    body: list[list[Line]] = []
     if cycle is not None:
         head += _stages(cycle, worklog, moment, canvas)
         room = max(0, canvas.height - len(head) - len(foot))
         body = _body(worklog, cycle, moment, canvas, room)
-    lines = (*head, *body, *foot)[: canvas.height]
-    return tuple(cut(each, canvas.width, marks.cut) for each in lines)
+    parts = [part for part in (head, *body, foot) if part]
+    lines = [each for part in parts for each in part]
+    if len(lines) + len(parts) - 1 <= canvas.height:
+        lines = [*parts[0], *(each for part in parts[1:] for each in (_BLANK, *part))]
+    return tuple(cut(each, canvas.width, canvas.marks.cut) for each in lines[: canvas.height])
 
 
 def _body(
     worklog: Worklog, cycle: CycleRecord, moment: Moment, canvas: Canvas, room: int
-) -> list[Line]:
+) -> list[list[Line]]:
     """Failures have their lines first, then services and suites share what is left."""
     criteria = list(_criteria(cycle))[:room]
-    failing = _failing(cycle, canvas, min(_FAILING + 1, (room - len(criteria)) // 3))
-    room -= len(criteria) + len(failing)
     services, suites = len(cycle.services), len(cycle.suites)
+    room -= len(criteria)
+    failing = _failing(cycle, canvas, max(room // 3, room - services - suites - _BLANKS))
+    room -= len(failing)
     for_services = services
     if services + suites > room:
         # Half for each, and what the one does not need for the other.
         for_services = min(services, max(room // 2, room - suites))
     shown = service_rows(cycle, moment, canvas, for_services)
-    left = room - len(shown)
-    return [*shown, *suite_rows(worklog, moment, canvas, left), *criteria, *failing]
+    return [shown, suite_rows(worklog, moment, canvas, room - len(shown)), [*criteria, *failing]]
 
 
 def _header(worklog: Worklog, moment: Moment, canvas: Canvas) -> Line:
     run = worklog.run
     number = worklog.last.number if worklog.last else 1
-    name = 14 if canvas.is_narrow else 40
+    name = 14 if canvas.is_narrow else 40 if canvas.is_wide else 26
     cycle = "" if canvas.is_narrow else "cycle "
     parts = [f"{canvas.name(run.loop, name)} on {canvas.name(run.environment, name // 2)}"]
     parts += [f"{cycle}{number}/{run.max_cycles}", whole(moment.elapsed_s)]
     if left := run_left(worklog, moment.stage_s):
         parts.append(left)
     if canvas.is_wide:
-        parts.append(one_line(run.run_id, 80))
+        parts.append(canvas.shown(run.run_id, 80))
     head = Span(canvas.marks.between.join(parts), Style.BOLD)
     return (Span("PARTIAL ", Style.DOUBT), head) if run.partial else (head,)
 
@@ -118,13 +123,14 @@ def _criteria(cycle: CycleRecord) -> Iterator[Line]:
     yield line(met_text(cycle.criteria, "criteria"), style)
 
 
-def _failing(cycle: CycleRecord, canvas: Canvas, room: int) -> Sequence[Line]:
+def _failing(cycle: CycleRecord, canvas: Canvas, room: int) -> list[Line]:
     """The last cases that did not pass, in `room` lines."""
     failed = cycle.failed_cases()
     if not failed or room <= 0:
-        return ()
-    fits = len(failed) <= min(_FAILING, room)
-    last = list(failed.values())[-(min(_FAILING, room) if fits else max(1, room - 1)) :]
+        return []
+    # The last line tells how many are not shown.
+    most = min(_FAILING, room) if len(failed) <= room else min(_FAILING, max(1, room - 1))
+    last = list(failed.values())[-most:]
     made = []
     for case in last:
         name = case.id if canvas.is_wide else case.id.rsplit("::", 1)[-1]
@@ -142,5 +148,6 @@ def _foot(moment: Moment, canvas: Canvas) -> Iterator[Line]:
         yield line(canvas.shown(moment.logged, limit), Style.DOUBT)
     if moment.said:
         yield line(canvas.shown(moment.said, limit), Style.DIM)
-    if canvas.hint and canvas.height > 11:
-        yield line(canvas.hint, Style.DIM)
+    if canvas.hint and canvas.height > 14:
+        hint = canvas.hint.split(";")[0] if canvas.is_narrow else canvas.hint
+        yield line(hint, Style.DIM)

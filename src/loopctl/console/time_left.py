@@ -29,8 +29,8 @@ def left_text(usual: float | None, spent: float) -> str:
     """`12 s left`, `3 s over the usual`; empty where nobody knows what is usual."""
     if usual is None:
         return ""
-    if spent <= usual:
-        return f"{whole(usual - spent + 0.999)} left"
+    if spent < usual + 1.0:
+        return f"{whole(max(0.0, usual - spent + 0.999))} left"
     return f"{whole(spent - usual)} over the usual"
 
 
