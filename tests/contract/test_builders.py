@@ -199,6 +199,23 @@ def test_a_stopped_run_reads_no_source(repository: Path) -> None:
         GitSources().read(repository, stop)
 
 
+@pytest.mark.parametrize("tracked", [False, True])
+def test_what_python_makes_of_source_is_none_where_no_gitignore_says_so(
+    repository: Path, tracked: bool
+) -> None:
+    made = repository / "app" / "__pycache__" / "main.cpython-311.pyc"
+    made.parent.mkdir()
+    made.write_bytes(b"compiled")
+    if tracked:
+        git(repository, "add", "-f", ".")
+        git(repository, "commit", "-q", "-m", "track what was compiled")
+        made.write_bytes(b"compiled anew")
+    tree = read(repository)
+    assert paths(tree) == TRACKED
+    assert not tree.dirty
+    assert GitSources().uncommitted(repository, Stop(30)) == ()
+
+
 def test_commits_since_then_touch_the_folder_and_come_newest_first(repository: Path) -> None:
     first = git(repository, "rev-parse", "HEAD")
     for name in ("app/two.py", "elsewhere.py", "app/three.py"):

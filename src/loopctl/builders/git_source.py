@@ -17,6 +17,10 @@ GIT_TIMEOUT_S = 60.0
 _NEVER_SOURCE = frozenset({".git", ".loopctl", "__pycache__", ".venv", "node_modules"})
 """Folders that are nobody's source; asked only where no git says what is ignored."""
 
+_CACHES = ":(exclude,glob)**/__pycache__/**"
+"""What Python makes of source and rewrites where it runs: never source, also where no .gitignore
+says so. Else the first run of a project without one would find its own caches changed."""
+
 _MOST_COMMITS = 50
 _MOST_FILES = 50
 _COMMIT = "\x01"
@@ -73,8 +77,8 @@ class GitSources(Sources):
         """What differs from HEAD, and what git was not told of; none outside git."""
         if self.head(folder, stop) is None:
             return ()
-        edited = self._git(folder, ["diff", *_NAMES, "-z", "HEAD", "--", "."], stop)
-        asked = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."]
+        edited = self._git(folder, ["diff", *_NAMES, "-z", "HEAD", "--", ".", _CACHES], stop)
+        asked = ["ls-files", "-z", "--others", "--exclude-standard", "--", ".", _CACHES]
         names = {*edited.split(b"\0"), *self._git(folder, asked, stop).split(b"\0")} - {b""}
         return tuple(sorted(one_line(name.decode("utf-8", "replace")) for name in names))[
             :_MOST_FILES
@@ -96,7 +100,8 @@ class GitSources(Sources):
         return True
 
     def _listed(self, folder: Path, stop: Stop) -> Sequence[str]:
-        arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."]
+        arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        arguments += ["--", ".", _CACHES]
         listed = self._git(folder, arguments, stop)
         return sorted({os.fsdecode(path) for path in listed.split(b"\0") if path})
 
@@ -107,7 +112,7 @@ class GitSources(Sources):
             return None  # a repository without a commit yet
 
     def _is_dirty(self, folder: Path, stop: Stop) -> bool:
-        arguments = ["status", "--porcelain", "-z", "--untracked-files=all", "--", "."]
+        arguments = ["status", "--porcelain", "-z", "--untracked-files=all", "--", ".", _CACHES]
         return bool(self._git(folder, arguments, stop)) or self._is_told_not_to_look(folder, stop)
 
     def _is_told_not_to_look(self, folder: Path, stop: Stop) -> bool:
