@@ -34,7 +34,7 @@ def test_who_watches_is_told_everything_and_ends_as_the_run_does(
 ) -> None:
     tiny_loop(project, tests, service=AT_ONCE, timeout=PATIENT)
     going = waiting(project)
-    watch = attached(project, going.folder().name)
+    watch = attached(project, str(going.folder() / "journal.jsonl"))
     let_go(project)
     seen, ended = watch.end(), going.end()
     assert ended.code == code, str(ended)

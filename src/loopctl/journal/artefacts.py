@@ -57,14 +57,15 @@ def found_run(runs_dir: Path, ref: str) -> Iterator[FoundRun]:
     """
     path, wanted = _path_of(runs_dir, ref)
     if path is None:
-        yield FoundRun(find_run(runs_dir, ref), ref)
+        folder = find_run(runs_dir, ref)
+        yield FoundRun(folder, folder.name)
         return
     with storage("read", path):
         is_folder, is_file = path.is_dir(), path.is_file()
     if is_folder or (is_file and path.name == JOURNAL_NAME):
         folder = _chosen_folder(path if is_folder else path.parent, wanted)
         ours = folder.resolve().parent == (runs_dir / RUNS).resolve()
-        yield FoundRun(folder, str(folder), elsewhere=not ours)
+        yield FoundRun(folder, folder.resolve().name if ours else str(folder), elsewhere=not ours)
         return
     if not is_file:
         raise ArtefactError("there is no such run, folder or artefact", where=str(path))

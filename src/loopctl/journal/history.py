@@ -223,8 +223,11 @@ def _from_json(document: Mapping[str, object]) -> RunSummary:
     for name in _MAPPINGS:
         if not isinstance(known.get(name, {}), dict):
             raise TypeError(name)
-    if not isinstance(known.get("history"), str | None):
-        raise TypeError("history")
+    for name in ("history", "verdict", "ended_at"):
+        if not isinstance(known.get(name), str | None):
+            raise TypeError(name)
+    if not isinstance(known.get("duration_s"), int | float | None):
+        raise TypeError("duration_s")
     for name in ("cut", "flaky"):
         known[name] = tuple(map(str, cast("list[object]", known.get(name, ()))))
     return RunSummary(**known)  # type: ignore[arg-type]  # a file's types are checked above
