@@ -72,13 +72,12 @@ class Guarded:
 
 
 def ended(run: api.RunResult, settings: Settings) -> int:
-    """What a person is shown when a run has ended; the exit code."""
-    for problem in run.problems:
+    """What a person is shown when a run has ended, the result last; the exit code."""
+    job = settings.job
+    told = api.tell_job(job, run.worklog, run.folder) if job is not None else ()
+    for problem in (*run.problems, *told):
         output.warn(f"loopctl: {problem}")
     result(run.worklog, run.folder, settings)
-    if settings.job is not None:
-        for problem in api.tell_job(settings.job, run.worklog, run.folder):
-            output.warn(f"loopctl: {problem}")
     return run.exit_code
 
 

@@ -23,7 +23,6 @@ from loopctl.model.events import (
     ContentProven,
     Event,
     FindingMade,
-    HealthJudged,
     RemedyDecided,
     RunEnded,
     StageEntered,
@@ -123,8 +122,6 @@ def _is_telling(event: Event) -> bool:
             return True
         case SuiteFinished(judgement=judgement):
             return judgement.outcome in (SuiteOutcome.FAILED, SuiteOutcome.UNPROVEN)
-        case HealthJudged(healthy=healthy):
-            return not healthy
         case ContentProven(proof=proof):
             return bool(proof.broken)
         case ChainChecked(broken=broken):
