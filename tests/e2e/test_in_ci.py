@@ -140,3 +140,22 @@ def test_what_is_wrong_with_a_command_line_or_a_loop_file_is_marked_and_inert(jo
     told = job.ask("run", "web", "--ci", "off", "--suite", "##[error]x")
     assert told.code == 2
     assert not [found for found in commands_of(told.err) if found.properties]
+
+
+@pytest.mark.slow
+def test_a_job_that_takes_no_summary_changes_no_exit_code(project: Project) -> None:
+    tiny_loop(project)
+    nowhere = str(project.root / "no" / "such" / "file")
+    env = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_WORKSPACE": nowhere,
+        "GITHUB_STEP_SUMMARY": nowhere,
+        "GITHUB_OUTPUT": nowhere,
+    }
+    told = project.run("web", env=env)
+    assert told.code == 0, str(told)
+    assert f"the job's summary was not written: {nowhere}: No such file" in told.err
+    assert f"the step's outputs were not written: {nowhere}: No such file" in told.err
+    assert not commands_of(told.err)
+    plain = project.loopctl("show", "--ci", "off", env=env)
+    assert plain.out == project.loopctl("show").out

@@ -36,3 +36,8 @@ def test_a_job_of_gitlab_tells_the_same() -> None:
     }
     page = "https://gitlab.test/a/b/-/jobs/1"
     assert ci_job(variables) == CiJob(CiSystem.GITLAB, page, "a/b", "f" * 40, 3)
+
+
+def test_a_system_that_is_named_is_believed_where_its_variables_say_nothing() -> None:
+    assert ci_job({}, CiSystem.GITLAB) == CiJob(CiSystem.GITLAB)
+    assert ci_job({"GITLAB_CI": "true"}, CiSystem.GITHUB) == CiJob(CiSystem.GITHUB)

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from loopctl.api import in_ci
+from loopctl.errors import LoopctlError
 from loopctl.journal.worklog import Worklog
 from loopctl.model.ci_job import CiJob, CiSystem
 from loopctl.model.evidence import CaseStatus, SuiteOutcome
@@ -189,3 +190,13 @@ def test_outputs_hold_no_line_of_others(tmp_path: Path) -> None:
     values = values_of(outputs.read_text())
     assert (values["verdict"], values["exit-code"]) == ("red", "1")
     assert len(values) == 5
+
+
+def test_a_command_that_ended_before_a_run_began_leaves_its_verdict(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    fault = LoopctlError("a fault")
+    assert not in_ci.tell_job_of_error(JOB, fault, "internal", {"GITHUB_OUTPUT": str(outputs)})
+    assert values_of(outputs.read_text()) == {"verdict": "internal", "exit-code": "70"}
+    (said,) = in_ci.tell_job_of_error(JOB, fault, "internal", {"GITHUB_OUTPUT": str(tmp_path)})
+    assert said.startswith("the step's outputs were not written: ")
+    assert not in_ci.tell_job_of_error(CiJob(CiSystem.GITLAB), fault, "internal", {})
