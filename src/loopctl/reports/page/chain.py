@@ -177,7 +177,9 @@ def _endpoint(service: ServiceRecord, cycle: CycleRecord) -> Link:
     name = "met by the tests"
     revision = service.revision
     address = (service.health.url if service.health else None) or ""
-    if revision is None or not any(_has_run(cycle)):
+    if revision is None:
+        return Link(name, address, "not checked", "none was deployed")
+    if not any(_has_run(cycle)):
         return Link(name, address, "not checked", "no test has run against it")
     passes = [
         case
