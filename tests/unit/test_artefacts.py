@@ -110,8 +110,12 @@ def test_a_run_of_this_project_is_the_same_by_its_path_as_by_its_id(tmp_path: Pa
     assert by_id.folder == by_path.folder
     assert not by_id.elsewhere
     assert not by_path.elsewhere
-    with pytest.raises(NotFoundError), found_run(tmp_path, "nothing"):
-        pass
+    for nothing in ("nothing", "", "n" * 5000, "\0", "#", "~nobody", "a#b"):
+        with pytest.raises(NotFoundError), found_run(tmp_path, nothing):
+            pass
+    for nowhere in ("~nobody/x", "/" + "n" * 5000, "a/\0", "/x#y"):
+        with pytest.raises(LoopctlError), found_run(tmp_path, nowhere):
+            pass
 
 
 @pytest.mark.parametrize("make", MAKERS)

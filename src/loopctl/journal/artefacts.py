@@ -76,12 +76,20 @@ def found_run(runs_dir: Path, ref: str) -> Iterator[FoundRun]:
 def _path_of(runs_dir: Path, ref: str) -> tuple[Path | None, str | None]:
     """The path that is meant, and the run in it; None where a run of this project is."""
     path, sharp, wanted = ref.rpartition("#")
-    if sharp and not Path(ref).exists() and (os.sep in path or Path(path).exists()):
-        return Path(path).expanduser(), wanted
+    if sharp and not _exists(ref) and (os.sep in path or _exists(path)):
+        return Path(path), wanted
     looks_so = os.sep in ref or ref in (".", "..") or ref.endswith(_PATH_ENDS)
-    if looks_so or (Path(ref).exists() and not (runs_dir / RUNS / ref).exists()):
-        return Path(ref).expanduser(), None
+    if looks_so or (_exists(ref) and not (runs_dir / RUNS / ref).exists()):
+        return Path(ref), None
     return None, None
+
+
+def _exists(path: str) -> bool:
+    """Whether something is there; what can be no path is not."""
+    try:
+        return bool(path) and Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _chosen_folder(folder: Path, wanted: str | None) -> Path:
