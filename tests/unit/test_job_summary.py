@@ -59,7 +59,7 @@ def _assert_inert(markdown: str) -> None:
     assert set(html.tags) <= OURS
     assert html.open == 0
     fences = [token for token in tokens if token.type == "fence"]
-    assert all(token.content.count("```") == 0 for token in fences)
+    assert all(token.markup not in token.content for token in fences)
     for table in re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE):
         edges = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
         assert len(edges) == 1, "a row has another number of cells than its table"
@@ -84,6 +84,7 @@ def test_a_red_run_tells_cause_quote_why_and_case() -> None:
     assert "Why did it fail? ExecutionResult has no argument success (observed, line 1" in text
     assert "```mermaid" in text
     assert "**failed** `tests/test_chat.py::test_answer`" in text
+    assert "```text\nassert 'agent_completed' in events\n```" in text
 
 
 def test_hostile_text_makes_no_link_no_image_and_no_html() -> None:
@@ -119,6 +120,11 @@ def test_more_than_the_runner_takes_is_cut_by_bytes_and_said() -> None:
     shown = len(re.findall(r"^- \*\*failed\*\*", text, re.MULTILINE))
     assert shown == 3000 - int(told[1])
     assert "All of it is in `.loopctl/runs/x/worklog.md`." in text
+
+
+def test_what_was_not_even_made_is_counted_with_what_was_left_out() -> None:
+    part = Part("case", ("a\n",), of=7)
+    assert "left out: 6 of 7 cases." in fitted((part,), 9000, "All is elsewhere.")
 
 
 def test_wherever_it_is_cut_it_is_whole_markdown_within_the_limit() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loopctl.journal.wording import count
 
@@ -16,7 +16,8 @@ class Part:
 
     Each text is whole lines that end in a newline. An item is kept whole or left out: a table row,
     a heading with all that is under it, a fenced block. `noun` is what one item is: "failed case",
-    `nouns` its plural where that is not formed by an s.
+    `nouns` its plural where that is not formed by an s. `of` is how many there are, where `items`
+    are only the first of them.
     """
 
     noun: str
@@ -24,6 +25,12 @@ class Part:
     head: str = ""
     tail: str = ""
     nouns: str | None = None
+    of: int = 0
+
+    @property
+    def number(self) -> int:
+        """How many items there are, made or not."""
+        return max(self.of, len(self.items))
 
     def __str__(self) -> str:
         return f"{self.head}{''.join(self.items)}{self.tail}" if self.items else ""
@@ -36,7 +43,7 @@ def fitted(parts: Sequence[Part], limit: int, all_is_in: str) -> str:
     `all_is_in` says where the whole of it is, inert. Empty where not even a note fits.
     """
     whole = "".join(map(str, parts))
-    if _size(whole) <= limit:
+    if _size(whole) <= limit and all(part.number == len(part.items) for part in parts):
         return whole
     room = limit - _FOR_THE_NOTE
     kept, left_out = [], []
@@ -45,8 +52,8 @@ def fitted(parts: Sequence[Part], limit: int, all_is_in: str) -> str:
         if fits.items:
             kept.append(str(fits))
             room -= _size(str(fits))
-        if missing := len(part.items) - len(fits.items):
-            told = count(len(part.items), part.noun, part.nouns)
+        if missing := part.number - len(fits.items):
+            told = count(part.number, part.noun, part.nouns)
             left_out.append(f"{missing} of {told}")
     note = (
         f"\nCut to the size that a CI system shows; left out: {', '.join(left_out)}. {all_is_in}\n"
@@ -63,7 +70,7 @@ def _fitting(part: Part, room: int) -> Part:
         if left < 0:
             break
         number += 1
-    return Part(part.noun, part.items[:number], part.head, part.tail, part.nouns)
+    return replace(part, items=part.items[:number])
 
 
 def _size(text: str) -> int:

@@ -23,6 +23,8 @@ LIMIT: Final = 1024 * 1024
 """Bytes of one step. Source: `AttachmentSizeLimit` of actions/runner."""
 
 _DRAWN: Final = 3
+_WHOLE: Final = 10
+_MADE: Final = 5000
 _UNCHECKED: Final = 50
 
 
@@ -64,8 +66,9 @@ def _of_cycle(cycle: CycleRecord, macro: Callable[[str], Callable[..., str]]) ->
     found = tuple(macro("finding")(one, cycle, number < _DRAWN) for number, one in causes)
     yield Part("finding", found, macro("findings_head")())
     failed = failed_cases(cycle)
-    cases = tuple(macro("case")(item) for item in failed)
-    yield Part("failed case", cases, macro("cases_head")(len(failed)))
+    made = enumerate(failed[:_MADE])
+    cases = tuple(macro("case")(item, number < _WHOLE) for number, item in made)
+    yield Part("failed case", cases, macro("cases_head")(len(failed)), of=len(failed))
 
 
 def _macros() -> Callable[[str], Callable[..., str]]:
