@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from github_rig import CLOSED_1000, COMMIT, a_job, a_run, repository
@@ -16,8 +17,8 @@ from loopctl.integrations.github.told import announcers, checkup, heralds, outlo
 from loopctl.model.ci_job import CiJob, CiSystem
 from loopctl.model.plan import GithubRules
 from loopctl.model.state import Verdict
-from loopctl.ports.announcer import AnnounceError, Announcement, Beginning
-from loopctl.process import Stop
+from loopctl.ports.announcer import AnnounceError, Announcement, Beginning, Previewer
+from loopctl.process import Stop, utc_now
 from loopctl.redact import Secret
 
 PULL = 1
@@ -136,6 +137,25 @@ def test_a_tree_that_was_changed_meanwhile_leaves_nothing_pending(hub: GitHub) -
     changed = a_run(1, dirty=True, verdict=Verdict.GREEN)
     assert set_status(hub, a_run(2, dirty=True)) == ["pending"]
     assert set_status(hub, changed) == ["pending", "error"]
+
+
+def test_a_run_that_is_told_again_sets_no_status_over_that_of_a_later_one(hub: GitHub) -> None:
+    again = a_run(1, asked=True, ended_at=utc_now() - timedelta(hours=2))
+    assert set_status(hub, again) == ["failure"]
+    assert set_status(hub, a_run(2, verdict=Verdict.GREEN), again) == ["failure", "success"]
+    assert set_status(hub, replace(again, ended_at=utc_now()))[2:] == ["failure"]
+
+
+def test_what_would_be_told_can_be_read_without_asking_anybody(hub: GitHub) -> None:
+    job = a_job(hub, PULL)
+    told = [each for each in announcers(repository_rules(hub), job) if isinstance(each, Previewer)]
+    issue, on_pull, status = (each.preview(a_run(1)) for each in told)
+    assert issue.startswith("deploy: The service closes live sockets")
+    assert "shop on staging: red" in on_pull
+    assert status.startswith(f"loopctl/shop/staging of {COMMIT}: failure, red: chat")
+    assert told[2].preview(a_run(1, partial=True)).startswith("nothing: ")
+    assert told[0].preview(a_run(1, causes=())).startswith("nothing: ")
+    assert not hub.requests
 
 
 def test_a_description_has_room_in_140_characters(hub: GitHub) -> None:

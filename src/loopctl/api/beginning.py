@@ -243,9 +243,9 @@ def fingerprint(plan: Plan, runs_dir: Path) -> str:
 
 
 def _untold(plan: Plan) -> Plan:
-    """The plan without whom it tells: a token that is another by now decides nothing."""
-    if plan.github is None:
-        return plan
-    token = plan.github.token
-    secrets = {name: each for name, each in (plan.secrets or {}).items() if each is not token}
-    return replace(plan, github=None, secrets=secrets)
+    """The plan without whom it tells: a token or a URL that is another by now decides nothing."""
+    theirs = ("github.token", "notify-")
+    secrets = {
+        name: each for name, each in (plan.secrets or {}).items() if not name.startswith(theirs)
+    }
+    return replace(plan, github=None, notices=(), secrets=secrets)

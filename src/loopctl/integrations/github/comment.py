@@ -43,6 +43,10 @@ class PullComment:
             self._repository.change(f"issues/comments/{there['id']}", {"body": body}, stop)
         return (f"wrote the comment on #{number} anew",)
 
+    def preview(self, run: Announcement) -> str:
+        """The comment as it would be."""
+        return pull_comment(run)
+
     def _make(self, run: Announcement, number: int, stop: Stop) -> None:
         path, document = f"issues/{number}/comments", {"body": pull_comment(run)}
         try:

@@ -101,6 +101,14 @@ class Issues:
         rest = len(run.causes) - len(causes)
         return [*told, *([f"{rest} more without an issue of their own"] if rest else [])]
 
+    def preview(self, run: Announcement) -> str:
+        """The issues as they would be made, where none of the same cause is there yet."""
+        told = [
+            f"{issue_title(cause)}\n{issue_body(cause, Sightings().plus(Seen.of(run, cause)))}"
+            for cause in told_causes(run)
+        ]
+        return "\n\n".join(told) or "nothing: it has shown no cause"
+
     def _tell(
         self, run: Announcement, cause: AnnouncedCause, issue: Issue | None, stop: Stop
     ) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from loopctl.integrations.github.client import Repository
 from loopctl.integrations.github.wording import beginning, description
@@ -31,6 +32,8 @@ _STATES: Final[Mapping[Verdict, State]] = {
     Verdict.INTERNAL: "error",
     Verdict.INTERRUPTED: "error",
 }
+#: What a run has for telling, and some seconds by which clocks differ.
+_TELLING: Final = timedelta(minutes=1)
 _CHANGED: Final = "the source was changed while the run went on: no commit holds what was tested"
 
 
@@ -59,19 +62,41 @@ class CommitStatus:
             if not self._is_pending(run, stop):
                 return ()
             state, said = "error", _CHANGED
+        elif run.asked and self._is_of_later(run, stop):
+            return (f"the status of {(run.commit or '')[:12]} is of a later run",)
         url = run.job.url if run.job else None
         return self._set(run.commit, run.loop, run.environment, state, said, url, stop)
 
+    def preview(self, run: Announcement) -> str:
+        """The status that would be set, or why none would be."""
+        if run.partial or run.dirty or not _is_commit(run.commit):
+            return "nothing: not of a whole run of what a commit holds"
+        what = f"loopctl/{run.loop}/{run.environment} of {run.commit}"
+        return f"{what}: {_STATES[run.verdict]}, {description(run)}"
+
     def _is_pending(self, run: Announcement, stop: Stop) -> bool:
         """Whether this very run has left the status pending, when the tree was clean still."""
+        there = self._newest(run, stop)
+        mine = there.get("description") == beginning(run.run_id)
+        return mine and there.get("state") == "pending"
+
+    def _is_of_later(self, run: Announcement, stop: Stop) -> bool:
+        """Whether the status was set when this run had told its own already."""
+        made = self._newest(run, stop).get("created_at")
+        try:
+            at = datetime.fromisoformat(made) if isinstance(made, str) else None
+        except ValueError:
+            return False
+        return at is not None and at.tzinfo is not None and at > run.ended_at + _TELLING
+
+    def _newest(self, run: Announcement, stop: Stop) -> Mapping[str, Any]:
+        """The status that is there, empty for none; GitHub lists the newest first."""
         asked = self._repository.get(f"commits/{run.commit}/statuses", stop, per_page=100)
         mine = f"loopctl/{run.loop}/{run.environment}".lower()
         for told in asked.document if isinstance(asked.document, list) else []:
             if isinstance(told, dict) and str(told.get("context")).lower() == mine:
-                return told.get("state") == "pending" and told.get("description") == beginning(
-                    run.run_id
-                )
-        return False
+                return told
+        return {}
 
     def _set(
         self,

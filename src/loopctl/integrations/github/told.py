@@ -36,6 +36,10 @@ class NotTold:
         """Raises `AnnounceError` with the reason."""
         raise AnnounceError(self._why)
 
+    def preview(self, run: Announcement) -> str:
+        """The reason."""
+        return f"nothing: {self._why}"
+
 
 def announcers(rules: GithubRules, job: CiJob | None) -> tuple[Announcer, ...]:
     """Everyone who tells something of a run that has ended."""
