@@ -299,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault = next((f for f in self.hub.faults if f.meets(self.command, path)), None)
             if fault is not None:
                 fault.times -= 1
-            if asked is None or status == 401:
+            if asked is None or status >= 400:
                 done: tuple[int, bytes, Headers] = (status, json.dumps(document).encode(), more)
             elif fault is None or fault.does:
                 status, document, more = self.hub.answer(request, asked)
@@ -326,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub.faults_seen += [f"{name}: {each}" for each in wrong]
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return 401, {"message": "Bad credentials"}, {}
-        return 200, None, {}
+        return (422, {"message": "Validation Failed"}, {}) if wrong else (200, None, {})
 
     def _say(self, status: int, body: bytes, more: Headers, fault: Fault | None) -> None:
         if fault is not None and fault.hang:
