@@ -279,6 +279,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: GitHub
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # who asked may have gone
+            super().handle()
+
+    def finish(self) -> None:
+        with suppress(ConnectionError):
+            super().finish()
+
     def do_POST(self) -> None:
         self.do_GET()
 
