@@ -5,7 +5,7 @@ markup, commands for the CI system, 10 MB on one line. All functions are pure an
 what they disarm (as `\\x1b`) instead of dropping it, because it may be the evidence.
 """
 
-from loopctl.inert.characters import decode, for_terminal, for_xml, one_line
+from loopctl.inert.characters import decode, for_json, for_terminal, for_xml, one_line
 from loopctl.inert.chat import for_chat, for_slack
 from loopctl.inert.ci import for_ci, json_for_ci, workflow_data, workflow_property
 from loopctl.inert.markdown import code_block, code_span, for_markdown
@@ -16,6 +16,7 @@ __all__ = [
     "decode",
     "for_chat",
     "for_ci",
+    "for_json",
     "for_markdown",
     "for_slack",
     "for_terminal",

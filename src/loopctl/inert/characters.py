@@ -1,5 +1,6 @@
 """Characters that act instead of being seen, made visible."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -19,11 +20,7 @@ _INVISIBLE: Final = (
     range(0xFFFE, 0x10000),
     range(0xE0000, 0xE0080),  # tag characters: a whole alphabet that shows as nothing
 )
-_NOT_IN_XML: Final = (
-    *(range(0x09), range(0x0B, 0x0D), range(0x0E, 0x20), range(0x7F, 0x85), range(0x86, 0xA0)),
-    *_SURROGATES,
-    range(0xFFFE, 0x10000),
-)
+_NOT_IN_XML: Final = (range(0x09), range(0x0B, 0x20), range(0x7F, 0xA0), *_SURROGATES, *_INVISIBLE)
 
 
 def decode(data: bytes) -> str:
@@ -70,12 +67,21 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def for_xml(text: str) -> str:
-    r"""Text of characters that XML 1.0 allows; others show as `\x1b`.
+    r"""Text of characters that XML 1.0 allows and that act nowhere; others show as `\x1b`.
 
-    Escaping of `<` and `&` is left to the XML library. Source: XML 1.0 (5th edition), production
-    2; the C1 controls that it discourages are shown too.
+    Newlines and tabs stay. Escaping of `<` and `&` is left to the XML library. Source: XML 1.0 (5th
+    edition), production 2. Shown too are the C1 controls, which it discourages, and what reorders
+    or hides text for whoever reads it out of the file again.
     """
     return text.translate(_XML) if _NOT_XML.search(text) else text
+
+
+def for_json(document: str) -> str:
+    r"""JSON that means the same, and in which nothing acts: `\u202e` is written as an escape.
+
+    Outside of its strings JSON has no such character, and within them each may be an escape.
+    """
+    return _ACTS_IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def _fit(line: str, width: int) -> str:
@@ -119,6 +125,7 @@ _HIDDEN: Final = (*_CONTROLS, *_SURROGATES, *_INVISIBLE)
 _UNSAFE: Final = _any_of(_HIDDEN)
 _VISIBLE: Final = _table(_HIDDEN, {0x09: _TAB})
 _VISIBLE_LINES: Final = _VISIBLE | {0x0A: "\n"}
+_ACTS_IN_JSON: Final = _any_of((range(0x7F, 0xA0), *_SURROGATES, *_INVISIBLE))
 _NOT_XML: Final = _any_of(_NOT_IN_XML)
 _XML: Final = _table(_NOT_IN_XML)
 _UNDECODED: Final = _table((), {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)})

@@ -139,7 +139,8 @@ def _cause_text(cause: Cause) -> str:
         f'"{one_line(quote.quote, _MESSAGE)}" at {one_line(quote.source, 200)}'
         for quote in finding.evidence[:_QUOTES]
     ]
-    known = f"{finding.signature}, confidence {finding.confidence:.2f}" if finding.signature else ""
+    name = one_line(finding.signature or "", 80)
+    known = f"{name}, confidence {finding.confidence:.2f}" if name else ""
     cases = f"{count(len(cause.cases), 'test')} fail by it" if cause.cases else ""
     remedy = finding.remedy
     advice = _hint(_advice(remedy)) if remedy else ""

@@ -108,7 +108,7 @@ def _cause(finding: Finding) -> Node:
         quote = next((each for each in finding.evidence if each.kind == "log"), quote)
         shown = f"what may tell: {quote.quote}" if quote else "nothing was captured that tells"
         return Node("cause", "No known cause", _line(shown), "hypothesis")
-    head = f"{finding.signature}, confidence {finding.confidence:.2f}"
+    head = f"{one_line(finding.signature, 80)}, confidence {finding.confidence:.2f}"
     return Node("cause", head, _line(finding.title), "observed" if quote else "hypothesis", place)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loopctl.errors import LoopctlError
 from loopctl.files import write_atomic
+from loopctl.inert import for_json
 from loopctl.journal.commands import Commands
 from loopctl.journal.history import SUMMARY_NAME
 from loopctl.journal.worklog import Worklog
@@ -69,9 +70,11 @@ def _reports(
 
 
 def result_json(document: Mapping[str, object]) -> bytes:
-    """The document as the file holds it."""
+    """The document as the file holds it: people look at it on a terminal, too."""
     text = json.dumps(document, indent=1, ensure_ascii=False)
-    return (text + "\n").encode("utf-8", "replace")
+    # Half a surrogate pair is no text to most who read JSON.
+    whole = text.encode("utf-8", "replace").decode()
+    return (for_json(whole) + "\n").encode()
 
 
 def _first_line(error: BaseException) -> str:
