@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from datetime import datetime
 from typing import Final
 
@@ -32,6 +33,10 @@ _SAID: Final = ("log", "build", "probe")
 """The kinds of quotes that somebody has said: others are computed, or have lines of their own."""
 
 
+_RECENT: Final = 100
+"""Events among which one has something to say."""
+
+
 class Course:
     """Takes every event from `run.started` on, as it happens or all of the past at once.
 
@@ -48,6 +53,7 @@ class Course:
         self._suites: dict[str, float] = {}
         self._since: dict[str, datetime] = {}
         self._again: dict[str, str] = {}
+        self._recent: deque[Event] = deque(maxlen=_RECENT)
         self._said = ""
         self._logged = ""
 
@@ -91,7 +97,8 @@ class Course:
 
     def _note_lines(self, event: Event) -> None:
         match event.payload:
-            case NovelLine(quote=quote):
+            case NovelLine(quote=quote) if not self._logged:
+                # The first of them tells the most.
                 self.log(event.service, quote)
             case StageFinished(faults=faults):
                 for fault in faults:
@@ -105,7 +112,7 @@ class Course:
                 # Cases that did not pass have lines of their own.
                 return
             case _:
-                self._said = next(lines_of(event, verbose=False), self._said)
+                self._recent.append(event)
 
     def log(self, service: str | None, text: str, at: datetime | None = None) -> None:
         """A line of a log that tells something; the last one is shown."""
@@ -119,6 +126,10 @@ class Course:
     def moment(self) -> Moment:
         """As of now."""
         elapsed = self._ran + time.monotonic() - self._at
+        # Not before somebody looks: the past of a long run comes all at once.
+        said = (text for event in reversed(self._recent) for text in lines_of(event, verbose=False))
+        self._said = next(said, self._said)
+        self._recent.clear()
         return Moment(
             elapsed_s=elapsed,
             stage_s=elapsed - self._stage_began,

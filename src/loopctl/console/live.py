@@ -67,19 +67,28 @@ class LiveView:
         self._tail_of = tail_of
         self._tail: Tail | None = None
         self._frames = 0
+        self._fault: Exception | None = None
         self._ticker = Ticker("live view", 1 / FRAMES_PER_S, self._tick)
 
     def __call__(self, event: Event) -> None:
-        """Take the event; the next frame shows it."""
+        """Take the event; the next frame shows it. Raises what the last frame has failed by."""
+        if self._fault is not None:
+            raise self._fault
         with self._lock:
             self._course.add(event)
             self._changed = True
 
     def _tick(self) -> None:
         self._frames += 1
-        if self._frames % _LOOKS_EVERY == 0 and self._snapshot is not None and not self._gone:
-            self._look(self._snapshot)
-        self._draw()
+        if self._gone:
+            return
+        try:
+            if self._frames % _LOOKS_EVERY == 0 and self._snapshot is not None:
+                self._look(self._snapshot)
+            self._draw()
+        except Exception as error:  # noqa: BLE001 - told by the thread that gives us events
+            self._fault, self._gone = error, True
+            self._screen.leave()
 
     def _look(self, worklog: Worklog) -> None:
         if self._tail_of is not no_tail:
@@ -99,7 +108,7 @@ class LiveView:
             moment, worklog = self._course.moment(), self._snapshot
             # Times are shown in whole seconds: between two of them nothing moves by itself.
             now = (int(moment.elapsed_s), size)
-            if worklog is None or self._gone or (now == self._drawn and not self._changed):
+            if worklog is None or (now == self._drawn and not self._changed):
                 return
             self._changed, self._drawn = False, now
         canvas = Canvas(*size, self._marks, self._hint)
