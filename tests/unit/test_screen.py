@@ -55,7 +55,8 @@ class Seen:
 
 
 @pytest.fixture
-def seen() -> Iterator[Seen]:
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
+    monkeypatch.setattr(screens, "_held_until", 0.0)
     terminal = Seen()
     yield terminal
     with contextlib.suppress(OSError):
