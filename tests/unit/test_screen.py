@@ -65,7 +65,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
 
 
 def _rows(text: str) -> list[int]:
-    return [int(row) for row in re.findall(r"\x1b\[(\d+);1H", text)[:-1]]
+    return [int(row) for row in re.findall(r"\x1b\[(\d+);1H(?!\x1b\[J)", text)[:-1]]
 
 
 def _lines(*texts: str) -> list[Line]:

@@ -135,7 +135,8 @@ def _course(suite: SuiteRecord, worklog: Worklog, moment: Moment, canvas: Canvas
             said.append(Span(between + seconds(suite.judgement.duration_s), Style.DIM))
         return said
     if again := moment.again.get(name):
-        said.append(Span(f"{between}{canvas.marks.running} {again}", Style.NOW))
+        # What is usual is the time of its first run alone.
+        return [*said, Span(f"{between}{canvas.marks.running} {again}", Style.NOW)]
     spent = moment.suites_s.get(name)
     if spent is not None:
         left = left_text(suite_usual(worklog, name), spent)

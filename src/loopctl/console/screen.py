@@ -24,6 +24,8 @@ _BEGIN: Final = "\x1b[?2026h"
 _END: Final = "\x1b[1;1H\x1b[?2026l"
 
 _HANDED_OVER_S: Final = 0.5
+_MENDED_S: Final = 60.0
+"""After so long all rows are written again: somebody may have typed, a library may have warned."""
 
 _open: list[Screen] = []
 _held_until = 0.0
@@ -52,6 +54,7 @@ class Screen:
         self._shown: list[Line] = []
         self._size: tuple[int, int] | None = None
         self._entered = False
+        self._whole_at = 0.0
         self._writing = threading.Lock()
 
     def size(self) -> tuple[int, int]:
@@ -67,31 +70,32 @@ class Screen:
         if time.monotonic() < _held_until or not self._takes():
             return
         with self._writing:
-            said = [] if self._entered else [_ENTER]
-            if not self._entered or size != self._size:
-                self._shown, self._size = [], size
-                said.append("\x1b[H\x1b[J" if self._entered else "")
-            changes = list(self._changes(lines, size[0]))
+            now = time.monotonic()
+            if not self._entered or size != self._size or now - self._whole_at > _MENDED_S:
+                self._shown, self._size, self._whole_at = [], size, now
+            changes = self._changes(lines, size)
             if not changes:
                 return
+            enter = "" if self._entered else _ENTER
             if not self._entered:
                 self._entered = True
                 _open.append(self)
             self._shown = list(lines)
             try:
-                self._write("".join([*said, _BEGIN, *changes, _END]))
+                self._write("".join([enter, _BEGIN, *changes, _END]))
             except BlockingIOError:
                 # Half of it may be there: the next frame is written whole.
                 self._size = None
 
-    def _changes(self, lines: Sequence[Line], width: int) -> list[str]:
+    def _changes(self, lines: Sequence[Line], size: tuple[int, int]) -> list[str]:
         changes = []
+        width, rows = size
         for row, line in enumerate(lines):
             if row >= len(self._shown) or line != self._shown[row]:
                 # Behind the last column there is nothing to wipe, and some would wipe that column.
                 rest = "\x1b[K" if width_of(line) < width else ""
                 changes.append(f"\x1b[{row + 1};1H{ansi(line, colour=self._colour)}{rest}")
-        if len(lines) < len(self._shown):
+        if len(lines) < (len(self._shown) or rows):
             changes.append(f"\x1b[{len(lines) + 1};1H\x1b[J")
         return changes
 
