@@ -42,6 +42,8 @@ _PLACES: Mapping[str, str] = {
     "RulePart": "remediate: rules",
     "TriggerPart": "remediate: rules: when",
     "GithubPart": "github",
+    "NoticePart": "notify",
+    "GithubPart": "github",
     "WorklogPart": "worklog",
 }
 _DEFAULT = re.compile(r"(?:^|; )([^;]+?),? unless given(?=[.,])")
@@ -71,7 +73,7 @@ def default_of(description: str) -> str | None:
 def _section(name: str, part: Mapping[str, Any]) -> str:
     required = part.get("required", ())
     rows = [_row(key, value, key in required) for key, value in part.get("properties", {}).items()]
-    table = "| key | type | unless given | |\n|---|---|---|---|\n" + "\n".join(rows)
+    table = "| key | type | unless given | what it is |\n|---|---|---|---|\n" + "\n".join(rows)
     return f"## {_place(name)}\n\n{part['description']}\n\n{table}\n"
 
 

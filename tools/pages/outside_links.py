@@ -1,4 +1,4 @@
-"""Lets pages of `docs/` link to files outside of it, on GitHub and on the site alike.
+"""Lets links in `docs/` read and lead well on GitHub and on the site alike.
 
 A hook of mkdocs. On GitHub `../examples/chat/README.md` leads to the file itself; the site gets a
 page of what it says, so that no link leads to another host, or nowhere.
@@ -14,6 +14,8 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 _OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)((?:#[^)\s]*)?)\)")
+_BY_FILE = re.compile(r"\[([\w-]+\.md)\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 _RELATIVE = re.compile(r"\[([^\]]+)\]\((?!https?://|#)[^)\s]+\)")
 
 
@@ -33,9 +35,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_given: Page | MkDocsConfig | Files) -> str:
-    """Leads those links to the added pages."""
-    return _OUTSIDE.sub(lambda link: f"]({_page_of(link[1])}{link[2]})", markdown)
+def on_page_markdown(markdown: str, files: Files, **_given: Page | MkDocsConfig) -> str:
+    """Leads those links to the added pages, and calls pages by their titles, not their files."""
+
+    def titled(link: re.Match[str]) -> str:
+        file = files.get_file_from_path(link[1])
+        heading = None if file is None else _HEADING.search(file.content_string)
+        return link[0] if heading is None else f"[{heading[1]}]({link[2]})"
+
+    markdown = _OUTSIDE.sub(lambda link: f"]({_page_of(link[1])}{link[2]})", markdown)
+    return _BY_FILE.sub(titled, markdown)
 
 
 def _page_of(path: str) -> str:

@@ -30,7 +30,7 @@ def page() -> str:
     kinds = [kind for kind in OutcomeKind if any(used is kind for _, used in TRANSITIONS)]
     head = "".join(f" {kind.value} |" for kind in kinds)
     rows = [_row(state, kinds) for state in State if not state.is_end]
-    table = "\n".join([f"| |{head}", "|---|" + "---|" * len(kinds), *rows])
+    table = "\n".join([f"| state |{head}", "|---|" + "---|" * len(kinds), *rows])
     return f"{_INTRO}{table}\n{_END}"
 
 
