@@ -135,8 +135,10 @@ def _members(value: type) -> list[str]:
         function = member.fget if isinstance(member, property) else member
         if name.startswith("_") or not callable(function):
             continue
-        gives = inspect.signature(function).return_annotation
-        called = "" if isinstance(member, property) else "()"
+        signature = inspect.signature(function)
+        gives = signature.return_annotation
+        taken = ", ".join(each for each in signature.parameters if each != "self")
+        called = "" if isinstance(member, property) else f"({taken})"
         said = " ".join(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].split())
         rows.append(f"| `{name}{called}` | `{_plain(gives)}`: {said} |")
     return rows
@@ -147,6 +149,6 @@ def _plain(annotation: object) -> str:
 
 
 def _error(error: type[BaseException]) -> str:
-    code = getattr(error, "exit_code", None)
+    code = vars(error).get("exit_code")
     number = f"\nExit code {int(code)}.\n" if isinstance(code, errors.ExitCode) else ""
     return _entry(error.__name__, "", error.__doc__) + number
