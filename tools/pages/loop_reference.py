@@ -43,7 +43,6 @@ _PLACES: Mapping[str, str] = {
     "TriggerPart": "remediate: rules: when",
     "GithubPart": "github",
     "NoticePart": "notify",
-    "GithubPart": "github",
     "WorklogPart": "worklog",
 }
 _DEFAULT = re.compile(r"(?:^|; )([^;]+?),? unless given(?=[.,])")
