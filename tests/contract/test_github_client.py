@@ -93,7 +93,10 @@ def ask(there: Repository, method: str) -> None:
 
 WORDS = [
     ("GET", {"status": 404}, "shows this token no shop/api .404.*`issues: read`"),
-    ("POST", {"status": 403}, "may not do that in shop/api .403.*`issues: write`"),
+    ("POST", {"status": 403, "body": b'{"message": "issue is locked"}'},
+     r"^GitHub refuses it \(403\): issue is locked$"),
+    ("POST", {"status": 403, "body": b'{"message": "Resource not accessible by integration"}'},
+     "may not do that in shop/api .403.*`issues: write`"),
     ("POST", {"status": 410}, "shop/api has no issues"),
     ("GET", {"status": 401}, "does not know the token"),
     ("POST", {"status": 301, "headers": {"Location": "/repositories/1"}}, "another name now"),

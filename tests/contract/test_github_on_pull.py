@@ -98,7 +98,7 @@ def test_a_comment_that_may_have_been_made_is_looked_for(hub: GitHub, does: bool
 
 
 def test_a_comment_says_what_a_token_lacks(hub: GitHub) -> None:
-    hub.faults.append(Fault("POST", "/comments", 403))
+    hub.faults.append(Fault("POST", "/comments", 403, b"{}"))
     with pytest.raises(AnnounceError, match="`pull-requests: write`"):
         comment(hub, a_run(1))
 

@@ -121,7 +121,7 @@ def test_only_a_whole_run_of_what_a_commit_holds_is_a_status(project: Project, h
 def test_a_github_that_fails_changes_no_verdict_and_is_said(project: Project, hub: GitHub) -> None:
     told_loop(project, FAILS)
     env = in_ci(hub)
-    secret = ('{"message": "see \\u001b[31m %s ::error::x"}' % TOKEN).encode()  # noqa: UP031
+    secret = ('{"message": "not accessible \\u001b[31m %s ::error::x"}' % TOKEN).encode()  # noqa: UP031
     hub.faults = [
         Fault("POST", "/issues", 403, secret, times=9),
         Fault("GET", "/comments", 404, times=9),

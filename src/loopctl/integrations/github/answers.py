@@ -14,6 +14,8 @@ from loopctl.process import utc_now
 _QUOTED: Final = 200
 #: What GitHub asks for where it names no time: "wait for at least one minute".
 _UNNAMED_S: Final = 60.0
+#: What a refusal says that is about what the token may do.
+_OF_RIGHTS: Final = ("not accessible", "must have", "permission", "forbidden")
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -111,7 +113,11 @@ def refusal(answer: Answer, method: str, path: str, repository: str) -> Announce
     return AnnounceError(f"GitHub answers {status}{said}")
 
 
-def _forbidden(answer: Answer, method: str, path: str, repository: str) -> ForbiddenError:
+def _forbidden(answer: Answer, method: str, path: str, repository: str) -> AnnounceError:
+    message = _message(answer).lower()
+    if answer.status == 403 and message and not any(word in message for word in _OF_RIGHTS):
+        # A locked conversation, an archived repository, an organisation's single sign-on.
+        return AnnounceError(f"GitHub refuses it (403){_said(answer)}")
     wants = _permission(method, path)
     if answer.status == 404 and method == "GET":
         what = f"GitHub shows this token no {repository} (404): it does not exist, or {wants}"
