@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loopctl import api
 from loopctl.cli import output
-from loopctl.cli.options import Run
+from loopctl.cli.finding import own, runs_dir
+from loopctl.cli.options import Named
 from loopctl.cli.settings import Settings
 from loopctl.cli.signals import interruptibly
 
@@ -24,7 +24,7 @@ class Only(StrEnum):
 
 def announce(
     context: typer.Context,
-    run: Run = "@latest",
+    run: Named = "@latest",
     only: Annotated[
         Only | None,
         typer.Option(envvar="LOOPCTL_ONLY", help="Only those of this key of the loop file."),
@@ -36,8 +36,7 @@ def announce(
 ) -> int:
     """Tell of an ended run whomever its loop file names, whatever they were told before."""
     settings: Settings = context.obj
-    place = api.project_runs_dir(Path.cwd(), settings.runs_dir)
-    folder = api.find(place, run)
+    place, folder = runs_dir(settings), own(context, run, "announced")
     announced = interruptibly(
         lambda stop: api.announce(
             folder,
