@@ -53,7 +53,7 @@ def test_a_run_is_the_same_as_itself_and_as_one_that_only_has_another_name() -> 
     assert (compared.differs, compared.counting) == (False, ())
     assert compared_lines(compared)[2:] == (
         "SAME: in all that counts",
-        "NOT COMPARED: logs: neither run has kept what its logs were like",
+        "NOT KNOWN: logs: neither run has kept what its logs were like",
     )
 
 

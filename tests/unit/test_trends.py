@@ -98,7 +98,7 @@ def test_time_to_green_is_from_the_first_failure_after_a_green_to_the_next_green
     assert told.open_since is None
     assert of("rrg").time_to_green.times == 0, "when that began nobody knows"
     going = of("grr").time_to_green
-    assert (going.times, going.open_since) == (0, "2025-09-10T21:30:11Z")
+    assert (going.times, going.open_since) == (0, "2025-09-10T21:30:11.000Z")
     assert of("grirg").time_to_green.longest_s == 3 * 3600 + 3, "an interrupted one is no end"
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from statistics import median
 
 from loopctl.journal.history import RunSummary
+from loopctl.journal.wording import iso
 
 LEAST_GREENS = 4
 """From so many green runs on it is told how their duration moved."""
@@ -186,7 +187,7 @@ def _time_to_green(counted: Sequence[RunSummary]) -> TimeToGreen:
         times=len(times),
         median_s=_median(times),
         longest_s=_rounded(max(times)) if times else None,
-        open_since=None if since is None else since.isoformat().replace("+00:00", "Z"),
+        open_since=None if since is None else iso(since),
     )
 
 

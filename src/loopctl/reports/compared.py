@@ -160,7 +160,8 @@ class FindingChanges:
 class CriterionChange:
     """A criterion; `noise`: the values differ by no more than chance explains, or cannot be told.
 
-    `met` is None with too few samples. `limit` is None where the run does not have it.
+    `met` is None with too few samples. `limit` is None where the run does not have it; `shown` are
+    the values as people read them.
     """
 
     metric: str
@@ -169,6 +170,7 @@ class CriterionChange:
     met: tuple[bool | None, bool | None]
     noise: bool
     counts: bool
+    shown: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)

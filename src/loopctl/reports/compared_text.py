@@ -131,7 +131,7 @@ def _later(compared: Comparison, most: int) -> Iterator[str]:
     }
     for what, why in unknown.items():
         if why is not None:
-            yield f"NOT COMPARED: {what}: {one_line(why, 300)}"
+            yield f"NOT KNOWN: {what}: {one_line(why, 300)}"
 
 
 def _configuration(compared: Comparison, most: int) -> Iterator[str]:
@@ -204,17 +204,13 @@ _PASSED = ("collected", "passed")
 
 def _criterion(criterion: CriterionChange) -> str:
     before, after = (
-        None if limit is None else f"{_number(value)} ({_MET[met]}, {one_line(limit, 40)})"
-        for limit, value, met in zip(criterion.limit, criterion.value, criterion.met, strict=True)
+        None if limit is None else f"{shown} ({_MET[met]}, {one_line(limit, 40)})"
+        for limit, shown, met in zip(criterion.limit, criterion.shown, criterion.met, strict=True)
     )
     return f"{one_line(criterion.metric, 80)}: {_arrow(before, after)}"
 
 
 _MET = {True: "met", False: "missed", None: "too few samples"}
-
-
-def _number(value: float | None) -> str:
-    return "no sample" if value is None else f"{value:.4g}"
 
 
 def _duration(duration: DurationChange) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from loopctl.evidence.criteria import measured
 from loopctl.journal.history import changed_names
 from loopctl.journal.run_record import stage_seconds
 from loopctl.journal.wording import iso
@@ -200,7 +201,7 @@ def _configuration(a: Side, b: Side, *, one_key: bool) -> ConfigurationChanges:
         added=tuple(sorted(names[1].keys() - names[0].keys())) if told or given else (),
         removed=tuple(sorted(names[0].keys() - names[1].keys())) if told or given else (),
         files=changed_names(before.files, after.files),
-        suite_files=changed_names(_suite_files(a.worklog.last), _suite_files(b.worklog.last)),
+        suite_files=_other_files(_suite_files(a.worklog.last), _suite_files(b.worklog.last)),
         unknown=None if given else _WHY_NOT,
     )
 
@@ -221,6 +222,11 @@ def _comparable(a: Side, b: Side, *, one_key: bool) -> _Given | None:
     return None
 
 
+def _other_files(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    """A suite that one of them has not run has told nothing of its files there."""
+    return tuple(sorted(name for name in before.keys() & after if before[name] != after[name]))
+
+
 def _suite_files(cycle: CycleRecord | None) -> dict[str, str]:
     suites = cycle.suites.values() if cycle else ()
     return {suite.facts.id: suite.files for suite in suites if suite.files is not None}
@@ -234,7 +240,8 @@ def _criteria(a: CycleRecord | None, b: CycleRecord | None) -> Iterator[Criterio
         met = (one.met if one else None, other.met if other else None)
         counts = limits[0] != limits[1] or met[0] is not met[1]
         noise = values[0] is None or values[1] is None or not _moved(values[0], values[1])
-        yield CriterionChange(metric, limits, values, met, noise, counts)
+        shown = (measured(one) if one else "", measured(other) if other else "")
+        yield CriterionChange(metric, limits, values, met, noise, counts, shown)
 
 
 def _limit(judged: CriterionJudgement | None) -> str | None:
