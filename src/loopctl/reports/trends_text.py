@@ -121,7 +121,10 @@ def _duration(trend: Trend) -> str:
     told = trend.durations
     if told.median_s is None:
         return "duration unknown: no green run"
-    said = f"duration {seconds(told.median_s)} (median of {told.runs} green)"
+    by_clock = told.start_to_green_s or told.median_s
+    # Runs that were interrupted and gone on with took longer than they ran.
+    clock = f", {seconds(by_clock)} by the clock" if by_clock > told.median_s + 1 else ""
+    said = f"duration {seconds(told.median_s)} (median of {told.runs} green{clock})"
     if told.moved_s is None:
         return said
     longer = "longer" if told.moved_s > 0 else "shorter"
