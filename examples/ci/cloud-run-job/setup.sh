@@ -45,13 +45,16 @@ for service in $SERVICES; do
   # A change of a service wants this of the account that the service itself runs as.
   account="$(gcloud run services describe "$service" --region "$REGION" "${here[@]}" \
     --format 'value(spec.template.spec.serviceAccountName)')"
+  : "${account:?$service names no service account to run as}"
   gcloud iam service-accounts add-iam-policy-binding "$account" "${here[@]}" \
     --member "serviceAccount:$runner" --role roles/iam.serviceAccountUser "${quietly[@]}"
 done
 
-echo "to read logs: Cloud Logging knows no less than the project's"
-gcloud projects add-iam-policy-binding "$PROJECT" --condition None \
-  --member "serviceAccount:$runner" --role roles/logging.viewer "${quietly[@]}"
+echo "to read logs, and how far a change is: neither can be granted on less than the project"
+for role in roles/logging.viewer roles/run.viewer; do
+  gcloud projects add-iam-policy-binding "$PROJECT" --condition None \
+    --member "serviceAccount:$runner" --role "$role" "${quietly[@]}"
+done
 
 echo "the job: one task, never tried again by itself, since loopctl decides about another try"
 gcloud run jobs deploy "$JOB" --image "$IMAGE" --region "$REGION" "${here[@]}" \
