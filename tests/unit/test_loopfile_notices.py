@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from loopfile_project import MINIMAL, only, plan_of, problems_of, project
 
+from loopctl.api.beginning import fingerprint
 from loopctl.bootstrap import redactor_of
 from loopctl.model.notice import Every, NoticeKind, secrets_of
 from loopctl.model.state import Verdict
 
-TOKEN = "T0123/B0456/abcdefghijklmnopqrstuvwx"
+TOKEN = "T0123/B0456/abcdefghIJKLmnopqrstuvwx"
 SLACK = f"https://hooks.slack.com/services/{TOKEN}"
 PLACES = "environments: {local: {platform: local}, prod: {platform: local}}\n"
 
@@ -90,9 +91,16 @@ def test_a_file_that_is_no_yaml_shows_nothing_of_its_notices(tmp_path: Path) -> 
 def test_a_url_and_each_token_in_it_is_redacted_and_a_bare_address_is_not(tmp_path: Path) -> None:
     path = with_notices(tmp_path, "{on: [red], url: '${HOOK}'}")
     redactor = redactor_of(plan_of(path, None, {"HOOK": SLACK}))
-    said = redactor.text(f"POST /services/{TOKEN} by {SLACK} and abcdefghijklmnopqrstuvwx")
-    assert "abcdefghijklmnopqrstuvwx" not in said
+    said = redactor.text(f"POST /services/{TOKEN} by {SLACK} and abcdefghIJKLmnopqrstuvwx")
+    assert "abcdefghIJKLmnopqrstuvwx" not in said
     assert "/services/" not in said
     assert secrets_of("http://127.0.0.1:9000/") == ()
+    assert secrets_of("http://h/api/notifications") == ("http://h/api/notifications",)
     assert "hunter2" in secrets_of("mailto://bob:hunter2@example.test")
     assert "123456789:AbCdEfGhIjKlMnOp" in secrets_of("tgram://123456789:AbCdEfGhIjKlMnOp/42")
+
+
+def test_a_run_is_gone_on_with_whatever_its_notices_are_by_then(tmp_path: Path) -> None:
+    path = with_notices(tmp_path, "{on: [red], url: '${HOOK}'}")
+    plans = [plan_of(path, None, given) for given in ({"HOOK": SLACK}, {"HOOK": "x://y"}, {})]
+    assert len({fingerprint(plan, tmp_path / "runs") for plan in plans}) == 1

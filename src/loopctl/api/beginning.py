@@ -15,6 +15,7 @@ from loopctl.api.since_green import SinceGreen
 from loopctl.errors import Problem, UsageError
 from loopctl.journal.earlier_runs import UNREAD
 from loopctl.model.events import NotChecked, RunStarted, ServiceFacts, SuiteFacts, UsualTimes
+from loopctl.model.notice import is_of_a_notice
 from loopctl.model.options import RunOptions
 from loopctl.model.plan import Plan, RemediationMode
 from loopctl.model.state import State
@@ -244,8 +245,9 @@ def fingerprint(plan: Plan, runs_dir: Path) -> str:
 
 def _untold(plan: Plan) -> Plan:
     """The plan without whom it tells: a token or a URL that is another by now decides nothing."""
-    theirs = ("github.token", "notify-")
     secrets = {
-        name: each for name, each in (plan.secrets or {}).items() if not name.startswith(theirs)
+        name: each
+        for name, each in (plan.secrets or {}).items()
+        if name != "github.token" and not is_of_a_notice(name)
     }
     return replace(plan, github=None, notices=(), secrets=secrets)

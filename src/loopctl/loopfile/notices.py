@@ -23,6 +23,7 @@ from loopctl.model.notice import (
     kind_of,
     parts_of,
     place_of,
+    secret_name,
     secrets_of,
 )
 from loopctl.model.state import Verdict
@@ -129,7 +130,7 @@ def _notice(number: int, item: Table, variables: Mapping[str, str]) -> NoticeSpe
         tuple(dict.fromkeys(map(Verdict, _texts(item.get("on"))))),
         known,
         **given(
-            url=Secret(f"notify-{number}", url) if url else None,
+            url=Secret(secret_name(number, 0), url) if url else None,
             place=place_of(parts, known) if parts and known else None,
             every=Every(every) if every else None,
             unset=unset,
@@ -141,6 +142,6 @@ def secrets_in(notices: tuple[NoticeSpec, ...]) -> Iterator[tuple[str, Secret]]:
     """What redaction must know of them, by name."""
     for notice in notices:
         texts = secrets_of(notice.url.reveal()) if notice.url else ()
-        for number, text in enumerate(texts):
-            name = f"notify-{notice.number}" + (f".{number}" if number else "")
+        for part, text in enumerate(texts):
+            name = secret_name(notice.number, part)
             yield name, Secret(name, text)
