@@ -72,6 +72,7 @@ def test_hostile_texts_of_any_length_stay_inert_and_within_the_limits() -> None:
     [
         ("<!channel> & <@U1>", "&lt;\u200b!channel&gt; &amp; &lt;\u200b@\u200bU1&gt;"),
         ("a < b, 3:45:10, x@y", "a &lt; b, 3:45:10, x@\u200by"),
+        ("tests/a.py:41: no, log#12, :+1:", "tests/a.py:41: no, log#12, :\u200b+1:"),
         ("see https://h.test/x", "see https:\u200b//h.test/x"),
         ("\u200b\x1b[31m", "\\u200b\\x1b[31m"),
     ],

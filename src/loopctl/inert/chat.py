@@ -10,8 +10,8 @@ _ZERO_WIDTH_SPACE: Final = "\u200b"
 # Where a sign begins something that acts: a mention, a tag or Slack's `<!channel>`, a link, a
 # function of Adaptive Cards, an emoji. Own text cannot bring a zero-width space along.
 _ACTS: Final = re.compile(
-    r"[@<](?=\S)|#(?=\w)|\](?=[(\[])|[{$](?=\{)|:(?=//)|(?<=www)(?=\.)"
-    r"|(?<!\d):(?=[A-Za-z0-9_+-]{1,64}:)",
+    r"[@<](?=\S)|#(?=[a-z])|\](?=[(\[])|[{$](?=\{)|:(?=//)|(?<=www)(?=\.)"
+    r"|(?<!\d):(?=\d{0,32}[a-z_+-][a-z0-9_+-]{0,64}:)",
     re.IGNORECASE | re.ASCII,
 )
 _SLACK: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}

@@ -50,13 +50,11 @@ def message_of(run: Announcement, reason: Reason) -> Message:
     """What is told of a run."""
     mood = _mood(run.verdict)
     shown = _OF_GREEN if run.verdict is Verdict.GREEN else _SHOWN
-    lines = [(label.upper(), text) for label, text in run.lines if label in shown]
-    if run.runbook:
-        lines.append(("RUNBOOK", run.runbook))
+    lines = tuple((label.upper(), text) for label, text in run.lines if label in shown)
     return Message(
         title=f"{_MARKS[mood]} {run.loop} on {run.environment}: {_what(run, reason)}",
         mood=mood,
-        lines=tuple(lines),
+        lines=lines,
         facts=" · ".join(_facts(run)),
         link=link_of(run.job),
     )
