@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +20,9 @@ from loopctl.authoring.drafting.suites import draft_suites
 from loopctl.authoring.drafting.yaml_lines import literal, scalar
 from loopctl.authoring.looking.facts import CloudRunDeploy, Fact, Looked, Place, Variable
 from loopctl.authoring.looking.repository import look
-from loopctl.authoring.looking.tree import Tree
+from loopctl.authoring.looking.tree import Tree, folder_of, joined
 from loopctl.errors import Problem, UsageError
+from loopctl.loopfile.env_file import read_env_file
 from loopctl.loopfile.resolve import load
 from loopctl.loopfile.schema import LOOP_NAME
 
@@ -74,9 +75,15 @@ def initial(root: Path, *, name: str | None = None, environment: str | None = No
         hint = "run it in the folder of a repository, or name that: loopctl init DIR"
         raise UsageError("nothing was written", [Problem(f"there is no file in {root}", hint=hint)])
     draft = _draft(looked, tree, _named(name, looked), environment)
-    text = text_of(draft)
     path = root / FOLDER / f"{draft.name}.yaml"
-    _check(path, text, draft.environments)
+    try:
+        text = _checked(path, draft)
+    except UsageError:
+        if draft.env_file is None:
+            raise
+        # A value in there is no text for what it would be filled in with: `true`, say.
+        draft = replace(draft, env_file=None)
+        text = _checked(path, draft)
     return Initial(
         path=path,
         text=text,
@@ -107,6 +114,7 @@ def _draft(looked: Looked, tree: Tree, name: Noted[str], environment: str | None
     gated = None if services else Noted(_GATED, "not deployed: it must run already")
     suites, no_suites = draft_suites(looked, services, gated.value if gated else None, tree)
     cloud = cloud_place([deploy for _, deploy in deploys]) if "staging" in environments else None
+    wants_file = set(environments) & {"local", "docker"} and any(looked.compose)
     return Draft(
         name=name.value,
         why_name=name.note,
@@ -123,6 +131,7 @@ def _draft(looked: Looked, tree: Tree, name: Noted[str], environment: str | None
         runbook=_runbook(tree),
         left_out=(*left, *apart, *_images(looked), *no_suites, *unmatched, *_ci(looked)),
         gaps=tuple(_gaps(services, suites, environments, looked)),
+        env_file=_env_file(looked, tree) if wants_file else None,
     )
 
 
@@ -183,13 +192,31 @@ def _runbook(tree: Tree) -> Noted[str] | None:
     return Noted(scalar(path), "it is there") if path else None
 
 
+def _env_file(looked: Looked, tree: Tree) -> Noted[str] | None:
+    """The `.env` that compose would read by itself, where it is everybody's and can be read."""
+    folder = next((folder_of(each.place.file) for each in looked.compose), ".")
+    path = joined(folder, ".env")
+    ignored = (
+        line.strip().lstrip("/")
+        for name in (".gitignore", joined(folder, ".gitignore"))
+        for line in tree.lines(name)
+    )
+    if not tree.has(path) or {".env", ".env*", "*.env"} & set(ignored) or literal(path) is None:
+        return None
+    try:
+        read_env_file(tree.root / path)
+    except UsageError:
+        return None
+    return Noted(path, "compose reads it, too; for ${…} here, never sent as it is")
+
+
 def _images(looked: Looked) -> list[str]:
     """What compose only pulls: loopctl deploys no image without a digest, and no database."""
     said = []
     for each in looked.compose:
         if each.context is None and each.image is not None:
             ports = ", ".join(str(p.value[0]) for p in each.ports if p.value[0])
-            at = f", at port {ports} of this machine" if ports else ""
+            at = f", at port {ports} of this machine" if ports else ", with no port published here"
             start = f"start it with `docker compose up -d {each.name}`"
             said.append(f"{each.name} ({each.place}): the image {each.image}{at}; {start}")
     return said
@@ -219,11 +246,13 @@ def _gaps(
     return said
 
 
-def _check(path: Path, text: str, environments: Sequence[str]) -> None:
-    """Whether the file would validate, in each of its environments; raises `UsageError`."""
+def _checked(path: Path, draft: Draft) -> str:
+    """The text, which validates in each of its environments; raises `UsageError`."""
+    text, environments = text_of(draft), draft.environments
     for name in environments:
         load(path, environment=name, variables=_FILLED, text=text)
     load(path, environment=None, variables={}, text=text)
+    return text
 
 
 def _plain(value: Any) -> Any:

@@ -26,6 +26,7 @@ from loopctl.model.artifact import Artifact, ArtifactKind, ContentProof, SourceF
 from loopctl.model.plan import ServiceSpec
 from loopctl.ports.builder import Builder, BuildError, BuildStorageError, Noticed, Progress
 from loopctl.process import Child, Exit, Stop, identify, utc_now
+from loopctl.process.programs import missing_programs
 from loopctl.redact import Redactor
 
 _BEYOND = "the interpreter and the packages of this machine are not part of the image"
@@ -54,11 +55,21 @@ class LocalBuilder(Builder):
         self._keeping = threading.Lock()
 
     def check(self, specs: Sequence[ServiceSpec], stop: Stop) -> Sequence[Problem]:
-        """A shell, where steps are to be run."""
+        """A shell, where steps are to be run, and the programs that they plainly name."""
         needs_shell = any(spec.build.steps for spec in specs)
         if needs_shell and shutil.which("sh") is None:
             return [Problem("build.steps need a shell, and there is no sh on PATH")]
-        return []
+        path = self._environ.get("PATH", os.defpath)
+        return [
+            Problem(
+                f"{program!r} is not found on PATH: `{one_line(step, limit=80)}` wants it",
+                where=f"build of {spec.name}",
+                hint=f"install {program}, or change build.steps",
+            )
+            for spec in specs
+            for step in spec.build.steps
+            for program in missing_programs(step, path)
+        ]
 
     def build(
         self,

@@ -19,6 +19,7 @@ from loopctl.model.references import Endpoint, mentioned
 from loopctl.ports.suite import Suite, SuiteContext, SuiteError
 from loopctl.private_folder import private_folder
 from loopctl.process import Stop, capture
+from loopctl.process.programs import missing_programs
 from loopctl.redact import Redactor
 from loopctl.suites.command_run import CommandRun
 from loopctl.suites.junit.properties import traces_in
@@ -60,7 +61,7 @@ class CommandSuite(Suite):
             hint = "install a POSIX shell, or put its folder on PATH"
             return [*problems, Problem(f"there is no `{SHELL}` on PATH", where=where, hint=hint)]
         wrong = self._unparsable(spec, shell, stop)
-        return [*problems, *([wrong] if wrong else [])]
+        return [*problems, *([wrong] if wrong else self._missing(spec))]
 
     def collect(self, spec: SuiteSpec, context: SuiteContext, stop: Stop) -> None:
         """None: only the command knows what it would run."""
@@ -98,6 +99,17 @@ class CommandSuite(Suite):
     def _shell(self, spec: SuiteSpec) -> str | None:
         env = users_environment(self._environ) | dict(spec.env or {})
         return shutil.which(SHELL, path=env.get("PATH", os.defpath))
+
+    def _missing(self, spec: SuiteSpec) -> Sequence[Problem]:
+        env = users_environment(self._environ) | dict(spec.env or {})
+        return [
+            Problem(
+                f"{program!r} is not found on PATH; `run` wants it",
+                where=f"suite {spec.id}",
+                hint=f"install {program}, or put its folder on PATH",
+            )
+            for program in missing_programs(spec.run, env.get("PATH", os.defpath))
+        ]
 
     def _unparsable(self, spec: SuiteSpec, shell: str, stop: Stop) -> Problem | None:
         """What the shell itself says of a line that it cannot parse; it runs nothing of it."""

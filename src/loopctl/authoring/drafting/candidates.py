@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loopctl.authoring.drafting.names import of_folder, service_name
+from loopctl.authoring.drafting.yaml_lines import literal
 from loopctl.authoring.looking.dockerfiles import read_image
 from loopctl.authoring.looking.facts import ComposeService, Image, Looked, Place, Start
 from loopctl.authoring.looking.source_code import is_test
@@ -75,9 +76,11 @@ def _from_compose(looked: Looked, tree: Tree, left: list[str]) -> Iterator[Candi
             continue
         name = service_name(each.name, taken)
         taken.add(name)
-        image = read_image(tree, each.dockerfile, each.context) if each.dockerfile else None
+        file = each.dockerfile
+        image = read_image(tree, file, each.context, each.target) if file else None
         covered |= {each.dockerfile} if each.dockerfile else set()
-        yield Candidate(name, each.context, each.place, image, each, _start(looked, each.context))
+        start = _start(looked, each.context, each.dockerfile)
+        yield Candidate(name, each.context, each.place, image, each, start)
     if taken:
         left += [
             f"{image.file}: no service of the compose file is built from it"
@@ -97,7 +100,7 @@ def _from_images(looked: Looked, left: list[str]) -> Iterator[Candidate]:
         own = image.file.rpartition("/")[0] if image.context == "." else image.context
         name = service_name(of_folder(own or ".", looked.name.value), taken)
         taken.add(name)
-        start = _start(looked, image.context)
+        start = _start(looked, image.context, image.file)
         yield Candidate(name, image.context, Place(image.file, 1), image, None, start)
 
 
@@ -118,8 +121,12 @@ def _from_starts(looked: Looked) -> Iterator[Candidate]:
             return
 
 
-def _start(looked: Looked, folder: str) -> Start | None:
-    return next((start for start in looked.starts if start.folder == folder), None)
+def _start(looked: Looked, folder: str, dockerfile: str | None = None) -> Start | None:
+    """How what is built from a folder starts: the code beside its Dockerfile, else the folder's."""
+    beside = dockerfile.rpartition("/")[0] or "." if dockerfile else folder
+    found = [start for start in looked.starts if start.context == folder]
+    nearest = [start for start in found if start.folder == beside]
+    return next(iter([*nearest, *(start for start in found if start.folder == folder)]), None)
 
 
 def _not_http(each: Candidate, looked: Looked, tree: Tree) -> str | None:
@@ -127,6 +134,9 @@ def _not_http(each: Candidate, looked: Looked, tree: Tree) -> str | None:
     if _speaks_grpc(each, looked, tree):
         return "it speaks gRPC, and health is asked over HTTP"
     compose, image = each.compose, each.image
+    written = (each.context, image.file if image else "", each.start.folder if each.start else "")
+    if any(literal(text) is None for text in written):
+        return "its folder has a name that no loop file can hold"
     if compose is not None and (compose.ports or compose.health):
         return None
     if compose is not None and compose.launch is not None and compose.launch.value.port is None:

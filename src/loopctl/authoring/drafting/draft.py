@@ -20,11 +20,15 @@ class Noted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class SecretDraft:
-    """A secret, and what stands for it on a developer's machine."""
+    """A secret; `value` is text for the loop file, with a default for development.
+
+    `docker` is the same from inside a container, where that differs.
+    """
 
     name: str
-    default: str
+    value: str
     note: str = ""
+    docker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class Draft:
     runbook: Noted[str] | None = None
     left_out: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    env_file: Noted[str] | None = None
 
 
 def told(fact: Fact[T]) -> str:

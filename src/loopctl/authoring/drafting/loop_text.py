@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 
-from loopctl.authoring.drafting.draft import Draft, Noted, ServiceDraft, SuiteDraft
-from loopctl.authoring.drafting.yaml_lines import Lines, flow, literal, scalar
+from loopctl.authoring.drafting.draft import (
+    Draft,
+    Noted,
+    SecretDraft,
+    ServiceDraft,
+    SuiteDraft,
+)
+from loopctl.authoring.drafting.yaml_lines import Lines, flow, own, scalar
 
 _FOLDER = "loops"
 Pairs = Sequence[tuple[str, Noted[str]]]
@@ -75,12 +82,15 @@ def _environments(lines: Lines, draft: Draft) -> None:
 
 def _place(lines: Lines, draft: Draft, name: str, platform: str, note: str) -> None:
     over = [service for service in draft.services if _has_over(draft, service, name)]
-    if not over:
+    if not over and draft.env_file is None:
         lines.key(1, name, f"{{platform: {platform}}}", note)
         return
     lines.key(1, name)
     lines.key(2, "platform", platform, note)
-    lines.key(2, "services", note="laid over those below, for this environment only")
+    if draft.env_file is not None:
+        lines.key(2, "env_file", own(_from_loops(draft.env_file.value)), draft.env_file.note)
+    if over:
+        lines.key(2, "services", note="laid over those below, for this environment only")
     for service in over:
         lines.key(3, service.name)
         _over(lines, draft, service, name)
@@ -95,7 +105,8 @@ def _has_over(draft: Draft, service: ServiceDraft, name: str) -> bool:
     if name == "local":
         return (_starts_apart(draft) and service.start is not None) or _settings(draft, service)
     apart = draft.cloud is not None and service.port is not None
-    return apart or bool(service.own_addresses) or _settings(draft, service)
+    inside = service.own_addresses or any(secret.docker for secret in service.secrets)
+    return apart or bool(inside) or _settings(draft, service)
 
 
 def _settings(draft: Draft, service: ServiceDraft) -> bool:
@@ -107,37 +118,58 @@ def _over(lines: Lines, draft: Draft, service: ServiceDraft, name: str) -> None:
     starts = name == "local" and _starts_apart(draft) and service.start is not None
     if starts:
         _steps(lines, 4, service)
-    told = _settings(draft, service)
-    port = name == "docker" and draft.cloud is not None and service.port is not None
-    if not (starts or told or port or service.own_addresses):
-        return
-    lines.key(4, "run")
+    run = Lines()
     if starts:
-        _command(lines, 5, service)
-    if port and service.port is not None:
-        lines.key(5, "port", str(service.port.value), service.port.note)
-    first = name == draft.environments[0]
+        _command(run, 5, service)
+    if name == "docker" and draft.cloud is not None and service.port is not None:
+        run.key(5, "port", str(service.port.value), service.port.note)
+    told = _settings(draft, service)
+    first = name == next(each for each in draft.environments if each in ("local", "docker"))
     both = told and {"local", "docker"} <= set(draft.environments)
+    _env_over(run, service, told=told, named=both, first=first, inside=name == "docker")
+    _secrets_over(run, service, told=told, named=both, first=first, inside=name == "docker")
+    if run:
+        lines.key(4, "run")
+        lines.raw(run)
+
+
+def _env_over(
+    lines: Lines, service: ServiceDraft, *, told: bool, named: bool, first: bool, inside: bool
+) -> None:
+    """The variables of one environment; `named`: the first one's are referred to by the second."""
     mark = f"{service.name}-env"
-    if name == "docker" and service.own_addresses:
-        own: Pairs = service.own_addresses
-        if told and both:
-            lines.key(5, "env")
-            lines.key(6, "<<", f"*{mark}")
-            _pairs(lines, 6, own)
-        else:
-            changed = dict(service.env) | dict(own) if told else dict(own)
-            _env(lines, 5, list(changed.items()))
+    own_ones: Pairs = service.own_addresses if inside else ()
+    if told and named and first and service.env:
+        _env(lines, 5, service.env, anchor=mark)
+    elif told and named and service.env and not own_ones:
+        lines.key(5, "env", f"*{mark}")
+    elif told and named and service.env:
+        lines.key(5, "env")
+        lines.key(6, "<<", f"*{mark}")
+        _pairs(lines, 6, own_ones)
     elif told and service.env:
-        if both and not first:
-            lines.key(5, "env", f"*{mark}")
-        else:
-            _env(lines, 5, service.env, anchor=mark if both else "")
-    if told and service.secrets:
-        if both and not first:
-            lines.key(5, "secrets", f"*{service.name}-secrets")
-        else:
-            _secrets(lines, 5, service, anchor=f"{service.name}-secrets" if both else "")
+        _env(lines, 5, list({**dict(service.env), **dict(own_ones)}.items()))
+    elif own_ones:
+        _env(lines, 5, own_ones)
+
+
+def _secrets_over(
+    lines: Lines, service: ServiceDraft, *, told: bool, named: bool, first: bool, inside: bool
+) -> None:
+    mark = f"{service.name}-secrets"
+    other = [secret for secret in service.secrets if secret.docker] if inside else []
+    if told and named and first and service.secrets:
+        _secrets(lines, 5, service.secrets, anchor=mark)
+    elif told and named and service.secrets:
+        lines.key(5, "secrets", "" if other else f"*{mark}")
+        if other:
+            lines.key(6, "<<", f"*{mark}")
+            _secret_lines(lines, 6, other, inside=True)
+    elif told and service.secrets:
+        _secrets(lines, 5, service.secrets, inside=inside)
+    elif other:
+        lines.key(5, "secrets", note="this machine, from inside a container")
+        _secret_lines(lines, 6, other, inside=True)
 
 
 def _cloud(lines: Lines, draft: Draft, name: str) -> None:
@@ -156,11 +188,13 @@ def _cloud(lines: Lines, draft: Draft, name: str) -> None:
             lines.comment(
                 f"DECIDE: nothing says how {service.name} is deployed; it would be made anew", 2
             )
-    if not told:
-        return
-    lines.key(2, "services", note="only what is named here changes on a service that exists")
+    below = Lines()
     for service in told:
-        _on_cloud(lines, service)
+        _on_cloud(below, service)
+    if below.has_keys:
+        note = "only what is named here changes on a service that exists"
+        lines.key(2, "services", note=note)
+    lines.raw(below)
 
 
 def _on_cloud(lines: Lines, service: ServiceDraft) -> None:
@@ -184,13 +218,9 @@ def _on_cloud(lines: Lines, service: ServiceDraft) -> None:
     if service.health.value == "/healthz":
         note = "exactly /healthz never reaches a container on Cloud Run; DECIDE: another path"
         written.key(4, "health", f"{{path: {scalar(service.other_health or '/')}}}", note)
-    text = str(written).rstrip("\n")
-    if all(not line or line.lstrip().startswith("#") for line in text.split("\n")):
-        if text:
-            lines.raw(text)
-        return
-    lines.key(3, service.name)
-    lines.raw(text)
+    if written.has_keys:
+        lines.key(3, service.name)
+    lines.raw(written)
 
 
 def _services(lines: Lines, draft: Draft) -> None:
@@ -209,7 +239,7 @@ def _services(lines: Lines, draft: Draft) -> None:
 def _service(lines: Lines, draft: Draft, service: ServiceDraft) -> None:
     lines.comment(service.why, 1)
     lines.key(1, service.name)
-    lines.key(2, "source", scalar(_from_loops(service.source)), "relative to this file")
+    lines.key(2, "source", own(_from_loops(service.source)), "relative to this file")
     if service.needs:
         note = "; ".join(dict.fromkeys(need.note for need in service.needs))
         lines.key(2, "needs", flow(need.value for need in service.needs), note)
@@ -241,9 +271,9 @@ def _build(lines: Lines, draft: Draft, service: ServiceDraft) -> None:
         return
     lines.key(2, "build")
     if below != "Dockerfile":
-        lines.key(3, "dockerfile", scalar(below), "relative to the source")
-    if service.target and literal(service.target) == service.target:
-        lines.key(3, "target", scalar(service.target))
+        lines.key(3, "dockerfile", own(below), "relative to the source")
+    if service.target:
+        lines.key(3, "target", own(service.target))
     if service.args:
         lines.key(3, "args")
         _pairs(lines, 4, service.args)
@@ -254,21 +284,33 @@ def _steps(lines: Lines, depth: int, service: ServiceDraft) -> None:
     if steps:
         lines.key(depth, "build")
         lines.key(depth + 1, "steps", note="in a fresh copy of the source, every time")
+        inner = _inner(service)
         for step in steps:
-            lines.item(depth + 1, scalar(literal(step) or step))
+            line = f"cd {shlex.quote(inner)} && {step}" if inner else step
+            lines.item(depth + 1, own(line))
+
+
+def _inner(service: ServiceDraft) -> str | None:
+    """The folder of the code, from the source; None where they are the same."""
+    if service.start is None or service.start.folder == service.source:
+        return None
+    return os.path.relpath(service.start.folder, service.source)
 
 
 def _command(lines: Lines, depth: int, service: ServiceDraft) -> None:
     start = service.start
     assert start is not None
     launch = start.launch.value
-    words = launch.words if launch.line is None else ("sh", "-c", launch.line)
+    line, inner = launch.line, _inner(service)
+    if inner:
+        line = f"cd {shlex.quote(inner)} && {line or 'exec ' + shlex.join(launch.words)}"
+    words = launch.words if line is None else ("sh", "-c", line)
     note = str(start.launch)
     if start.launch.certainty.value == "guessed":
         note = f"GUESSED: {note}"
     if start.listens is None:
         note += "; DECIDE: it must listen at $PORT, which nothing here is seen to read"
-    lines.key(depth, "command", flow(literal(word) or word for word in words), note)
+    lines.key(depth, "command", f"[{', '.join(map(own, words))}]", note)
 
 
 def _run(lines: Lines, draft: Draft, service: ServiceDraft) -> None:
@@ -286,7 +328,7 @@ def _run(lines: Lines, draft: Draft, service: ServiceDraft) -> None:
     if told and service.env:
         _env(lines, 3, service.env)
     if told and service.secrets:
-        _secrets(lines, 3, service)
+        _secrets(lines, 3, service.secrets)
 
 
 def _env(lines: Lines, depth: int, pairs: Pairs, anchor: str = "") -> None:
@@ -299,12 +341,25 @@ def _pairs(lines: Lines, depth: int, pairs: Pairs) -> None:
         lines.key(depth, name, noted.value, noted.note)
 
 
-def _secrets(lines: Lines, depth: int, service: ServiceDraft, anchor: str = "") -> None:
+def _secrets(
+    lines: Lines,
+    depth: int,
+    secrets: Sequence[SecretDraft],
+    anchor: str = "",
+    *,
+    inside: bool = False,
+) -> None:
     note = "the defaults are for development only; export the real ones"
     lines.key(depth, "secrets", f"&{anchor}" if anchor else "", note)
-    for secret in service.secrets:
-        value = scalar(f"${{{secret.name}:-{secret.default}}}")
-        lines.key(depth + 1, secret.name, f"{{value: {value}}}", secret.note)
+    _secret_lines(lines, depth + 1, secrets, inside=inside)
+
+
+def _secret_lines(
+    lines: Lines, depth: int, secrets: Sequence[SecretDraft], *, inside: bool
+) -> None:
+    for secret in secrets:
+        value = scalar(secret.docker if inside and secret.docker else secret.value)
+        lines.key(depth, secret.name, f"{{value: {value}}}", secret.note)
 
 
 def _suites(lines: Lines, draft: Draft) -> None:
@@ -324,7 +379,7 @@ def _suite(lines: Lines, suite: SuiteDraft) -> None:
     if suite.run is not None:
         lines.key(2, "run", scalar(suite.run.value), suite.run.note)
     if suite.cwd is not None:
-        lines.key(2, "cwd", scalar(_from_loops(suite.cwd)))
+        lines.key(2, "cwd", own(_from_loops(suite.cwd)))
     if suite.python is not None:
         lines.key(2, "python", scalar(suite.python.value), suite.python.note)
     if suite.env:

@@ -14,11 +14,11 @@ _GENERIC: Final = frozenset({"src", "app", "docker", "build", "deploy", "deploym
 def service_name(text: str, taken: Collection[str], otherwise: str = "service") -> str:
     """Lower-case letters, digits and hyphens, from a letter; one that nobody has yet."""
     bare = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    bare = re.sub(r"^[0-9-]+", "", bare)[:LONGEST_SERVICE].strip("-") or otherwise
+    # Not from a digit; and keys that start with `x-` are passed over.
+    bare = re.sub(r"^(?:x-|[0-9-])+", "", bare)[:LONGEST_SERVICE].strip("-") or otherwise
     name, number = bare, 2
-    while name in taken or name.startswith("x-"):
-        name = f"{bare.removeprefix('x-')[: LONGEST_SERVICE - 3].strip('-')}-{number}"
-        number += 1
+    while name in taken:
+        name, number = f"{bare[: LONGEST_SERVICE - 4].strip('-')}-{number}", number + 1
     return name
 
 

@@ -38,7 +38,9 @@ def on_cloud_run(deploy: CloudRunDeploy) -> OnCloudRun:
     secrets = dict(_secrets(deploy, left))
     for name, value, fact in _pairs(deploy, "set-env-vars", "update-env-vars"):
         written = literal(value)
-        if "$" in value or written is None:
+        if not _NAME.fullmatch(name):
+            left.append(f"a variable of {fact}: its name is no variable's")
+        elif "$" in value or written is None:
             left.append(f"{name} of {fact}: its value is not written there")
         elif is_secret_name(name) or is_secret_value(value):
             left.append(f"{name} of {fact}: it looks like a secret; give it to Secret Manager")
@@ -116,7 +118,7 @@ def _pairs(deploy: CloudRunDeploy, *names: str) -> Iterator[tuple[str, str, Fact
             text, between = text[other.end() :], other[1]
         for pair in text.split(between):
             name, equals, value = pair.strip().partition("=")
-            if equals and _NAME.fullmatch(name):
+            if equals:
                 yield name, value.strip("\"'"), flag
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 _NAME: Final = re.compile(
     r"SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY|SIGNING|JWT"
@@ -17,7 +16,15 @@ _VALUE: Final = re.compile(
     r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@|-----BEGIN|^(?:sk|ghp|gho|xox[bp]|AKIA|eyJ)[-_A-Za-z0-9]"
     r"|^[A-Za-z0-9+/_=-]{32,}$"
 )
-_DEVELOPMENT: Final = "only-for-development-and-no-secret-0123456789"
+_URL: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:([^/\s:@]*)(?::[^/\s@]*)?@)?([\w.-]+(?::\d+)?)((?:[/?].*)?)"
+)
+_COMPOSED: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*)://([^/\s:@${}]*):\$\{([A-Za-z_]\w*)(:?[-?][^${}]*)?\}"
+    r"@([\w.-]+(?::\d+)?)((?:[/?][^\s${}]*)?)",
+    re.ASCII,
+)
+DEVELOPMENT: Final = "only-for-development-and-no-secret-0123456789"
 
 
 def is_secret_name(name: str) -> bool:
@@ -37,14 +44,23 @@ def development_value(known: str | None, host: str | None = None) -> str:
 
     Of a URL the password is left away, so that it is still one; `host` is where it leads instead.
     """
-    try:
-        parts = urlsplit(known or "")
-        port = f":{parts.port}" if parts.port else ""
-        named = parts.hostname
-    except ValueError:
-        return _DEVELOPMENT
-    if parts.scheme and named:
-        user = f"{parts.username}@" if parts.username else ""
-        url = f"{parts.scheme}://{user}{host or named + port}{parts.path}"
-        return url if re.fullmatch(r"[\w:/@.+%~-]+", url) else _DEVELOPMENT
-    return _DEVELOPMENT
+    found = _URL.fullmatch(re.sub(r"\$\{[^{}]*\}|\$\w+", "", known or ""))
+    if found is None:
+        return DEVELOPMENT
+    scheme, user, named, rest = found.groups()
+    url = f"{scheme}://{f'{user}@' if user else ''}{host or named}{rest}"
+    return url if re.fullmatch(r"[\w:/@.,?&=+%~-]+", url) else DEVELOPMENT
+
+
+def composed_url(known: str, host: str | None) -> str | None:
+    """A URL whose password is a variable, in the loop file's form; None where it is another thing.
+
+    It holds no secret then: the variable does.
+    """
+    found = _COMPOSED.fullmatch(known)
+    if found is None:
+        return None
+    scheme, user, name, _, named, rest = found.groups()
+    if not re.fullmatch(r"[\w:/@.,?&=+%~-]*", f"{user}{named}{rest}"):
+        return None
+    return f"{scheme}://{user}:${{{name}:-{DEVELOPMENT}}}@{host or named}{rest}"

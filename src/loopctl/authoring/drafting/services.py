@@ -125,6 +125,11 @@ def _draft(
         cloud_run=on_cloud_run(deploy) if deploy else None,
     )
     service = _with_arguments(each, service)
+    waits = [need for need in (each.compose.needs if each.compose else ()) if need.value in images]
+    if waits:
+        said = ", ".join(need.value for need in waits)
+        remark = f"DECIDE: it needs {said} ({waits[0].place}), which loopctl does not start"
+        service = replace(service, remarks=(*service.remarks, remark))
     return with_variables(each, service, looked, by_compose, images)
 
 

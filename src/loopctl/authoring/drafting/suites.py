@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from loopctl.authoring.drafting.draft import Noted, ServiceDraft, SuiteDraft, told
+from loopctl.authoring.drafting.names import service_name
 from loopctl.authoring.drafting.yaml_lines import literal, scalar
 from loopctl.authoring.looking.facts import (
     Fact,
@@ -38,11 +39,7 @@ class Naming:
 
     def of(self, text: str) -> str:
         """Lower-case letters, digits and hyphens, from a letter."""
-        bare = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-        bare = re.sub(r"^[0-9-]+", "", bare)[:40].strip("-") or "tests"
-        name, number = bare, 2
-        while name in self._taken or name.startswith("x-"):
-            name, number = f"{bare.removeprefix('x-')}-{number}", number + 1
+        name = service_name(text, self._taken, "tests")
         self._taken.add(name)
         return name
 
@@ -79,7 +76,8 @@ def _of_pytest(
         _leave(tests, where, left)
         return
     service = _served(tests.folder, tests.urls, services, names)
-    env = tuple(_env(tests, names, service))
+    sure = len(names) == 1 or _lies_in(tests.folder, services) is not None
+    env = tuple(_env(tests, names, service, sure=sure))
     python = _python(tests, meeting, tree)
     rest = [file for file in tests.files if file not in meeting]
     if rest:
@@ -206,23 +204,27 @@ def _least(tests: PytestTree, files: Sequence[TestFile], marker: str | None) -> 
     number = sum(file.tests for file in files)
     if tests.narrowed or not number:
         return None
-    if marker is not None and any(file.partly for file in files):
+    if any(marker in file.partly for file in files):
         return None
     return Noted(number, "as many functions were read; fewer collected prove nothing")
 
 
-def _env(tests: PytestTree, names: Sequence[str], default: str) -> Iterator[tuple[str, Noted[str]]]:
+def _env(
+    tests: PytestTree, names: Sequence[str], default: str, *, sure: bool
+) -> Iterator[tuple[str, Noted[str]]]:
     for read in tests.urls:
-        name = _by_name(read.value.name, names) or default
-        yield read.value.name, _url(read, name)
+        named = _by_name(read.value.name, names)
+        yield read.value.name, _url(read, named or default, sure=sure or named is not None)
     if tests.base_url_plugin is not None and not tests.urls:
         plugin = tests.base_url_plugin
-        yield "PYTEST_BASE_URL", Noted(scalar(f"${{services.{default}.url}}"), told(plugin))
+        note = told(plugin) if sure else f"GUESSED, which service; {plugin}"
+        yield "PYTEST_BASE_URL", Noted(scalar(f"${{services.{default}.url}}"), note)
 
 
-def _url(read: Fact[UrlRead], service: str) -> Noted[str]:
+def _url(read: Fact[UrlRead], service: str, *, sure: bool) -> Noted[str]:
     kind = "ws_url" if read.value.websocket else "url"
-    return Noted(scalar(f"${{services.{service}.{kind}}}{read.value.suffix}"), told(read))
+    note = told(read) if sure else f"GUESSED, which service; {read}"
+    return Noted(scalar(f"${{services.{service}.{kind}}}{read.value.suffix}"), note)
 
 
 def _by_name(variable: str, names: Sequence[str]) -> str | None:
@@ -245,9 +247,9 @@ def _served(
     names: Sequence[str],
 ) -> str:
     """The service that tests most likely mean: the one that they lie in, else the front one."""
-    inside = [s for s in services if s.source != "." and is_within(folder, s.source)]
-    if inside:
-        return max(inside, key=lambda service: len(service.source)).name
+    inside = _lies_in(folder, services)
+    if inside is not None:
+        return inside
     for read in urls:
         named = _by_name(read.value.name, names)
         if named is not None:
@@ -256,6 +258,11 @@ def _served(
     front = [name for name in names if name not in needed]
     usual = [n for n in front if re.search(r"front|web|gateway|api|app|backend", n)]
     return (usual or front or list(names))[0]
+
+
+def _lies_in(folder: str, services: Sequence[ServiceDraft]) -> str | None:
+    inside = [s for s in services if s.source != "." and is_within(folder, s.source)]
+    return max(inside, key=lambda service: len(service.source)).name if inside else None
 
 
 def _python(tests: PytestTree, meeting: Sequence[TestFile], tree: Tree) -> Noted[str] | None:
@@ -301,9 +308,12 @@ def _of_runner(
         left.append(f"{runner.name} ({runner.place}): {why}")
         return None
     service = _served(runner.folder, runner.urls, services, names)
+    sure = len(names) == 1 or _lies_in(runner.folder, services) is not None
+    named = {read.value.name: _by_name(read.value.name, names) for read in runner.urls}
     env = tuple(
-        (read.value.name, _url(read, _by_name(read.value.name, names) or service))
+        (name, _url(read, named[name] or service, sure=sure or named[name] is not None))
         for read in runner.urls
+        for name in [read.value.name]
     )
     line = literal(runner.line)
     if line is None:

@@ -14,7 +14,9 @@ from loopctl.loopfile.variables import ReferenceProblemError, expand
 _REFERENCE: Final = re.compile(
     r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?])([^${}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII
 )
-_URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[^@/\s]*@)?([\w.-]+)(?::(\d+))?(.*)", re.DOTALL)
+_URL: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:(?:[^@/\s$]|\$\{[^{}]*\})*@)?([\w.-]+)(?::(\d+))?(.*)", re.DOTALL
+)
 _SPOKEN: Final = {"http": "url", "https": "url", "ws": "ws_url", "wss": "ws_url"}
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from loopctl.authoring.drafting.candidates import Candidate
 from loopctl.authoring.drafting.draft import Noted, SecretDraft, ServiceDraft, told
 from loopctl.authoring.drafting.secret_names import (
+    composed_url,
     development_value,
     is_secret_name,
     is_secret_value,
@@ -23,6 +24,7 @@ _OWN: Final = re.compile(
     r"PORT|HOST|PATH|HOME|USER|PWD|SHELL|LANG|TZ|TMPDIR|TERM|CI|NODE_ENV|HOSTNAME|K_[A-Z]+"
     r"|PYTHON\w*|GITHUB_\w+|LOG_LEVEL|DEBUG|NO_COLOR|VIRTUAL_ENV"
 )
+_MAY_BE_EMPTY: Final = re.compile(r"|\$\w+|\$\{\w+(?::?-)?\}")
 _SHOWN: Final = 8
 
 
@@ -73,7 +75,10 @@ def with_variables(
 
 def _from_compose(told_of: _Told, fact: Fact[Variable], leads: Addressed | None) -> None:
     name, value = fact.value.name, fact.value.value or ""
-    if is_secret_name(name) or is_secret_value(value):
+    if is_secret_name(name) and _MAY_BE_EMPTY.fullmatch(value):
+        said = f"{name} ({fact.place}) is a secret that may be empty: not given unless you add it"
+        told_of.remarks.append(said)
+    elif is_secret_name(name) or is_secret_value(value):
         told_of.secrets[name] = _secret(fact, leads)
     elif leads is not None:
         _leading(told_of, fact, leads)
@@ -119,8 +124,24 @@ def _from_code(told_of: _Told, each: Candidate, looked: Looked) -> Iterator[str]
 
 
 def _secret(fact: Fact[Variable], leads: Addressed | None) -> SecretDraft:
-    host = None
-    if leads and leads.image and "://" in leads.text:
-        host = leads.text.partition("://")[2].partition("/")[0]
-    default = development_value(fact.value.value, host)
-    return SecretDraft(fact.value.name, default, told(fact))
+    name, known = fact.value.name, fact.value.value
+    here, inside = _hosts(leads)
+    composed = composed_url(known, here) if known else None
+    if composed is not None and known:
+        return SecretDraft(
+            name, composed, told(fact), composed_url(known, inside) if inside else None
+        )
+    value = f"${{{name}:-{development_value(known, here)}}}"
+    docker = f"${{{name}:-{development_value(known, inside)}}}" if inside else None
+    return SecretDraft(name, value, told(fact), docker)
+
+
+def _hosts(leads: Addressed | None) -> tuple[str | None, str | None]:
+    """Host and port, from this machine and from inside a container, of what compose only pulls."""
+    if leads is None or leads.docker is None or "://" not in leads.text:
+        return None, None
+    first, second = (
+        re.split(r"[/?]", text.partition("://")[2], maxsplit=1)[0]
+        for text in (leads.text, leads.docker)
+    )
+    return first, second

@@ -54,6 +54,14 @@ def literal(text: str) -> str | None:
     return None if REFERENCE.search(text) or "\0" in text else text.replace("${", "$${")
 
 
+def own(text: str) -> str:
+    """A stranger's text as a scalar in which nothing is filled in; raises `ValueError` for none."""
+    written = literal(text)
+    if written is None:
+        raise ValueError("no loop file can hold this text")
+    return scalar(written)
+
+
 class Lines:
     """The lines of a YAML document, with the comments that go with them."""
 
@@ -63,9 +71,18 @@ class Lines:
     def __str__(self) -> str:
         return "\n".join(self._lines) + "\n"
 
-    def raw(self, text: str) -> None:
-        """Lines of another document's."""
-        self._lines += text.split("\n")
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self._lines)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there is anything but comments."""
+        return any(not line.lstrip().startswith("#") for line in self._lines)
+
+    def raw(self, other: Lines) -> None:
+        """The lines of another one."""
+        self._lines += other._lines
 
     def gap(self) -> None:
         """An empty line."""

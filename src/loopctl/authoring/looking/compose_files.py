@@ -31,6 +31,8 @@ def read_compose(tree: Tree) -> tuple[ComposeService, ...]:
         services = tuple(_services(tree, path))
         if services:
             return services
+        if "services:" in tree.text(path):
+            tree.pass_over(path, "nothing in it could be read as services")
     return ()
 
 

@@ -32,10 +32,12 @@ def read_images(tree: Tree) -> tuple[Image, ...]:
     return tuple(image for image in images if image is not None)
 
 
-def read_image(tree: Tree, path: str, context: str | None = None) -> Image | None:
-    """One Dockerfile, None where it has no stage; `context` where something says it."""
+def read_image(
+    tree: Tree, path: str, context: str | None = None, target: str | None = None
+) -> Image | None:
+    """One Dockerfile, None where it has no such stage; `context` where something says it."""
     dockerfile = parse(tree.text(path))
-    last = dockerfile.target(None)
+    last = dockerfile.target(target)
     if last is None:
         return None
     chain = tuple(_chain(dockerfile, last))

@@ -96,7 +96,8 @@ class ComposeService:
 class Start:
     """How a folder's own code is started on this machine, and what is done there before.
 
-    `listens` None: nothing tells whether it reads PORT.
+    `context` is what it is copied with, the folder itself or one above. `listens` None: nothing
+    tells whether it reads PORT.
     """
 
     folder: str
@@ -104,6 +105,7 @@ class Start:
     launch: Fact[Launch]
     steps: tuple[str, ...] = ()
     listens: bool | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +139,12 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class TestFile:
-    """A file of pytest's: how many functions, and which markers; `partly`: not on all of them."""
+    """A file of pytest's: how many functions, and which markers; `partly`: those not on all."""
 
     path: str
     tests: int
     markers: frozenset[str] = frozenset()
-    partly: bool = False
+    partly: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
 
 

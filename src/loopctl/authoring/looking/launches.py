@@ -24,7 +24,16 @@ def launch_of(words: Sequence[str], line: str | None) -> Launch | None:
             words = split(text) or ()
         elif text:
             return Launch(line=text, port=port_in(split(text) or ()))
-    return Launch(words=tuple(words), port=port_in(words)) if words else None
+    words = _without_init(words)
+    return Launch(words=words, port=port_in(words)) if words else None
+
+
+def _without_init(words: Sequence[str]) -> tuple[str, ...]:
+    """Without a first process that only starts the second one, which no local process needs."""
+    rest = tuple(words)
+    if rest and rest[0].rpartition("/")[2] in ("tini", "dumb-init", "catatonit"):
+        rest = rest[rest.index("--") + 1 :] if "--" in rest else rest[1:]
+    return rest
 
 
 def split(line: str) -> tuple[str, ...] | None:

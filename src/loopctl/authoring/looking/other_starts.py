@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from loopctl.authoring.looking.facts import Certainty, Fact, Launch, Package, Place, Start
@@ -57,12 +57,18 @@ def _package(tree: Tree, path: str) -> Package | None:
     )
 
 
-def node_start(tree: Tree, package: Package) -> Start | None:
-    """How a Node package is started, None where it has no script for that."""
+def node_start(tree: Tree, package: Package, given: Sequence[Fact[Launch]]) -> Start | None:
+    """How a Node package is started: by its script, else by a command that another file `given`s.
+
+    None where nothing tells.
+    """
     scripts = {fact.value[0]: fact for fact in package.scripts}
     start = scripts.get("start")
     folder = package.folder
-    if start is None:
+    told = next((fact for fact in given if _runs_file(tree, folder, fact.value)), None)
+    if told is not None and (start is None or told.how == "web"):
+        launch = told
+    elif start is None:
         server = next(
             (n for n in ("server.js", "index.js", "app.js") if _serves(tree, folder, n)), None
         )
@@ -82,6 +88,11 @@ def node_start(tree: Tree, package: Package) -> Start | None:
         if not is_test(path)
     )
     return Start(folder, "node", launch, steps, True if reads else None)
+
+
+def _runs_file(tree: Tree, folder: str, launch: Launch) -> bool:
+    words = launch.words
+    return len(words) == 2 and words[0] == "node" and tree.has(joined(folder, words[1]))
 
 
 def _serves(tree: Tree, folder: str, name: str) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any, Final
 
 from loopctl.authoring.looking.facts import Fact, Place, PytestTree, TestFile
-from loopctl.authoring.looking.python_starts import parsed
+from loopctl.authoring.looking.python_starts import imports, parsed
 from loopctl.authoring.looking.structured import (
     ini_section,
     line_of,
@@ -23,6 +22,7 @@ from loopctl.authoring.looking.tree import Tree, folder_of, is_within, joined
 from loopctl.authoring.looking.url_reads import url_reads
 
 _CONFIGS: Final = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+_FOLDERS: Final = ("tests", "test", "e2e", "smoke", "integration", "staging", "acceptance")
 _LIMIT: Final = 1_000
 _NARROWING: Final = re.compile(r"(?:^|\s)(?:-m|-k|--ignore|--ignore-glob|--deselect)(?:[\s=]|$)")
 _MARKER: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -83,10 +83,11 @@ def _folder_for(tree: Tree, path: str, configs: Sequence[_Config]) -> str:
     if above:
         return max(above, key=len)
     folder = folder_of(path)
+    parts = folder.split("/")
+    for number, name in enumerate(parts):
+        if name in _FOLDERS:
+            return "/".join(parts[:number]) or "."
     while folder != ".":
-        name = folder.rpartition("/")[2]
-        if name in ("tests", "test", "e2e", "smoke", "integration", "staging", "acceptance"):
-            return folder_of(folder)
         if any(tree.has(joined(folder, n)) for n in ("setup.py", "requirements.txt", *_CONFIGS)):
             return folder
         folder = folder_of(folder)
@@ -156,25 +157,20 @@ def _plugins(tree: Tree, folder: str) -> Iterator[Fact[str]]:
 def _cases(text: str, path: str = "") -> TestFile:
     """The tests that stand in a module, as pytest's defaults would collect them."""
     tests, markers = 0, set[str]()
-    imports = set[str]()
-    for node in parsed(text).body:
+    module = parsed(text)
+    for node in module.body:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 tests += node.name.startswith("test")
             case ast.ClassDef() if fnmatch(node.name, "Test*"):
                 tests += _methods(node)
-            case ast.Import():
-                imports |= {alias.name.partition(".")[0] for alias in node.names}
-            case ast.ImportFrom() if node.module and not node.level:
-                imports.add(node.module.partition(".")[0])
             case ast.Assign() if any(getattr(t, "id", "") == "pytestmark" for t in node.targets):
                 markers |= set(_marks(node.value))
             case _:
                 pass
     some = set(re.findall(r"^\s*@pytest\.mark\.(\w+)", text, re.MULTILINE)) - markers
-    third = frozenset(imports) - sys.stdlib_module_names
-    partly = not markers and bool(some)
-    return TestFile(path, tests, frozenset(markers | some), partly, third)
+    third = frozenset(imports(module))
+    return TestFile(path, tests, frozenset(markers | some), frozenset(some), third)
 
 
 def _methods(node: ast.ClassDef) -> int:

@@ -7,6 +7,7 @@ import functools
 import importlib.metadata
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -53,6 +54,9 @@ def read_start(tree: Tree, folder: str, given: Sequence[Fact[Launch]]) -> Start 
         return None
     steps = _steps(tree, folder)
     own = not steps
+    if own and not _third_party(tree, folder) <= brought():
+        # Nothing says which packages it wants, and it wants some.
+        return None
     for launch in given:
         words = _own_words(tree, folder, launch.value)
         if words is not None:
@@ -79,6 +83,31 @@ def _start(
         launch = Launch(words=(program, *words))
         listens = _reads_port(tree, folder)
     return Start(folder, "python", Fact(launch, why.place, why.certainty, why.how), steps, listens)
+
+
+def _third_party(tree: Tree, folder: str) -> frozenset[str]:
+    """The packages that the folder's code imports, by their modules' names."""
+    paths = [path for path in tree.below(folder, "*.py") if not is_test(path)][:300]
+    local = {
+        part.removesuffix(".py") for path in tree.below(folder, "*.py") for part in path.split("/")
+    }
+    found = {module for path in paths for module in imports(parsed(tree.text(path)))}
+    return frozenset(name.replace("_", "-").lower() for name in found - local)
+
+
+def imports(module: ast.Module) -> Iterator[str]:
+    """The packages that a module imports at its top, without those of Python itself."""
+    for node in module.body:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        else:
+            continue
+        for name in names:
+            top = name.partition(".")[0]
+            if top not in sys.stdlib_module_names:
+                yield top
 
 
 def _reads_port(tree: Tree, folder: str) -> bool | None:

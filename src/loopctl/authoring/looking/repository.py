@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from loopctl.authoring.looking.compose_files import read_compose
-from loopctl.authoring.looking.dockerfiles import read_images
-from loopctl.authoring.looking.facts import Fact, Image, Launch, Looked, Package, Start
+from loopctl.authoring.looking.dockerfiles import read_image, read_images
+from loopctl.authoring.looking.facts import (
+    ComposeService,
+    Fact,
+    Image,
+    Launch,
+    Looked,
+    Package,
+    Start,
+)
 from loopctl.authoring.looking.gcloud import read_deploys
 from loopctl.authoring.looking.hints import read_ci, read_hints, read_knative
 from loopctl.authoring.looking.other_starts import (
@@ -20,28 +31,22 @@ from loopctl.authoring.looking.python_starts import read_start
 from loopctl.authoring.looking.repository_name import read_name
 from loopctl.authoring.looking.runners import read_runners
 from loopctl.authoring.looking.source_code import read_routes, read_variables
-from loopctl.authoring.looking.tree import Tree
+from loopctl.authoring.looking.tree import Tree, folder_of, is_within, joined
 
-_LIMIT = 30
+_LIMIT: Final = 30
+_MANIFESTS: Final = ("pyproject.toml", "requirements.txt", "package.json", "go.mod")
 
 
 def look(root: Path) -> tuple[Looked, Tree]:
     """What the folder says of itself, and the files that were read."""
     tree = Tree(root)
     images, compose, packages = read_images(tree), read_compose(tree), read_packages(tree)
-    folders = [image.context for image in images]
-    folders += [each.context for each in compose if each.context is not None]
-    given: dict[str, list[Fact[Launch]]] = {}
-    for each in compose:
-        if each.context is not None and each.launch is not None:
-            given.setdefault(each.context, []).append(each.launch)
-    starts = _starts(tree, images, packages, folders, given)
     return (
         Looked(
             name=read_name(root),
             images=images,
             compose=compose,
-            starts=starts,
+            starts=tuple(_starts(tree, images, compose, packages)),
             reads=read_variables(tree),
             routes=read_routes(tree),
             packages=packages,
@@ -58,26 +63,44 @@ def look(root: Path) -> tuple[Looked, Tree]:
 
 def _starts(
     tree: Tree,
-    images: tuple[Image, ...],
-    packages: tuple[Package, ...],
-    folders: list[str],
-    given: dict[str, list[Fact[Launch]]],
-) -> tuple[Start, ...]:
+    images: Sequence[Image],
+    compose: Sequence[ComposeService],
+    packages: Sequence[Package],
+) -> Iterator[Start]:
     """How code is started, in the folders that are built, in the tree itself and right below it."""
-    tops = {path.partition("/")[0] for path in tree.files if "/" in path}
-    wanted = dict.fromkeys([*folders, ".", *sorted(tops)])
     by_folder = {package.folder: package for package in packages}
-    found: list[Start] = []
-    for folder in list(wanted)[: _LIMIT * 2]:
-        launches = list(procfile_launch(tree, folder))
-        launches += given.get(folder, [])
-        launches += [i.launch for i in images if i.context == folder and i.launch is not None]
+    commands: dict[str, list[Fact[Launch]]] = {}
+    wanted: dict[tuple[str, str], None] = {}
+    for each in compose:
+        if each.context is not None:
+            file = each.dockerfile or joined(each.context, "Dockerfile")
+            code = _code_folder(tree, each.context, file)
+            wanted[each.context, code] = None
+            built = read_image(tree, each.dockerfile or "", each.context, each.target)
+            launch = each.launch or (built.launch if built else None)
+            commands.setdefault(code, []).extend([launch] if launch else [])
+    for image in images:
+        code = _code_folder(tree, image.context, image.file)
+        wanted.setdefault((image.context, code))
+        commands.setdefault(code, []).extend([image.launch] if image.launch else [])
+    tops = {path.partition("/")[0] for path in tree.files if "/" in path}
+    for folder in (".", *sorted(tops)):
+        wanted.setdefault((folder, folder))
+    for context, folder in list(wanted)[: _LIMIT * 2]:
+        given = [*procfile_launch(tree, folder), *commands.get(folder, ())]
         package = by_folder.get(folder)
         start = (
-            read_start(tree, folder, launches)
-            or (node_start(tree, package) if package else None)
+            read_start(tree, folder, given)
+            or (node_start(tree, package, given) if package else None)
             or go_start(tree, folder)
         )
         if start is not None:
-            found.append(start)
-    return tuple(found)
+            yield replace(start, context=context)
+
+
+def _code_folder(tree: Tree, context: str, dockerfile: str) -> str:
+    """Where the code of an image is: beside its Dockerfile, where its packages are named there."""
+    folder = folder_of(dockerfile)
+    if is_within(folder, context) and any(tree.has(joined(folder, name)) for name in _MANIFESTS):
+        return folder
+    return context

@@ -24,7 +24,8 @@ def read_name(root: Path) -> Fact[str]:
         parser = configparser.ConfigParser()
     for section in sorted(parser.sections(), key=lambda name: (name != 'remote "origin"', name)):
         url = parser.get(section, "url", fallback="") if section.startswith("remote ") else ""
-        found = _REMOTE.search(url.strip())
+        # A path of this machine is no name that a team knows.
+        found = _REMOTE.search(url.strip()) if re.search(r"://|^[^/]+:", url) else None
         if found:
             return Fact(found[1], Place(".git/config"), how="the remote's name")
     return Fact(root.name, Place("."), Certainty.GUESSED, "the folder's name")

@@ -14,7 +14,8 @@ _CODE: Final = ("*.py", "*.js", "*.mjs", "*.cjs", "*.ts", "*.tsx", "*.go", "*.rb
 _CODE_TOO: Final = ("*.cs", "*.php", "*.rs")
 _TESTS: Final = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|e2e|fixtures|cypress|playwright)/"
-    r"|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.(?:py|go)$|\.(?:test|spec)\.[cm]?[jt]sx?$"
+    r"|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.(?:py|go)$|\.(?:test|spec|cy)\.[cm]?[jt]sx?$"
+    r"|(?:^|/)(?:playwright|cypress|vitest|jest|vite|webpack|eslint)\.config\.[cm]?[jt]s$"
 )
 
 _NAME = r"""["'`]([A-Z][A-Z0-9_]{1,63})["'`]"""

@@ -43,6 +43,10 @@ class Tree:
         """What was not looked at, and why."""
         return tuple(self._why)
 
+    def pass_over(self, path: str, why: str) -> None:
+        """Note that a file was not understood."""
+        self._why[f"{path}: {why}"] = None
+
     def has(self, path: str) -> bool:
         """Whether there is such a file."""
         return path in self._known

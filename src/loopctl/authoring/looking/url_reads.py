@@ -12,7 +12,7 @@ from loopctl.authoring.looking.tree import Tree
 
 _NAME: Final = r"""["'`]([A-Z][A-Z0-9_]{1,63})["'`]"""
 _READ: Final = re.compile(
-    rf"\b(?:environ|env|ENV)(?:\.get\(|\.setdefault\(|\[)\s*{_NAME}"
+    rf"\b(?:environ|env|ENV)(?:\.get\(|\[)\s*{_NAME}"
     rf"|\b(?:getenv|Getenv|LookupEnv)\(\s*{_NAME}"
     r"|\bprocess\.env\.([A-Z][A-Z0-9_]{1,63})\b"
 )
@@ -22,6 +22,7 @@ _OTHERS: Final = re.compile(
     r"DATABASE|(?:^|_)DB(?:_|$)|POSTGRES|PG|MYSQL|MONGO|REDIS|AMQP|RABBIT|KAFKA|SENTRY|BROKER|CACHE"
     r"|S3|MINIO|ELASTIC|SQL|CALLBACK|REDIRECT|WEBHOOK|PROXY|SELENIUM|GRID|DOCS|REGISTRY|INDEX"
 )
+_SET: Final = re.compile(r"\s*\]?\s*=[^=]")
 _DEFAULT: Final = re.compile(r"""\s*(?:,|\|\||\?\?)\s*f?["'`]([a-z]+://[^"'`\s]{1,200})["'`]""")
 
 
@@ -41,6 +42,8 @@ def _in_line(line: str) -> Iterator[UrlRead]:
     for match in _READ.finditer(line):
         name = match[1] or match[2] or match[3]
         if not _ENDING.fullmatch(name) or _OTHERS.search(name):
+            continue
+        if _SET.match(line, match.end()):
             continue
         after = line[match.end() :].lstrip("\"'`)]")
         default = _DEFAULT.match(after)
