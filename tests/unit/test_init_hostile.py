@@ -22,7 +22,7 @@ from loopctl.loopfile.marks import Source
 from loopctl.loopfile.problems import Problems
 from loopctl.loopfile.variables import expand
 
-ANY = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
+ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 NASTY = st.sampled_from(
     (
         *("# x", "${HOME}", "$${x}", "${services.a.url}", "*a", "&a", "!!python/object", "- a"),
