@@ -12,6 +12,8 @@ from loopctl.journal.worklog import CycleRecord, ServiceRecord
 from loopctl.model.state import State
 
 _SETTLED: Final = 4
+_SINCE: Final = 80
+"""Columns from which there is room for a time."""
 
 
 def service_rows(cycle: CycleRecord, moment: Moment, canvas: Canvas, room: int) -> list[Line]:
@@ -24,7 +26,7 @@ def service_rows(cycle: CycleRecord, moment: Moment, canvas: Canvas, room: int) 
         services = [each for each in services if each in telling]
     rows = [_row(each, cycle, moment, canvas) for each in services]
     width = canvas.width
-    limits = [max(10, width // 4), width if canvas.is_narrow else width // 2, width]
+    limits = [max(10, width // 4), width if canvas.is_narrow else max(46, width // 2), width]
     lines = table(rows, limits[: len(rows[0])] if rows else (), canvas.marks.cut)
     if hidden and room > 0:
         noun = "service" if rows else "service, none shown"
@@ -58,7 +60,7 @@ def _health(service: ServiceRecord, cycle: CycleRecord, moment: Moment, canvas: 
             why = canvas.shown(service.health.detail, 160)
             return line(f"not healthy {revision}{': ' if why else ''}{why}", Style.BAD)
         since = moment.since.get(service.name)
-        at = f" since {clock(since)}" if since and not canvas.is_narrow else ""
+        at = f" since {clock(since)}" if since and canvas.width >= _SINCE else ""
         return (Span("healthy", Style.GREEN), Span(f" {revision}{at}"))
     if service.revision is not None:
         word = "starting" if cycle.failed_stage is None else "deployed"
