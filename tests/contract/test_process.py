@@ -5,16 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loopctl.errors import Stopped
-from loopctl.process import Child, Stop, TaskScope, capture, identify, in_parallel, is_alive
+from loopctl.process import (
+    Child,
+    Stop,
+    TaskScope,
+    capture,
+    identify,
+    in_parallel,
+    is_alive,
+    terminate,
+)
 
 WAIT_S = 10.0
 QUICK_LADDER = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.3), (signal.SIGKILL, 5.0))
@@ -377,3 +388,17 @@ def test_a_process_is_told_from_a_later_one_of_its_number(tmp_path: Path) -> Non
     child.wait(Stop(WAIT_S))
     assert not is_alive(identity)
     assert child.identity() is None
+
+
+def test_only_that_very_process_is_told_to_end() -> None:
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        mine = identify(sleeper.pid)
+        assert mine is not None
+        assert not terminate(replace(mine, started=mine.started + 1))
+        assert sleeper.poll() is None
+        assert terminate(mine)
+        assert sleeper.wait(20) == -signal.SIGTERM
+        assert not terminate(mine)
+    finally:
+        sleeper.kill()
