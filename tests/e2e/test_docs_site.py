@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -80,6 +81,14 @@ def test_no_page_and_no_style_loads_anything_from_another_host(site: Path) -> No
     assert not [
         (f.name, url) for f, urls in loaded.items() for url in urls if _ELSEWHERE.match(url)
     ]
+
+
+def test_every_link_within_the_site_leads_to_a_file_of_it(site: Path) -> None:
+    links = re.compile(r'href="(?![a-z]+:|#|//)([^"#?]+)')
+    for page in site.rglob("*.html"):
+        if page.name != "404.html":
+            for link in links.findall(page.read_text(encoding="utf-8")):
+                assert (page.parent / unquote(link)).exists(), f"{page.name}: {link}"
 
 
 def test_every_page_of_the_docs_is_in_the_site(site: Path) -> None:
