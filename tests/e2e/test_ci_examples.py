@@ -196,7 +196,7 @@ if "describe" in sys.argv:
 """
 
 
-@pytest.mark.parametrize("there", ["no", "yes"])
+@pytest.mark.parametrize("there", ["no", pytest.param("yes", marks=pytest.mark.slow)])
 def test_the_set_up_grants_no_more_than_it_says_and_may_be_run_again(
     tmp_path: Path, there: str
 ) -> None:
