@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from loopfile_project import MINIMAL, only, plan_of, problems_of, project
 
 from loopctl.api.beginning import fingerprint
 from loopctl.bootstrap import redactor_of
+from loopctl.integrations.notices import outlook
 from loopctl.model.notice import Every, NoticeKind, secrets_of
 from loopctl.model.state import Verdict
 
@@ -28,6 +30,7 @@ def with_notices(folder: Path, *notices: str) -> Path:
         (SLACK, "slack", "hooks.slack.com"),
         ("https://prod-07.westeurope.logic.azure.com:443/workflows/0/x", "teams", None),
         ("https://default0.1.environment.api.powerplatform.com:443/powerautomate/x", "teams", None),
+        ("https://ours.webhook.office.com/webhookb2/x", "teams", "ours.webhook.office.com"),
         ("http://127.0.0.1:9000/hook", "webhook", "127.0.0.1"),
         ("https://hooks.slack.com.evil.test/services/x", "webhook", "hooks.slack.com.evil.test"),
         ("mailto://user:pass@example.test", "apprise", "mailto"),
@@ -43,6 +46,18 @@ def test_the_host_tells_the_kind_and_of_apprise_only_the_scheme_is_shown(
     assert notice.url is not None
     assert notice.url.reveal() == url
     assert url not in repr(notice)
+
+
+def test_the_plan_says_whom_it_tells_and_that_a_connector_is_retired(tmp_path: Path) -> None:
+    path = with_notices(
+        tmp_path,
+        "{on: [red], url: 'https://ours.webhook.office.com/webhookb2/x'}",
+        f"{{on: [red, green], url: '{SLACK}', every: run}}",
+    )
+    old, new = outlook(plan_of(path).notices)
+    assert old.startswith("notice 1 to Teams (ours.webhook.office.com): red, when it changes; ")
+    assert "make a workflow" in old
+    assert new == "notice 2 to Slack (hooks.slack.com): red, green, of every run"
 
 
 def test_a_notice_for_another_environment_needs_no_variable(tmp_path: Path) -> None:
@@ -70,7 +85,6 @@ def test_a_notice_for_another_environment_needs_no_variable(tmp_path: Path) -> N
         (f"{{on: [red], url: 'mailto://{TOKEN}', kind: slack}}", "wants an http:// or https://"),
         (f"{{on: [red], url: '{TOKEN}'}}", '"url" must be a URL'),
         (f"{{on: [red], url: 'https:///{TOKEN}'}}", '"url" names no host'),
-        (f"{{on: [red], url: 'https://x.webhook.office.com/{TOKEN}'}}", "retired"),
         (f"{{on: [red], url: '$${{{TOKEN}}}'}}", '"url" must be a URL'),
         (f"{{on: [red], url: ['{TOKEN}']}}", '"url" must be text'),
     ],
@@ -79,6 +93,16 @@ def test_what_is_wrong_is_told_without_the_url(tmp_path: Path, notice: str, said
     found = only(problems_of(with_notices(tmp_path, notice)))
     assert said in found.message
     assert TOKEN not in str(found)
+
+
+def test_without_apprise_its_urls_are_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    found = only(problems_of(with_notices(tmp_path, f"{{on: red, url: 'discord://{TOKEN}'}}")))
+    assert "discord:// is spoken by apprise, which is not installed" in found.message
+    assert found.hint is not None
+    assert "pip install 'loopctl[notify]'" in found.hint
 
 
 def test_a_file_that_is_no_yaml_shows_nothing_of_its_notices(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from loopctl.integrations.notice_apprise import plain_text, send_by_apprise
 from loopctl.integrations.notice_post import post
@@ -12,10 +13,12 @@ from loopctl.integrations.notice_slack import slack_message
 from loopctl.integrations.notice_teams import teams_message
 from loopctl.integrations.notice_text import Message, message_of
 from loopctl.integrations.notice_webhook import webhook_document
-from loopctl.model.notice import Every, NoticeKind, NoticeSpec
+from loopctl.model.notice import Every, NoticeKind, NoticeSpec, is_retired
 from loopctl.ports.announcer import AnnounceError, Announcement, Announcer
 from loopctl.process import Stop
 from loopctl.redact import Secret
+
+_RETIRING: Final = "; Microsoft retires these connectors: make a workflow in Teams instead"
 
 
 class Notice(Announcer):
@@ -106,4 +109,5 @@ def _outlook(spec: NoticeSpec) -> str:
         why = f"{spec.unset} is not set" if spec.unset else "its url is empty"
         return f"{spec.name} is switched off: {why}"
     on = ", ".join(verdict.value for verdict in spec.on)
-    return f"{spec.name}: {on}, {'of every run' if spec.every is Every.RUN else 'when it changes'}"
+    often = "of every run" if spec.every is Every.RUN else "when it changes"
+    return f"{spec.name}: {on}, {often}{_RETIRING if is_retired(spec.place) else ''}"

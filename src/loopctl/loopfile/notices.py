@@ -19,7 +19,6 @@ from loopctl.model.notice import (
     NoticeKind,
     NoticeSpec,
     is_http,
-    is_retired,
     kind_of,
     parts_of,
     place_of,
@@ -31,10 +30,6 @@ from loopctl.redact import Secret
 
 URL: Final = re.compile(r"[a-z][a-z0-9+.-]{0,40}://\S+")
 INSTALL: Final = "pip install 'loopctl[notify]' (with the Python that runs loopctl)"
-
-_WORKFLOWS: Final = (
-    "in Teams make a workflow `Send webhook alerts to a channel`, and give the URL that it shows"
-)
 
 
 def of_environment(notify: Node, name: str, variables: Mapping[str, str]) -> Node:
@@ -96,8 +91,6 @@ def _check_url(url: Scalar, kind: str | None, problems: Problems) -> None:
             problems.add(url.mark, what, INSTALL)
     elif not is_http(parts):
         problems.add(url.mark, f"`kind: {chosen.value}` wants an http:// or https:// URL")
-    elif is_retired(parts) and kind != NoticeKind.WEBHOOK:
-        problems.add(url.mark, "Microsoft has retired these connectors of Teams", _WORKFLOWS)
 
 
 def notices_of(chosen: Chosen) -> tuple[NoticeSpec, ...]:

@@ -94,12 +94,13 @@ def kind_of(parts: SplitResult) -> NoticeKind:
         return NoticeKind.APPRISE
     if _SLACK.fullmatch(host):
         return NoticeKind.SLACK
-    return NoticeKind.TEAMS if _TEAMS.fullmatch(host) else NoticeKind.WEBHOOK
+    is_teams = _TEAMS.fullmatch(host) or _RETIRED.fullmatch(host)
+    return NoticeKind.TEAMS if is_teams else NoticeKind.WEBHOOK
 
 
-def is_retired(parts: SplitResult) -> bool:
-    """Whether it is one of the connectors of Microsoft 365, which Microsoft has retired."""
-    return is_http(parts) and bool(_RETIRED.fullmatch(parts.hostname or ""))
+def is_retired(host: str) -> bool:
+    """Whether it is that of the connectors of Microsoft 365, which Microsoft retires."""
+    return _RETIRED.fullmatch(host) is not None
 
 
 def place_of(parts: SplitResult, kind: NoticeKind) -> str:
