@@ -27,6 +27,12 @@ PATH = "/services/T0123/B0456/a-token-of-24-characters"
 RED = after(ended(Verdict.RED, "a", job=JOB))
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried soon."""
+    monkeypatch.setattr(notice_post, "_AGAIN_AFTER_S", 0.05)
+
+
 def notice(origin: str, kind: NoticeKind = NoticeKind.SLACK, path: str = PATH) -> Notice:
     url = Secret("notify-1", f"{origin}{path}")
     parts = parts_of(url.reveal())
@@ -74,10 +80,8 @@ def test_nothing_is_asked_of_the_service_where_nothing_has_changed() -> None:
 
 def test_a_service_that_is_busy_is_asked_again_when_it_says() -> None:
     with webhook(Answer(429, headers={"retry-after": "0"}), Answer(429), Answer()) as server:
-        began = time.monotonic()
         notice(server.origin).announce(RED, Stop(20))
         assert len(server.taken) == 3
-        assert 0.9 < time.monotonic() - began < 8, "a second, where it does not say"
     with webhook(Answer(429, headers={"retry-after": "3600"})) as server:
         assert trouble(notice(server.origin)) == "it answered 429"
         assert len(server.taken) == 1
@@ -177,9 +181,10 @@ def _certificate(folder: Path) -> Path:
     assert ssl.HAS_TLSv1_3
     key, made = folder / "key.pem", folder / "made.pem"
     name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    curve = ["-pkeyopt", "ec_paramgen_curve:P-256"]
     files = ["-keyout", str(key), "-out", str(made)]
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name, *files],
+        ["openssl", "req", "-x509", "-newkey", "ec", *curve, "-nodes", "-days", "1", *name, *files],
         check=True,
         capture_output=True,
     )
