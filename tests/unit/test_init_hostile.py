@@ -153,8 +153,11 @@ def test_what_is_too_large_too_deep_or_too_much_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trees, "LIMIT_FILES", 20)
-    files = {**SHOP, "compose.yaml": "#" * (trees.LIMIT_BYTES + 1), "a/" * 9 + "b": ""}
+    monkeypatch.setattr(trees, "LIMIT_DEPTH", 3)
+    files = {**SHOP, "compose.yaml": "#" * (trees.LIMIT_BYTES + 1), "a/b/c/d": ""}
     root = repository(tmp_path, files | {f"Z/{n}": "" for n in range(30)})
-    gaps = " ".join(initial(root).gaps)
-    for said in ("compose.yaml: too large", "a/a/a/a/a/a/a/a: too deep", "more than 20 files"):
-        assert said in gaps
+    initially = initial(root)
+    gaps, passed_over = " ".join(initially.gaps), initially.found.passed_over
+    assert "compose.yaml: too large" in gaps
+    assert "more than 20 files" in gaps
+    assert "a/b/c: too deep" in passed_over

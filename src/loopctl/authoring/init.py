@@ -242,8 +242,13 @@ def _gaps(
         said.append("no test here meets a service; the suite below asks only what is plain to see")
     if services and not environments:
         said.append("nothing says how these services are started")
-    said += [f"not looked at: {what}" for what in looked.passed_over[:5]]
+    said += [f"not read: {what}" for what in looked.passed_over if _matters(what)][:5]
     return said
+
+
+def _matters(passed_over: str) -> bool:
+    """Whether it may well have changed what is written: no asset of a page, no deep folder."""
+    return not passed_over.endswith(": too deep") and ".js: too large" not in passed_over
 
 
 def _checked(path: Path, draft: Draft) -> str:

@@ -17,6 +17,7 @@ from loopctl.authoring.drafting.variables import with_variables
 from loopctl.authoring.drafting.yaml_lines import scalar
 from loopctl.authoring.looking.facts import CloudRunDeploy, Fact, Looked, Route
 from loopctl.authoring.looking.health_paths import is_health, order
+from loopctl.authoring.looking.source_code import is_test
 from loopctl.authoring.looking.tree import Tree, is_within
 
 _MIGRATIONS: Final = re.compile(
@@ -80,6 +81,8 @@ def _is_production(deploy: CloudRunDeploy) -> bool:
 
 
 def _score(each: Candidate, deploy: CloudRunDeploy, number: int) -> int:
+    if is_test(deploy.place.file):
+        return 0
     source, image = deploy.flag("source"), deploy.flag("image")
     folder = source.value.removeprefix("./").rstrip("/") or "." if source else None
     if folder is not None and folder == each.context:

@@ -70,7 +70,7 @@ def _of_pytest(
     tree: Tree,
     left: list[str],
 ) -> Iterator[SuiteDraft]:
-    where = str(tests.config or tests.folder)
+    where = f" ({tests.config})" if tests.config else ""
     meeting = _meeting(tests)
     if not meeting or not names:
         _leave(tests, where, left)
@@ -117,7 +117,7 @@ def _leave(tests: PytestTree, where: str, left: list[str]) -> None:
     folders = sorted({folder_of(file.path) for file in tests.files})
     end_to_end = [folder for folder in folders if _E2E.search(folder)]
     number = sum(file.tests for file in tests.files)
-    what = f"{number} pytest functions in {', '.join(folders[:4])} ({where})"
+    what = f"{number} pytest functions in {', '.join(folders[:4])}{where}"
     if tests.in_process is not None:
         at = f"{tests.in_process.value} at {tests.in_process.place}"
         why = f"{at}: in-process, they meet nothing that is deployed"

@@ -135,6 +135,7 @@ class Package:
     depends: frozenset[str]
     manager: str
     locked: bool
+    main: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _package(tree: Tree, path: str) -> Package | None:
         for name in (listed if isinstance(listed, dict) else ())
     }
     lock = next((lock for lock in _LOCKS if tree.has(joined(folder, lock))), None)
-    name = read.get("name")
+    name, main = read.get("name"), read.get("main")
     return Package(
         folder=folder,
         place=Place(path),
@@ -54,6 +54,7 @@ def _package(tree: Tree, path: str) -> Package | None:
         depends=frozenset(depends),
         manager=_LOCKS[lock][0] if lock else "npm",
         locked=lock is not None,
+        main=main if isinstance(main, str) else "",
     )
 
 
@@ -69,9 +70,10 @@ def node_start(tree: Tree, package: Package, given: Sequence[Fact[Launch]]) -> S
     if told is not None and (start is None or told.how == "web"):
         launch = told
     elif start is None:
-        server = next(
-            (n for n in ("server.js", "index.js", "app.js") if _serves(tree, folder, n)), None
-        )
+        spoken = [word for fact in package.scripts for word in fact.value[1].split()]
+        named = [word for word in spoken if word.endswith((".js", ".mjs", ".cjs"))]
+        names = ("server.js", "index.js", "app.js", package.main, *named)
+        server = next((name for name in names if name and _serves(tree, folder, name)), None)
         if server is None:
             return None
         place = Place(joined(folder, server))

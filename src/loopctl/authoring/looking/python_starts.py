@@ -20,6 +20,8 @@ from loopctl.authoring.looking.tree import Tree, distance, joined
 VENV: Final = ".venv-loop"
 _PYTHON: Final = f"{VENV}/bin/python"
 _SERVERS: Final = frozenset({"uvicorn", "fastapi", "flask", "hypercorn", "gunicorn", "streamlit"})
+# Their modules and their packages have one name.
+_PACKAGED: Final = frozenset({"uvicorn", "hypercorn", "gunicorn"})
 _FRAMEWORKS: Final = {
     **dict.fromkeys(["FastAPI", "Starlette", "Litestar", "Quart"], "uvicorn"),
     "Flask": "flask",
@@ -58,9 +60,12 @@ def read_start(tree: Tree, folder: str, given: Sequence[Fact[Launch]]) -> Start 
         # Nothing says which packages it wants, and it wants some.
         return None
     for launch in given:
-        words = _own_words(tree, folder, launch.value)
-        if words is not None:
-            return _start(tree, folder, words, launch, steps, own=own)
+        before, last = _parts(launch.value)
+        words = _own_words(tree, folder, last)
+        first = [_own_words(tree, folder, each) for each in before]
+        if words is not None and None not in first:
+            done = [each for each in first if each is not None]
+            return _start(tree, folder, words, launch, steps, own=own, before=done)
     guessed = _guess(tree, folder)
     return _start(tree, folder, *guessed, steps, own=own) if guessed else None
 
@@ -73,16 +78,45 @@ def _start(
     steps: tuple[str, ...],
     *,
     own: bool,
+    before: Sequence[tuple[str, ...]] = (),
 ) -> Start:
     program = "python" if own else _PYTHON
-    if "$PORT" in " ".join(words):
-        shown = " ".join(word if "$PORT" in word else shlex.quote(word) for word in words)
-        launch = Launch(line=f"exec {shlex.quote(program)} {shown}")
+    steps = _with_server(tree, folder, steps, words)
+    if before or "$PORT" in " ".join(words):
+        lines = [*(_shown(program, each) for each in before), f"exec {_shown(program, words)}"]
+        launch = Launch(line=" && ".join(lines))
         listens: bool | None = True
     else:
         launch = Launch(words=(program, *words))
         listens = _reads_port(tree, folder)
     return Start(folder, "python", Fact(launch, why.place, why.certainty, why.how), steps, listens)
+
+
+def _with_server(
+    tree: Tree, folder: str, steps: tuple[str, ...], words: Sequence[str]
+) -> tuple[str, ...]:
+    """The steps, with the server where the packages do not name it: an image brought it."""
+    wants = requirements_of(tree, folder)
+    named = wants[1] if wants else frozenset()
+    asked = [words[1]] if words[:1] == ("-m",) and words[1] in _PACKAGED else []
+    asked += ["gevent"] if "gevent" in words else []
+    lacking = [each for each in asked if each not in named]
+    if not lacking or not steps or " pip install " not in steps[-1]:
+        return steps
+    return (*steps[:-1], f"{steps[-1]} {' '.join(lacking)}")
+
+
+def _shown(program: str, words: Sequence[str]) -> str:
+    quoted = [word if "$PORT" in word else shlex.quote(word) for word in words]
+    return " ".join([shlex.quote(program), *quoted])
+
+
+def _parts(launch: Launch) -> tuple[tuple[Launch, ...], Launch]:
+    """What a line does first, such as to migrate, and what it then starts."""
+    if launch.line is None or "&&" not in launch.line:
+        return (), launch
+    parts = [part.strip().removeprefix("exec ") for part in launch.line.split("&&")]
+    return tuple(Launch(line=part) for part in parts[:-1]), Launch(line=parts[-1])
 
 
 def _third_party(tree: Tree, folder: str) -> frozenset[str]:
@@ -130,6 +164,8 @@ def requirements_of(tree: Tree, folder: str) -> tuple[str, frozenset[str]] | Non
         return path, frozenset(filter(None, map(_package, texts(listed))))
     if isinstance(poetry, dict):
         return path, frozenset(_package(str(name)) for name in poetry if name != "python")
+    if tree.has(joined(folder, "setup.py")):
+        return joined(folder, "setup.py"), frozenset({"what it says when it is run"})
     return None
 
 
@@ -145,7 +181,7 @@ def _steps(tree: Tree, folder: str) -> tuple[str, ...]:
         return (f"UV_PROJECT_ENVIRONMENT={VENV} uv sync --frozen --no-dev",)
     if tree.has(joined(folder, "poetry.lock")):
         return (make, f'VIRTUAL_ENV="$PWD/{VENV}" poetry install --only main --no-root')
-    what = "." if name == "pyproject.toml" else f"-r {name}"
+    what = "." if name in ("pyproject.toml", "setup.py") else f"-r {name}"
     return (make, f"{_PYTHON} -m pip install --quiet {what}")
 
 
@@ -165,8 +201,10 @@ def _own_words(tree: Tree, folder: str, launch: Launch) -> tuple[str, ...] | Non
         if rest[:1] == ["-m"] and rest[1:2] and rest[1] in _SERVERS:
             return _told_port(tree, folder, rest[1], tuple(rest[2:]))
         return _script(tree, folder, rest)
-    if program in _SERVERS:
+    if program in _SERVERS and words[1:3] != ("db", "upgrade"):
         return _told_port(tree, folder, program, tuple(words[1:]))
+    if program in ("alembic", "flask") and not any("$" in word for word in words):
+        return ("-m", program, *words[1:])
     return None
 
 
@@ -269,7 +307,12 @@ def _assigned(text: str) -> Iterator[tuple[str, str, int]]:
         called = node.value.func
         name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if name in _FRAMEWORKS and isinstance(targets[0], ast.Name):
+        if not isinstance(targets[0], ast.Name):
+            continue
+        if name not in _FRAMEWORKS and targets[0].id in ("app", "application"):
+            # What a factory makes: its framework is the one that the module speaks of.
+            name = next((each for each in _FRAMEWORKS if each in text), name)
+        if name in _FRAMEWORKS:
             yield targets[0].id, name, node.lineno
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 LIMIT_FILES: Final = 20_000
-LIMIT_DEPTH: Final = 8
+LIMIT_DEPTH: Final = 12
 LIMIT_BYTES: Final = 256 * 1024
 LIMIT_READ: Final = 64 * 1024 * 1024
 _LINE: Final = 2_000
