@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from loopctl.console.canvas import Canvas, Moment
 from loopctl.console.frame_services import service_rows
 from loopctl.console.frame_suites import suite_rows
-from loopctl.console.lines import Line, Span, Style, cut, line
+from loopctl.console.lines import Line, Span, Style, cut, line, width_of
 from loopctl.console.marks import Marks
 from loopctl.console.time_left import left_text, run_left, whole
 from loopctl.console.wording import met_text
@@ -63,16 +63,20 @@ def _body(
 def _header(worklog: Worklog, moment: Moment, canvas: Canvas) -> Line:
     run = worklog.run
     number = worklog.last.number if worklog.last else 1
-    name = 14 if canvas.is_narrow else 40 if canvas.is_wide else 26
-    cycle = "" if canvas.is_narrow else "cycle "
-    parts = [f"{canvas.name(run.loop, name)} on {canvas.name(run.environment, name // 2)}"]
-    parts += [f"{cycle}{number}/{run.max_cycles}", whole(moment.elapsed_s)]
+    limit = 14 if canvas.is_narrow else 40 if canvas.is_wide else 26
+    name, where = canvas.name(run.loop, limit), canvas.name(run.environment, limit // 2)
+    cycle = f"{'' if canvas.is_narrow else 'cycle '}{number}/{run.max_cycles}"
+    parts = [cycle, whole(moment.elapsed_s)]
     if left := run_left(worklog, moment.stage_s):
         parts.append(left)
     if canvas.is_wide:
         parts.append(canvas.shown(run.run_id, 80))
-    head = Span(canvas.marks.between.join(parts), Style.BOLD)
-    return (Span("PARTIAL ", Style.DOUBT), head) if run.partial else (head,)
+    partial = (Span("PARTIAL ", Style.DOUBT),) if run.partial else ()
+    heads = [
+        (*partial, Span(canvas.marks.between.join([title, *parts]), Style.BOLD))
+        for title in (f"{name} on {where}", name)
+    ]
+    return next((head for head in heads if width_of(head) <= canvas.width), heads[-1])
 
 
 def _stages(cycle: CycleRecord, worklog: Worklog, moment: Moment, canvas: Canvas) -> list[Line]:

@@ -97,7 +97,8 @@ def _standing(suite: SuiteRecord, worklog: Worklog, moment: Moment, canvas: Canv
     all_well = judged is not None and judged.outcome is SuiteOutcome.PASSED
     for status in sorted(counts, key=_worst_first if canvas.is_narrow else _as_listed):
         # Of a suite that has passed whole, its outcome says that.
-        if not (all_well and counts[status] == len(suite.cases)):
+        only_passed = counts[status] == len(suite.cases) and status is CaseStatus.PASSED
+        if not (only_passed and (all_well or canvas.is_narrow)):
             style = Style.PLAIN if status in HARMLESS else Style.BAD
             counted.append(Span(f" {counts[status]} {status.value}", style))
     if judged is not None:
