@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from init_rig import SHOP, document, made, plan, repository
+from pydantic import TypeAdapter
 
-from loopctl.authoring.drafting.names import loop_name, service_name
+from loopctl.authoring.drafting.names import LONGEST_SERVICE, loop_name, service_name
 from loopctl.authoring.drafting.yaml_lines import Lines, literal, scalar
 from loopctl.authoring.init import initial
 from loopctl.authoring.looking import tree as trees
@@ -20,6 +22,8 @@ from loopctl.authoring.looking.tree import Tree
 from loopctl.loopfile.composer import compose_text
 from loopctl.loopfile.marks import Source
 from loopctl.loopfile.problems import Problems
+from loopctl.loopfile.schema import LOOP_NAME
+from loopctl.loopfile.schema_base import ServiceId
 from loopctl.loopfile.variables import expand
 
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -60,9 +64,13 @@ def test_a_comment_stays_a_comment(text: str) -> None:
 @given(HOSTILE)
 def test_a_name_of_anything_is_a_name_that_loops_and_services_can_have(text: str) -> None:
     name = loop_name(text)
-    text_of = f"version: 1\nname: {name}\n"
-    assert yaml.safe_load(text_of.replace(name, scalar(name)))["name"] == name
-    assert service_name(text, {"service"}) != "service"
+    assert re.fullmatch(LOOP_NAME, name)
+    first = service_name(text, ())
+    second = service_name(text, {first})
+    assert first != second
+    for each in (first, second):
+        assert TypeAdapter(ServiceId).validate_python(each) == each
+        assert len(each) <= LONGEST_SERVICE
 
 
 FOLDER = HOSTILE.filter(

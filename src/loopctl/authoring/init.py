@@ -77,13 +77,10 @@ def initial(root: Path, *, name: str | None = None, environment: str | None = No
     draft = _draft(looked, tree, _named(name, looked), environment)
     path = root / FOLDER / f"{draft.name}.yaml"
     try:
-        text = _checked(path, draft)
-    except UsageError:
-        if draft.env_file is None:
-            raise
-        # A value in there is no text for what it would be filled in with: `true`, say.
-        draft = replace(draft, env_file=None)
-        text = _checked(path, draft)
+        draft, text = _valid(path, draft)
+    except UsageError as error:
+        what = "nothing was written: what init made of this folder does not validate; report it"
+        raise UsageError(what, error.problems) from error
     return Initial(
         path=path,
         text=text,
@@ -249,6 +246,18 @@ def _gaps(
 def _matters(passed_over: str) -> bool:
     """Whether it may well have changed what is written: no asset of a page, no deep folder."""
     return not passed_over.endswith(": too deep") and ".js: too large" not in passed_over
+
+
+def _valid(path: Path, draft: Draft) -> tuple[Draft, str]:
+    """The draft and its text; without the `env_file` where the file is not valid with it."""
+    try:
+        return draft, _checked(path, draft)
+    except UsageError:
+        if draft.env_file is None:
+            raise
+        # A value in there is no text for what it would be filled in with: `true`, say.
+        plain = replace(draft, env_file=None)
+        return plain, _checked(path, plain)
 
 
 def _checked(path: Path, draft: Draft) -> str:

@@ -18,7 +18,7 @@ from loopctl.authoring.drafting.yaml_lines import scalar
 from loopctl.authoring.looking.facts import CloudRunDeploy, Fact, Looked, Route
 from loopctl.authoring.looking.health_paths import is_health, order
 from loopctl.authoring.looking.source_code import is_test
-from loopctl.authoring.looking.tree import Tree, is_within
+from loopctl.authoring.looking.tree import Tree
 
 _MIGRATIONS: Final = re.compile(
     r"(?:^|/)(?:migrations|alembic/versions|migrations/versions|db/migrate)$"
@@ -59,19 +59,25 @@ def _matched(
     """One deployment for each service: the one that fits best, production's only at last."""
     chosen: dict[str, CloudRunDeploy] = {}
     left: list[str] = []
-    ranked = sorted(deploys, key=lambda d: (_is_production(d), d.place))
-    for deploy in ranked:
-        scores = sorted(
-            ((-_score(each, deploy, len(found)), each.name) for each in found), key=lambda s: s[0]
-        )
-        if not scores or scores[0][0] == 0:
-            left.append(
-                f"{deploy.place} ({deploy.how}): no service here is known to be deployed by it"
-            )
-        elif scores[0][1] in chosen:
-            left.append(f"{deploy.place} ({deploy.how}): another place deploys {scores[0][1]}, too")
+    scores = {
+        (deploy.place, each.name): _score(each, deploy, len(found))
+        for deploy in deploys
+        for each in found
+    }
+    best = {
+        d.place: max((scores[d.place, each.name] for each in found), default=0) for d in deploys
+    }
+    for deploy in sorted(deploys, key=lambda d: (-best[d.place], _is_production(d), d.place)):
+        score = best[deploy.place]
+        fits = [each.name for each in found if score and scores[deploy.place, each.name] == score]
+        if len(fits) != 1:
+            why = "no service here is known to be deployed by it"
+        elif fits[0] in chosen:
+            why = f"another place deploys {fits[0]}, too"
         else:
-            chosen[scores[0][1]] = deploy
+            chosen[fits[0]] = deploy
+            continue
+        left.append(f"{deploy.place} ({deploy.how}): {why}")
     return chosen, left
 
 
@@ -95,8 +101,7 @@ def _score(each: Candidate, deploy: CloudRunDeploy, number: int) -> int:
         return 3
     if each.name in service or (service and service in each.name):
         return 2
-    below = is_within(deploy.place.file, each.context) and each.context != "."
-    return 1 if number == 1 or below else 0
+    return 1 if number == 1 else 0
 
 
 def _draft(

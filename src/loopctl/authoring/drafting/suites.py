@@ -21,6 +21,7 @@ from loopctl.authoring.looking.facts import (
 )
 from loopctl.authoring.looking.python_starts import brought
 from loopctl.authoring.looking.tree import Tree, folder_of, is_within, joined
+from loopctl.journal.wording import count
 
 _UNIT: Final = re.compile(r"(?:^|/)unit(?:s|tests?)?(?:/|$)|(?:^|/)test_unit")
 _E2E: Final = re.compile(
@@ -83,7 +84,7 @@ def _of_pytest(
     if rest:
         shown = ", ".join(sorted({folder_of(file.path) for file in rest})[:4])
         left.append(
-            f"{len(rest)} test files ({shown}) read no address: they meet nothing that is deployed"
+            f"{count(len(rest), 'test file')} in {shown}: reading no address, so meeting no service"
         )
     paths = _paths(tests, meeting)
     for name, priority, marker, files in _groups(meeting, paths):
@@ -117,7 +118,7 @@ def _leave(tests: PytestTree, where: str, left: list[str]) -> None:
     folders = sorted({folder_of(file.path) for file in tests.files})
     end_to_end = [folder for folder in folders if _E2E.search(folder)]
     number = sum(file.tests for file in tests.files)
-    what = f"{number} pytest functions in {', '.join(folders[:4])}{where}"
+    what = f"{count(number, 'pytest function')} in {', '.join(folders[:4])}{where}"
     if tests.in_process is not None:
         at = f"{tests.in_process.value} at {tests.in_process.place}"
         why = f"{at}: in-process, they meet nothing that is deployed"

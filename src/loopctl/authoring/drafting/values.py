@@ -39,15 +39,24 @@ def from_compose(value: str) -> str | None:
     What had no default has the empty one: the loop file must be valid in an empty environment.
     """
 
-    def one(match: re.Match[str]) -> str:
+    parts, at = [""], 0
+    for match in _REFERENCE.finditer(value):
+        if "${" in value[at : match.start()]:
+            return None
+        parts[-1] += value[at : match.start()]
+        at = match.end()
         if match[0] == "$$":
-            return "$"
-        default = (match[3] or "") if match[2] in ("-", ":-") else ""
-        return f"${{{match[1] or match[4]}:-{default}}}"
-
-    if literal(value) is None:
+            parts[-1] += "$"
+        else:
+            default = (match[3] or "") if match[2] in ("-", ":-") else ""
+            parts += [f"${{{match[1] or match[4]}:-{default}}}", ""]
+    parts[-1] += value[at:]
+    texts = [literal(text) for text in parts[::2]]
+    # Before a reference a dollar of its own cannot be written.
+    if "${" in value[at:] or None in texts or any(text.endswith("$") for text in parts[:-1:2]):
         return None
-    written = _REFERENCE.sub(one, value)
+    parts[::2] = [text or "" for text in texts]
+    written = "".join(parts)
     try:
         filled, whole = expand(written, {})
     except ReferenceProblemError:

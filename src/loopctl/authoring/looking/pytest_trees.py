@@ -125,8 +125,10 @@ def _shares(conftest: str, paths: Sequence[str]) -> bool:
 
 
 def _is_helper(path: str, paths: Sequence[str]) -> bool:
-    """Whether a module stands beside tests: it may read what they share."""
-    return folder_of(path) != "." and folder_of(path) in {folder_of(each) for each in paths}
+    """Whether a module stands beside tests, in a folder of theirs: it may read what they share."""
+    folder = folder_of(path)
+    theirs = any(part.startswith(_FOLDERS) for part in folder.split("/"))
+    return theirs and folder in {folder_of(each) for each in paths}
 
 
 def _declared(tree: Tree, config: _Config | None) -> Iterator[Fact[str]]:

@@ -63,6 +63,11 @@ def read_start(tree: Tree, folder: str, given: Sequence[Fact[Launch]]) -> Start 
         before, last = _parts(launch.value)
         words = _own_words(tree, folder, last)
         first = [_own_words(tree, folder, each) for each in before]
+        if words is not None and not first and not _is_told(tree, folder, words):
+            # The port stands in the code; its application object can be told another one.
+            made = next(_applications(tree, folder, _sources(tree, folder)), None)
+            if made is not None:
+                return _start(tree, folder, *made, steps, own=own)
         if words is not None and None not in first:
             done = [each for each in first if each is not None]
             return _start(tree, folder, words, launch, steps, own=own, before=done)
@@ -259,13 +264,22 @@ def _has_module(tree: Tree, folder: str, module: str) -> bool:
 
 def _guess(tree: Tree, folder: str) -> tuple[tuple[str, ...], Fact[Launch]] | None:
     """From the code alone: a package that can be run, an application object, a script."""
-    paths = [p for p in tree.below(folder, "*.py") if not is_test(p) and distance(p, folder) <= 3]
-    paths.sort(key=lambda path: (distance(path, folder), _rank(path), path))
+    paths = _sources(tree, folder)
     found = next(_applications(tree, folder, paths), None)
     scripts = next(_scripts(tree, folder, paths), None)
     if scripts and (found is None or scripts[1].how == "reads PORT"):
         return scripts
     return found
+
+
+def _sources(tree: Tree, folder: str) -> Sequence[str]:
+    """Where an entry may be, the likeliest file first."""
+    paths = [p for p in tree.below(folder, "*.py") if not is_test(p) and distance(p, folder) <= 3]
+    return sorted(paths, key=lambda path: (distance(path, folder), _rank(path), path))
+
+
+def _is_told(tree: Tree, folder: str, words: Sequence[str]) -> bool:
+    return "$PORT" in " ".join(words) or _reads_port(tree, folder) is not None
 
 
 def _rank(path: str) -> int:
