@@ -14,7 +14,7 @@ _OWN: Final = frozenset(
     | {"if", "for", "while", "until", "case", "time", "!", "local", "alias", "shift", "return"}
 )
 # Behind these a missing program may be just what the line reckons with.
-_NOT_PLAIN: Final = re.compile(r"\|\||[;`(){}\n]|\$\(")
+_NOT_PLAIN: Final = re.compile(r"\|\||[;`()\n]|(?:^|\s)[{}](?:\s|$)")
 _ASSIGNED: Final = re.compile(r"([A-Za-z_]\w*)=.*", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
