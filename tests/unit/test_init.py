@@ -183,6 +183,7 @@ def test_each_folder_of_a_monorepo_is_a_service_and_has_its_own_tests(tmp_path: 
     assert initially.services == ("orders", "users")
     assert any("mail" in said and "gRPC" in said for said in initially.left_out)
     for suite, name in zip(plan(initially).suites, ("orders", "users"), strict=True):
+        assert suite.evidence.target == (name,)
         assert suite.env == {f"{name.upper()}_URL": f"${{services.{name}.url}}"}
         assert suite.protects == name
 

@@ -53,14 +53,16 @@ def init(
 
 
 def _tell(made: Initial) -> None:
-    where = ", ".join(made.environments) or "local"
-    output.say(f"wrote {made.path}: {', '.join(made.services)} on {where}")
+    where, here = ", ".join(made.environments) or "local", Path.cwd()
+    path = made.path.relative_to(here) if made.path.is_relative_to(here) else made.path
+    output.say(f"wrote {path}: {', '.join(made.services)} on {where}")
     output.say(f"suites: {', '.join(made.suites)}")
     guessed, decide = (made.text.count(word) - 1 for word in ("GUESSED", "DECIDE"))
     output.say(f"read its comments: {guessed} guessed, {decide} for you to decide")
     for gap in made.gaps:
         output.say(f"MISSING: {gap}")
-    output.say("NEXT:")
+    root = made.path.parent.parent
+    output.say("NEXT:" if root == here else f"NEXT, in {root}:")
     for command in ("validate", "doctor", "plan", "run"):
         output.say(f"  loopctl {command} {made.name}")
 

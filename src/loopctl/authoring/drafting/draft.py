@@ -86,7 +86,7 @@ class SuiteDraft:
     collect_min: Noted[int] | None = None
     require: Noted[str] | None = None
     protects: str | None = None
-    title: str | None = None
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,7 +394,7 @@ def _suite(lines: Lines, suite: SuiteDraft) -> None:
     if suite.protects is not None:
         lines.key(2, "protects", suite.protects)
     evidence = [f"require: {suite.require.value}"] if suite.require else []
-    evidence += [f"target: [{suite.protects}]"] if suite.protects else []
+    evidence += [f"target: {flow(suite.targets)}"] if suite.targets else []
     if evidence:
         note = suite.require.note if suite.require else ""
         lines.key(2, "evidence", "{" + ", ".join(evidence) + "}", note)

@@ -22,6 +22,7 @@ from loopctl.authoring.looking.facts import (
 from loopctl.authoring.looking.python_starts import brought
 from loopctl.authoring.looking.tree import Tree, folder_of, is_within, joined
 from loopctl.journal.wording import count
+from loopctl.model.references import mentioned
 
 _UNIT: Final = re.compile(r"(?:^|/)unit(?:s|tests?)?(?:/|$)|(?:^|/)test_unit")
 _E2E: Final = re.compile(
@@ -103,6 +104,7 @@ def _of_pytest(
             env=env,
             collect_min=_least(tests, files, marker),
             protects=service if len(names) > 1 else None,
+            targets=_targets(env, names),
         )
 
 
@@ -328,7 +330,14 @@ def _of_runner(
         env=env,
         require=Noted("plausible", "nobody sees into a command: docs/loop-file.md"),
         protects=service if len(names) > 1 else None,
+        targets=_targets(env, names),
     )
+
+
+def _targets(env: Sequence[tuple[str, Noted[str]]], names: Sequence[str]) -> tuple[str, ...]:
+    """The services whose addresses a suite is told; none where these are all that there are."""
+    told_of = {name for _, noted in env for name in mentioned(noted.value)}
+    return tuple(name for name in names if name in told_of) if len(told_of) < len(names) else ()
 
 
 def _answers(
