@@ -240,3 +240,42 @@ def test_the_interpreter_of_the_tests_is_the_projects_own_where_there_is_one(
     (tmp_path / "shop" / ".venv" / "bin" / "python").symlink_to("/usr/bin/python3")
     document_of = document(made(tmp_path, SHOP))
     assert document_of["suites"][0]["python"] == ".venv/bin/python"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "health", "port"),
+    [
+        (
+            "fly.toml",
+            "[http_service]\ninternal_port = 9000\n[[http_service.checks]]\npath = '/up'\n",
+            "/up",
+            9000,
+        ),
+        ("app.json", '{"healthchecks": {"web": [{"path": "/alive"}]}}', "/alive", None),
+        (
+            "config/deploy.yml",
+            "service: shop\nproxy: {app_port: 9001, healthcheck: {path: /up}}\n",
+            "/up",
+            9001,
+        ),
+        (
+            "k8s/shop.yaml",
+            "kind: Deployment\nmetadata: {name: shop}\nspec: {template: {spec: {containers: "
+            "[{readinessProbe: {httpGet: {path: /here}}}]}}}\n",
+            "/here",
+            None,
+        ),
+        (
+            "skaffold.yaml",
+            "portForward:\n- {resourceType: service, resourceName: shop, port: 9002}\n",
+            "/",
+            9002,
+        ),
+    ],
+)
+def test_what_other_tools_are_told_is_taken_where_nothing_nearer_says_it(
+    file: str, text: str, health: str, port: int | None, tmp_path: Path
+) -> None:
+    files = {"Dockerfile": 'FROM x\nCOPY . .\nCMD ["./serve"]\n', file: text}
+    service = plan(made(tmp_path, files)).services[0]
+    assert (service.health.path, service.run.port) == (health, port)

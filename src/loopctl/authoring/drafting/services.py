@@ -151,7 +151,7 @@ def _port(each: Candidate, looked: Looked) -> Noted[int] | None:
         return Noted(compose.ports[0].value[1], told(compose.ports[0]))
     if image.launch and image.launch.value.port:
         return Noted(image.launch.value.port, told(image.launch))
-    hint = next((h for h in looked.hints if h.value[0] == "port"), None)
+    hint = next((h for h in looked.hints if h.value[0] in ("port", f"port {each.name}")), None)
     return (
         Noted(int(hint.value[1]), f"GUESSED: {hint}") if hint and hint.value[1].isdigit() else None
     )

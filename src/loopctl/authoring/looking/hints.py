@@ -29,8 +29,11 @@ _PER_FILE: Final = 3
 
 
 def read_hints(tree: Tree) -> tuple[Hint, ...]:
-    """`port` and `health` as deployment tools other than compose are told, each with its file."""
-    return (*_fly(tree), *_heroku(tree), *_kamal(tree), *_kubernetes(tree))
+    """`port` and `health` as deployment tools other than compose are told, each with its file.
+
+    Behind the word stands the service's name, where the tool has one.
+    """
+    return (*_fly(tree), *_heroku(tree), *_kamal(tree), *_skaffold(tree), *_kubernetes(tree))
 
 
 def _fly(tree: Tree) -> Iterator[Hint]:
@@ -67,6 +70,16 @@ def _kamal(tree: Tree) -> Iterator[Hint]:
                 node = document.get(*keys)
                 if node is not None and (document.text(*keys) or "").isdigit():
                     yield Fact(("port", document.text(*keys) or ""), place_of(path, node))
+
+
+def _skaffold(tree: Tree) -> Iterator[Hint]:
+    for path in tree.below(".", "skaffold.yaml", "skaffold.yml"):
+        for document in yaml_documents(tree, path):
+            for each in document.items("portForward"):
+                node = each.get("port") if isinstance(each, Table) else None
+                if isinstance(each, Table) and isinstance(node, Scalar) and node.text.isdigit():
+                    name = each.text("resourceName") or ""
+                    yield Fact((f"port {name}".strip(), node.text), place_of(path, node))
 
 
 def _kubernetes(tree: Tree) -> Iterator[Hint]:
