@@ -152,6 +152,11 @@ def test_the_drawing_has_letters_where_the_terminal_has_no_blocks() -> None:
     assert long == "..." + "G" * 60
 
 
+def test_since_when_it_is_not_green_is_told_to_the_second() -> None:
+    lines = runs_lines([run(1, "red"), run(0)], with_trends=True, encoding="utf-8")
+    assert any("not green since 2025-09-10 21:30:11Z" in line for line in lines)
+
+
 def test_text_is_inert_and_bounded() -> None:
     hostile = [
         run(n, counts={"flaky": 9}, flaky=("p::\x1b[31m" + "x" * 99,), loop=f"l{n // 2}\x1b[0m")

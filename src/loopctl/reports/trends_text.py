@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from loopctl.inert import for_terminal, one_line
 from loopctl.journal.history import RunSummary
 from loopctl.journal.trends import Trend
-from loopctl.journal.wording import count, seconds
+from loopctl.journal.wording import count, seconds, utc
 
 _MOST_TRENDS = 8
 _MOST_RUNS = 60
@@ -133,11 +134,15 @@ def _duration(trend: Trend) -> str:
 
 def _recovery(trend: Trend) -> str:
     told = trend.time_to_green
-    still = f", not green since {told.open_since}" if told.open_since else ""
+    still = f", not green since {_time(told.open_since)}" if told.open_since else ""
     if told.median_s is None:
         return f"time to green unknown: no green after a failure here{still}"
     times = f"median of {told.times}, longest {seconds(told.longest_s)}"
     return f"time to green {seconds(told.median_s)} ({times}){still}"
+
+
+def _time(moment: str) -> str:
+    return utc(datetime.fromisoformat(moment))
 
 
 def _flaky(trend: Trend) -> str:
