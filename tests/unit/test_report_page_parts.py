@@ -17,6 +17,7 @@ from loopctl.model.evidence import CaseStatus
 from loopctl.model.finding import Quote
 from loopctl.reports.page.cases import suite_cases
 from loopctl.reports.page.chain import chains
+from loopctl.reports.page.course import courses
 from loopctl.reports.page.failures import failures
 from loopctl.reports.page.said_then import MOST_LINES, Beside, Moment, said_beside
 
@@ -149,6 +150,19 @@ def test_the_tests_that_did_not_pass_come_first_and_more_than_fit_are_counted() 
     assert listed.rows[0].id.endswith("::test_bad")
     assert 100 < len(listed.rows) < 1000
     assert len(listed.rows) + listed.left_out == 5001
+
+
+def test_a_stage_tells_its_wave_only_where_there_are_several() -> None:
+    worklog = worklogs.green().worklog()
+    (cycle,) = worklog.cycles
+
+    def names(*waves: int | None) -> list[str]:
+        stages = [replace(s, wave=w) for s, w in zip(cycle.stages, waves, strict=False)]
+        (course,) = courses(replace(worklog, cycles=(replace(cycle, stages=tuple(stages)),)))
+        return [bar.name for bar in course.bars if not bar.beneath]
+
+    assert names(None, None, 0, 0) == ["preflight", "build", "deploy", "health"]
+    assert names(None, None, 0, 1)[2:] == ["deploy, wave 1", "health, wave 2"]
 
 
 def test_each_link_of_the_chain_says_how_far_it_was_checked() -> None:

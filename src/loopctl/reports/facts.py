@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from loopctl.journal.worklog import CycleRecord, ServiceRecord, SuiteRecord, Worklog
+from loopctl.journal.worklog import (
+    CycleRecord,
+    ServiceRecord,
+    StageRecord,
+    SuiteRecord,
+    Worklog,
+)
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase, SuiteOutcome
 from loopctl.model.finding import Finding, Why
 
@@ -46,6 +52,13 @@ def one_tree(trees: Mapping[str, str]) -> str:
         return next(iter(trees.values()))
     text = "\n".join(f"{name} {tree}" for name, tree in sorted(trees.items()))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def stage_name(stage: StageRecord, cycle: CycleRecord) -> str:
+    """`deploy`; `deploy, wave 2` where the cycle came to more than one wave."""
+    several = any(each.wave for each in cycle.stages)
+    wave = f", wave {stage.wave + 1}" if several and stage.wave is not None else ""
+    return f"{stage.stage.value}{wave}"
 
 
 def outcome_of(suite: SuiteRecord) -> SuiteOutcome:

@@ -29,6 +29,7 @@ from loopctl.reports.facts import (
     grades_of,
     lowest,
     outcome_of,
+    stage_name,
     why_status,
 )
 from loopctl.reports.mermaid import mermaid
@@ -134,6 +135,7 @@ _FUNCTIONS: Mapping[str, object] = {
     "not_counted": not_counted,
     "novel_sources": novel_sources,
     "outcome_of": outcome_of,
+    "stage_name": stage_name,
     "stage_outcome": stage_outcome,
     "timeline": timeline,
     "beneath_text": beneath_text,

@@ -11,7 +11,7 @@ from loopctl.journal.wording import count, seconds
 from loopctl.journal.worklog import Changes, CycleRecord, SuiteRecord, Worklog
 from loopctl.model.events import NovelLine
 from loopctl.model.evidence import CaseStatus, Grade, GradedCase
-from loopctl.reports.facts import by_priority, grades_of
+from loopctl.reports.facts import by_priority, grades_of, stage_name
 from loopctl.reports.result import stage_outcome
 
 _SAMPLES = 3
@@ -104,10 +104,9 @@ def timeline(worklog: Worklog) -> tuple[Moment, ...]:
 
 def _stages(cycle: CycleRecord) -> Iterator[Moment]:
     for stage in cycle.stages:
-        wave = f" wave {stage.wave + 1}" if stage.wave is not None else ""
         took = f" in {seconds(stage.duration_s)}" if stage.duration_s is not None else ""
         detail = f": {stage.detail}" if stage.detail else ""
-        text = f"{stage.stage.value}{wave} {stage_outcome(stage)}{took}{detail}"
+        text = f"{stage_name(stage, cycle)} {stage_outcome(stage)}{took}{detail}"
         yield Moment(stage.started_at, cycle.number, text)
 
 

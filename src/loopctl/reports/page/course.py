@@ -14,7 +14,7 @@ from loopctl.journal.wording import count
 from loopctl.journal.worklog import CycleRecord, StageRecord, SuiteRecord, Worklog
 from loopctl.model.evidence import CaseStatus, SuiteOutcome
 from loopctl.model.state import State
-from loopctl.reports.facts import by_priority, outcome_of
+from loopctl.reports.facts import by_priority, outcome_of, stage_name
 from loopctl.reports.result import stage_outcome
 
 _LEAST: Final = 0.4
@@ -84,16 +84,16 @@ def _course(cycle: CycleRecord) -> Course:
         began,
         sum(stage.duration_s or 0.0 for stage in cycle.stages),
         axis,
-        tuple(_bars(cycle.stages, ran, began, axis)),
+        tuple(_bars(cycle, ran, began, axis)),
     )
 
 
 def _bars(
-    stages: Sequence[StageRecord], suites: Sequence[SuiteRecord], began: datetime, axis: float
+    cycle: CycleRecord, suites: Sequence[SuiteRecord], began: datetime, axis: float
 ) -> Iterator[Bar]:
     left = list(suites)
-    for stage in stages:
-        yield _stage(stage, began, axis)
+    for stage in cycle.stages:
+        yield _stage(stage, stage_name(stage, cycle), began, axis)
         if stage.stage in (State.VERIFY, State.CONFIRM):
             mine = [suite for suite in left if suite.facts.phase == stage.stage.value]
             left = [suite for suite in left if suite not in mine]
@@ -101,12 +101,12 @@ def _bars(
     yield from (_suite(suite, began, axis) for suite in left)
 
 
-def _stage(stage: StageRecord, began: datetime, axis: float) -> Bar:
+def _stage(stage: StageRecord, name: str, began: datetime, axis: float) -> Bar:
     outcome = stage_outcome(stage)
     tone: Tone = "ok" if outcome == "ok" else "doubt" if outcome == "interrupted" else "bad"
     start = _offset(stage.started_at, began)
     return Bar(
-        stage.stage.value + (f", wave {stage.wave + 1}" if stage.wave is not None else ""),
+        name,
         stage.started_at,
         *_placed(start, stage.duration_s or 0.0, axis),
         stage.duration_s,
