@@ -20,7 +20,8 @@ def open_page(folder: Path) -> bool:
     if not page.is_file() or not _has_browser():
         return False
     # The module may wait until the browser is closed: in a process of its own nobody waits.
-    command = [sys.executable, "-m", "webbrowser", page.resolve().as_uri()]
+    # -P: a file of the project's must not stand in for it.
+    command = [sys.executable, "-P", "-m", "webbrowser", page.resolve().as_uri()]
     nowhere = subprocess.DEVNULL
     try:
         subprocess.Popen(
