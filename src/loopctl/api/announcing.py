@@ -55,18 +55,17 @@ def announce_beginning(composition: Composition, redactor: Redactor, stop: Stop)
     if not heralds:
         return ()
 
-    late = [_late(each.name, BEGINNING_S) for each in heralds]
-
     def tell(within: Stop) -> Sequence[str]:
         try:
             begins = _beginning_of(composition, job, within)
         except Stopped:
-            return late
+            return [_ended(each.name, BEGINNING_S, within) for each in heralds]
         told = (_told(each.name, each.begin, begins, within) for each in heralds)
         return [each.trouble or "" for each in told]
 
     with stop.child(BEGINNING_S) as within:
         ended = in_time(within, {"announce the beginning": tell})
+        late = [_ended(each.name, BEGINNING_S, within) for each in heralds]
     return [redactor.text(each) for each in ended.get("announce the beginning", late) if each]
 
 
@@ -109,8 +108,13 @@ def announce(
     worklog: Worklog,
     folder: Path,
     redactor: Redactor,
+    stop: Stop,
 ) -> Sequence[Told]:
-    """Tell these how the run ended; a failure of theirs is part of what is returned."""
+    """Tell these how the run ended; a failure of theirs is part of what is returned.
+
+    `stop` is the run's own: a signal ends the telling at once. One that has ended the run before
+    does not keep it from being told.
+    """
     from loopctl.bootstrap import heralds_of
     from loopctl.model.ci_job import ci_job
     from loopctl.reports.announcement import announcement_of
@@ -118,13 +122,14 @@ def announce(
     job, past = ci_job(os.environ), composition.past
     if not announcers:
         return ()
+    stop = Stop() if stop.reason is not None else stop
     told = announcement_of(worklog, folder, before(past.records), job)
     if told is None:
         return ()
     if told.commit is None and heralds_of(composition.plan, job):
-        told = _of_the_source_here(told, composition, job, min(within_of(told), BEGINNING_S))
+        told = _of_the_source_here(told, composition, job, stop)
     known = None if past.unread is not None else earlier(past.records)
-    return tell(announcers, replace(told, earlier=known), redactor)
+    return tell(announcers, replace(told, earlier=known), redactor, stop)
 
 
 def within_of(told: Announcement) -> float:
@@ -132,7 +137,9 @@ def within_of(told: Announcement) -> float:
     return INTERRUPTED_S if told.verdict.value == "interrupted" else ANNOUNCING_S
 
 
-def tell(announcers: Sequence[Announcer], told: Announcement, redactor: Redactor) -> Sequence[Told]:
+def tell(
+    announcers: Sequence[Announcer], told: Announcement, redactor: Redactor, stop: Stop
+) -> Sequence[Told]:
     """Tell these, in their order, and within seconds; what they say of it is redacted."""
     return [
         Told(
@@ -140,17 +147,17 @@ def tell(announcers: Sequence[Announcer], told: Announcement, redactor: Redactor
             tuple(map(redactor.text, each.done)),
             None if each.trouble is None else redactor.text(each.trouble),
         )
-        for each in _in_time(announcers, told, within_of(told))
+        for each in _in_time(announcers, told, stop)
     ]
 
 
 def _of_the_source_here(
-    told: Announcement, composition: Composition, job: CiJob | None, within: float
+    told: Announcement, composition: Composition, job: CiJob | None, stop: Stop
 ) -> Announcement:
     """A run that ended before it read its source is about what its beginning was told of."""
     try:
-        with Stop().child(within) as stop:
-            here = _beginning_of(composition, job, stop)
+        with stop.child(min(within_of(told), BEGINNING_S)) as within:
+            here = _beginning_of(composition, job, within)
     except Stopped:
         return told
     return replace(told, commit=here.commit, dirty=here.dirty)
@@ -184,18 +191,20 @@ def tells_state(worklog: Worklog) -> bool:
     return whole and ended is not None and ended.verdict.value not in _NO_STATE
 
 
-def _in_time(announcers: Sequence[Announcer], told: Announcement, within: float) -> Sequence[Told]:
+def _in_time(announcers: Sequence[Announcer], told: Announcement, stop: Stop) -> Sequence[Told]:
     """Each in a thread of its own: one that hangs keeps nobody else from being told."""
     tasks = {
         f"announce {number}": functools.partial(_told, each.name, each.announce, told)
         for number, each in enumerate(announcers)
     }
-    with Stop().child(within) as stop:
-        ended = in_time(stop, tasks)
-    return [
-        ended.get(f"announce {number}", Told(each.name, trouble=_late(each.name, within)))
-        for number, each in enumerate(announcers)
-    ]
+    seconds = within_of(told)
+    with stop.child(seconds) as within:
+        ended = in_time(within, tasks)
+        return [
+            ended.get(f"announce {number}")
+            or Told(each.name, trouble=_ended(each.name, seconds, within))
+            for number, each in enumerate(announcers)
+        ]
 
 
 def _told(name: str, tell: Callable[[T, Stop], Sequence[str] | None], what: T, stop: Stop) -> Told:
@@ -206,11 +215,14 @@ def _told(name: str, tell: Callable[[T, Stop], Sequence[str] | None], what: T, s
     except LoopctlError as error:
         return Told(name, trouble=one_line(f"{name} was not made: {error.what}", 400))
     except Stopped:
-        return Told(name, trouble=_late(name, round(time.monotonic() - began)))
+        return Told(name, trouble=_ended(name, round(time.monotonic() - began), stop))
     except Exception as error:  # noqa: BLE001 - the run has ended, and that is what counts
         fault = f"a fault of loopctl itself: {type(error).__name__}: {error}"
         return Told(name, trouble=one_line(f"{name} was not made: {fault}", 400))
 
 
-def _late(name: str, within: float) -> str:
-    return f"{name} was not made: no answer within {within:g} s"
+def _ended(name: str, seconds: float, stop: Stop) -> str:
+    """That the telling was ended: after so many seconds, or by a signal."""
+    by_time = stop.reason in (None, "deadline")
+    why = f"no answer within {seconds:g} s" if by_time else f"stopped by {stop.reason}"
+    return f"{name} was not made: {why}"

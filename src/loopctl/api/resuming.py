@@ -69,7 +69,7 @@ def resume(
     options = options_of(began, confirm)
     check_options(plan, options)
     prepared = prepare(plan, options, runs_dir, began.run_id)
-    told = (_forgets_the_end(folder), *subscribers)
+    told, stop = (_forgets_the_end(folder), *subscribers), stop or Stop()
     with _unbroken():
         try:
             journal = Journal(folder / JOURNAL_NAME, prepared.redactor, told)
@@ -78,10 +78,10 @@ def resume(
     try:
         worklog = journal.fold.snapshot()
         if _only_unreported(worklog, folder):
-            return finished(prepared, worklog)
+            return finished(prepared, worklog, stop)
         _refuse_changes(worklog, plan, runs_dir)
         entry = entry_of(worklog, runs_dir)
-        part = Part(_resumed(entry), journal, stop or Stop(), entry)
+        part = Part(_resumed(entry), journal, stop, entry)
         return _gone_on(prepared, part)
     finally:
         journal.close()
@@ -144,7 +144,7 @@ def _gone_on(prepared: Prepared, part: Part) -> RunResult:
             stopped,
             hint=prepared.composition.commands.resume(prepared.composition.run_id),
         ) from None
-    return finished(prepared, worklog, troubles)
+    return finished(prepared, worklog, part.stop, troubles)
 
 
 def _began(folder: Path) -> RunStarted:

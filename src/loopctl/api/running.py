@@ -104,7 +104,7 @@ def run(
             "the run could not begin; nothing was changed",
             [Problem(error.what, error.where, hint=error.hint)],
         ) from error
-    return finished(prepared, worklog, troubles)
+    return finished(prepared, worklog, stop, troubles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,9 @@ def conducted(prepared: Prepared, part: Part) -> Worklog:
         part.journal.close()
 
 
-def finished(prepared: Prepared, worklog: Worklog, troubles: Sequence[str] = ()) -> RunResult:
+def finished(
+    prepared: Prepared, worklog: Worklog, stop: Stop, troubles: Sequence[str] = ()
+) -> RunResult:
     """Tell the platform, write the reports, tell others, tidy up.
 
     None of this changes how the run ended, so none of it may hide that. `troubles` are those of
@@ -203,13 +205,13 @@ def finished(prepared: Prepared, worklog: Worklog, troubles: Sequence[str] = ())
         *_close(composition, worklog),
         *_clear(composition, prepared.folder),
         *write_reports(worklog, prepared.folder, prepared.redactor),
-        *_remembered_and_told(prepared, worklog),
+        *_remembered_and_told(prepared, worklog, stop),
         *_prune(composition.runs_dir, composition.plan),
     )
     return RunResult(composition.run_id, prepared.folder, worklog, tuple(dict.fromkeys(problems)))
 
 
-def _remembered_and_told(prepared: Prepared, worklog: Worklog) -> Sequence[str]:
+def _remembered_and_told(prepared: Prepared, worklog: Worklog, stop: Stop) -> Sequence[str]:
     """Keep what later runs need, then tell others; what went wrong with either, in words.
 
     The record comes first, and says that all were told: who ends this process now loses a message,
@@ -223,7 +225,7 @@ def _remembered_and_told(prepared: Prepared, worklog: Worklog) -> Sequence[str]:
     names = tuple(each.name for each in announcers) if tells_state(worklog) else ()
     record = replace(left_by(composition, worklog, prepared.folder), told=names)
     problems = list(keep_record(history, record, Stop(CLOSING_S)))
-    told = announce(composition, announcers, worklog, prepared.folder, prepared.redactor)
+    told = announce(composition, announcers, worklog, prepared.folder, prepared.redactor, stop)
     untold = {each.name for each in told if each.trouble is not None}
     if untold & set(names):
         record = replace(record, told=tuple(name for name in names if name not in untold))

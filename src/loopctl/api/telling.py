@@ -99,7 +99,7 @@ def announce(
         shown = [_preview(each, asked) for each in announcers]
         redacted = [replace(each, done=tuple(map(redactor.text, each.done))) for each in shown]
         return Announced(run.run_id, dry_run, tuple(redacted))
-    told = tell(announcers, asked, redactor)
+    told = tell(announcers, asked, redactor, within)
     if tells_state(worklog):
         _remember(history, worklog, [each.name for each in told if each.trouble is None])
     return Announced(run.run_id, dry_run, tuple(told))
