@@ -101,7 +101,7 @@ def kept_logs(
     folder: Path, *, service: str | None = None, cycle: int | None = None, requests: bool = False
 ) -> Sequence[Path]:
     """The kept log files of a run: of one cycle (the last by default), of one service or all."""
-    cycles = sorted((p for p in (folder / "logs").glob("*") if p.name.isdigit()), key=_number)
+    cycles = sorted((p for p in (folder / "logs").glob("*") if p.name.isdecimal()), key=_number)
     chosen = [p for p in cycles if cycle is None or _number(p) == cycle][-1:]
     suffix = ".requests.jsonl" if requests else ".jsonl"
     return [
@@ -127,7 +127,8 @@ def _timed(path: Path) -> Iterator[tuple[datetime, str]]:
     with storage("read the log", path), path.open(encoding="utf-8", errors="replace") as lines:
         for text in lines:
             with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-                at = datetime.fromisoformat(json.loads(text)["at"]).astimezone(UTC)
+                told = datetime.fromisoformat(json.loads(text)["at"])
+                at = told if told.tzinfo is not None else told.replace(tzinfo=UTC)
             yield at, text
 
 

@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from loopctl.inert import one_line
 
 _DIGEST = 12
+_LONGEST_S = 1e12
 
 
 def utc(at: datetime) -> str:
     """A time for people: `2025-09-10 20:30:00Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return _in_utc(at).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def clock(at: datetime) -> str:
     """The time of day alone: `20:30:00Z`."""
-    return at.astimezone(UTC).strftime("%H:%M:%SZ")
+    return _in_utc(at).strftime("%H:%M:%SZ")
 
 
 NO_COMMITS = "commits since green"
@@ -26,12 +27,22 @@ NO_COMMITS = "commits since green"
 
 def iso(at: datetime) -> str:
     """A time for machines: `2025-09-10T20:30:00.123Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return _in_utc(at).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _in_utc(at: datetime) -> datetime:
+    """As it is written, at the ends of time: what a stranger's journal says of its clock may be
+    anything.
+    """
+    try:
+        return at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return at.replace(tzinfo=UTC)
 
 
 def seconds(value: float | None) -> str:
-    """A duration: `85 ms`, `8.2 s`, `2 min 05 s`, `2 h 00 min`; `not measured` for None."""
-    if value is None:
+    """A duration: `85 ms`, `8.2 s`, `2 min 05 s`, `2 h 00 min`; `not measured` for what is none."""
+    if value is None or not -_LONGEST_S < value < _LONGEST_S:
         return "not measured"
     if value < 0.9995:
         return f"{round(value * 1000)} ms"
