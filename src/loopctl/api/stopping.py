@@ -16,7 +16,10 @@ from loopctl.api.watching import POLL_S, watch
 from loopctl.errors import LockedError, Stopped
 from loopctl.files import is_being_written, storage
 from loopctl.journal.commands import Commands
+from loopctl.journal.tail import read
 from loopctl.journal.worklog import Worklog
+from loopctl.model.events import RunResumed, StageFinished
+from loopctl.model.state import OutcomeKind
 from loopctl.process import ProcessId, Stop, is_alive, terminate
 
 ASKED_NAME: Final = "stop-asked"
@@ -51,7 +54,7 @@ def stop_run(
 
 
 def _tell(folder: Path, worklog: Worklog, process: ProcessId) -> None:
-    if worklog.ended is not None or not _is_first(folder, process):
+    if worklog.ended is not None or _is_stopping(folder) or not _is_first(folder, process):
         return
     try:
         told = terminate(process)
@@ -66,6 +69,20 @@ def _tell(folder: Path, worklog: Worklog, process: ProcessId) -> None:
             f"{process.pid} is not its number on this machine, or is somebody else's",
             hint=f"stop it where it was begun; {commands.watch(folder.name)} shows it",
         )
+
+
+def _is_stopping(folder: Path) -> bool:
+    """Whether a signal has reached the process that writes it, as Ctrl-C where it was begun."""
+    stopping = False
+    for event in read(journal_of(folder)):
+        match event.payload:
+            case RunResumed():
+                stopping = False
+            case StageFinished(kind=OutcomeKind.INTERRUPTED):
+                stopping = True
+            case _:
+                pass
+    return stopping
 
 
 def _is_first(folder: Path, process: ProcessId) -> bool:

@@ -116,10 +116,10 @@ def find_run(runs_dir: Path, ref: str) -> Path:
     Raises `NotFoundError`, which names the nearest or the several that match.
     """
     if ref in ("@latest", "@green"):
-        runs = read_summaries(runs_dir)
-        wanted = runs if ref == "@latest" else [run for run in runs if run.is_verified_green]
-        if wanted:
-            return runs_dir / RUNS / wanted[0].run_id
+        runs = newest_first(runs_dir)
+        wanted = next((run for run in runs if ref == "@latest" or run.is_verified_green), None)
+        if wanted is not None:
+            return runs_dir / RUNS / wanted.run_id
         kind = "run" if ref == "@latest" else "green run"
         raise NotFoundError(f"there is no {kind} yet in {runs_dir}", hint="loopctl run LOOP")
     names = [folder.name for folder in _folders(runs_dir)]
