@@ -12,9 +12,10 @@ import worklogs
 
 from loopctl.journal.worklog import CycleRecord, Worklog
 from loopctl.model.artifact import ContentProof
-from loopctl.model.events import LogsKept
+from loopctl.model.events import LogsKept, StageEntered, SuiteStarted
 from loopctl.model.evidence import CaseStatus
 from loopctl.model.finding import Quote
+from loopctl.model.state import State
 from loopctl.reports.page.cases import suite_cases
 from loopctl.reports.page.chain import chains
 from loopctl.reports.page.course import courses
@@ -48,6 +49,7 @@ def line(after_s: float, text: str, **keys: object) -> bytes:
 
 def beside(folder: Path, *lines: bytes) -> Beside:
     (found,) = said_beside(folder, with_log(folder, lines), [MOMENT])
+    assert found is not None
     return found
 
 
@@ -84,6 +86,7 @@ def test_a_line_that_a_finding_quotes_is_marked_as_evidence(tmp_path: Path) -> N
     quote = Quote("log", "logs/1/chat.jsonl#2", "it says why")
     cycle = replace(cycle, findings=(replace(worklogs.FINDING, evidence=(quote,)),))
     (found,) = said_beside(tmp_path, cycle, [MOMENT])
+    assert found is not None
     assert [(said.mark, said.source) for said in found.lines] == [
         ("", "logs/1/chat.jsonl#1"),
         ("quoted", "logs/1/chat.jsonl#2"),
@@ -107,7 +110,7 @@ def test_a_clock_that_tells_nonsense_costs_no_report(tmp_path: Path) -> None:
         for took in (float("nan"), float("inf"), -1.0)
     ]
     found = said_beside(tmp_path, with_log(tmp_path, [line(0.1, "x")]), moments)
-    assert [each.lines for each in found] == [()] * 6
+    assert [each.lines for each in found if each is not None] == [()] * 6
 
 
 def test_a_log_outside_the_run_or_not_there_is_not_read(tmp_path: Path) -> None:
@@ -115,9 +118,12 @@ def test_a_log_outside_the_run_or_not_there_is_not_read(tmp_path: Path) -> None:
         run = tmp_path / "run"
         run.mkdir(exist_ok=True)
         (found,) = said_beside(run, with_log(run, [line(0.1, "secret")], path), [MOMENT])
-        assert found.lines == ()
+        assert found is None
     cycle = with_log(tmp_path, [])
-    assert said_beside(tmp_path / "gone", cycle, [MOMENT])[0].lines == ()
+    assert said_beside(tmp_path / "gone", cycle, [MOMENT]) == (None,)
+    said_nothing = said_beside(tmp_path, cycle, [MOMENT])[0]
+    assert said_nothing is not None
+    assert said_nothing.lines == ()
 
 
 def test_forty_failures_of_one_cause_share_a_panel_and_others_are_grouped_by_what_they_say() -> (
@@ -163,6 +169,14 @@ def test_a_stage_tells_its_wave_only_where_there_are_several() -> None:
 
     assert names(None, None, 0, 0) == ["preflight", "build", "deploy", "health"]
     assert names(None, None, 0, 1)[2:] == ["deploy, wave 1", "health, wave 2"]
+
+
+def test_what_has_not_ended_is_not_said_to_be_interrupted() -> None:
+    script = worklogs.Script().until_health({worklogs.OLD: 100}).healthy()
+    script.add(StageEntered(State.VERIFY))
+    script.add(SuiteStarted("suites/1/p1-critical"), suite="p1-critical")
+    (course,) = courses(script.worklog())
+    assert [bar.outcome for bar in course.bars][-2:] == ["not ended", "not ended"]
 
 
 def test_each_link_of_the_chain_says_how_far_it_was_checked() -> None:

@@ -46,9 +46,9 @@ class Checkout:
     def _file(self, base: Path, name: str) -> str | None:
         root = os.path.normpath(self.root)
         path = os.path.normpath(base / name)
-        if os.path.commonpath([root, path]) != root:
-            return None
         try:
+            if os.path.commonpath([root, path]) != root:
+                return None
             return _below_repository(Path(path), Path(root)) if Path(path).is_file() else None
         except (OSError, ValueError):
             return None

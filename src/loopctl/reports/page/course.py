@@ -21,6 +21,7 @@ _LEAST: Final = 0.4
 """Percent of the axis: a bar that is there is seen."""
 _MOST_MARKS: Final = 60
 _MOST_CYCLES: Final = 20
+_NOT_ENDED: Final = "not ended"
 
 Tone = Literal["ok", "bad", "doubt", "none"]
 """How something ended, as the page colours it; a word always says the same."""
@@ -102,8 +103,10 @@ def _bars(
 
 
 def _stage(stage: StageRecord, name: str, began: datetime, axis: float) -> Bar:
-    outcome = stage_outcome(stage)
-    tone: Tone = "ok" if outcome == "ok" else "doubt" if outcome == "interrupted" else "bad"
+    # It goes on, or its process was killed: a page does not tell, and a later one may.
+    outcome = stage_outcome(stage) if stage.kind is not None else _NOT_ENDED
+    doubtful = outcome in ("interrupted", _NOT_ENDED)
+    tone: Tone = "ok" if outcome == "ok" else "doubt" if doubtful else "bad"
     start = _offset(stage.started_at, began)
     return Bar(
         name,
@@ -123,13 +126,14 @@ def _suite(suite: SuiteRecord, began: datetime, axis: float) -> Bar:
     ]
     marks = (100 * _offset(case.at, began) / axis for case in failed[:_MOST_MARKS])
     outcome = outcome_of(suite)
+    ended = suite.judgement is not None
     return Bar(
         suite.facts.id,
         started,
         *_placed(_offset(started, began), _suite_s(suite), axis),
         suite.judgement.duration_s if suite.judgement else None,
-        outcome.value,
-        suite_tone(outcome),
+        outcome.value if ended else _NOT_ENDED,
+        suite_tone(outcome) if ended else "doubt",
         count(len(suite.cases), "case") + (f", {len(failed)} did not pass" if failed else ""),
         tuple(round(min(max(mark, 0.0), 99.6), 2) for mark in marks),
         beneath=True,

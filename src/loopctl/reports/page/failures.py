@@ -91,7 +91,7 @@ def _stage(stage: StageRecord, cycle: CycleRecord, folder: Path | None) -> Stage
         return StageFailure(stage)
     moment = Moment(stage.started_at, stage.duration_s or 0.0)
     (beside,) = said_beside(folder, cycle, [moment])
-    return StageFailure(stage, beside if beside.lines else None)
+    return StageFailure(stage, beside if beside and beside.lines else None)
 
 
 def _failures(cycle: CycleRecord, failed: Sequence[FailedCase], folder: Path | None) -> Failures:
@@ -166,7 +166,7 @@ def _with_logs(panels: tuple[Panel, ...], cycle: CycleRecord, folder: Path) -> t
     full = [each for panel in panels for each in panel.full]
     cases = [each.failed.case for each in full]
     moments = [Moment(case.at, case.duration_s, case.trace) for case in cases]
-    beside: Mapping[int, Beside] = dict(
+    beside: Mapping[int, Beside | None] = dict(
         zip(map(id, full), said_beside(folder, cycle, moments), strict=True)
     )
     return tuple(

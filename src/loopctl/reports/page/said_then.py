@@ -116,12 +116,19 @@ class _Window:
         return Beside(self.since, self.until, lines, self._seen - len(lines))
 
 
-def said_beside(folder: Path, cycle: CycleRecord, moments: Sequence[Moment]) -> tuple[Beside, ...]:
-    """For each moment what was said then; nothing of a log that is not there or not readable."""
+def said_beside(
+    folder: Path, cycle: CycleRecord, moments: Sequence[Moment]
+) -> tuple[Beside | None, ...]:
+    """For each moment what was said then; None where no log of the cycle is there, as in an
+    artefact that CI has kept without them.
+    """
+    logs = tuple(_logs(cycle, folder))
+    if not logs:
+        return (None,) * len(moments)
     windows = [_Window(moment) for moment in moments]
     wanted = _by_second(windows)
     quoted = frozenset(quote.source for finding in cycle.findings for quote in finding.evidence)
-    for name, service in _logs(cycle, folder) if wanted else ():
+    for name, service in logs if wanted else ():
         # A page is made also where a log has become unreadable: findings quote the journal.
         with contextlib.suppress(OSError):
             for second, said in said_in(folder / name, name, service, wanted, quoted):
