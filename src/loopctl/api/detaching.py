@@ -38,6 +38,7 @@ STDERR_NAME: Final = "stderr.txt"
 _MODULE: Final = "loopctl.cli.detached"
 _BEGINS_S: Final = 60.0
 _ENDS_S: Final = 60.0
+_GONE_S: Final = 2.0
 _POLL_S: Final = 0.05
 _SAID: Final = 64 * 1024
 
@@ -99,7 +100,7 @@ def detach(
             return _seen_to_begin(process, begun, limited)
     except Stopped as stopped:
         process.terminate()
-        raise _not_waited_for(begun, stopped) from None
+        raise _not_waited_for(process, begun, stopped) from None
 
 
 def _started(errand: Errand, folder: Path) -> Detached:
@@ -153,14 +154,25 @@ def _never_began(begun: Begun, code: int) -> LoopctlError:
     error = LoopctlError(said.strip().removeprefix("loopctl: ") or f"it ended with {code}")
     if code in tuple(ExitCode):
         error.exit_code = ExitCode(code)
-    if not (begun.folder / JOURNAL_NAME).exists():
-        with contextlib.suppress(StorageError):
-            remove_tree(begun.folder)
+    _has_begun_nothing(begun)
     return error
 
 
-def _not_waited_for(begun: Begun, stopped: Stopped) -> LoopctlError:
+def _has_begun_nothing(begun: Begun) -> bool:
+    """Whether it has ended without a journal; then its folder is nothing of a run, and goes."""
+    if (begun.folder / JOURNAL_NAME).exists():
+        return False
+    with contextlib.suppress(StorageError):
+        remove_tree(begun.folder)
+    return True
+
+
+def _not_waited_for(process: Detached, begun: Begun, stopped: Stopped) -> LoopctlError:
     where = str(begun.folder / STDERR_NAME)
+    # One that had no time to hear signals is gone by them.
+    if process.code(_GONE_S) is not None and _has_begun_nothing(begun):
+        what = f"stopped by {stopped.by} before the run had begun; nothing was changed"
+        return StoppedEarlyError(what, stopped)
     if stopped.reason == "deadline":
         what = f"the run did not begin within {_BEGINS_S:g} s, and was told to stop"
         return PreflightError(what, [Problem(what, where=where, hint=begun.watch)])
