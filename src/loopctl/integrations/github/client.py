@@ -14,6 +14,7 @@ import functools
 import json
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -60,6 +61,14 @@ class _OnTheWayError(Exception):
         self.sent = sent
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    document: Mapping[str, object] | None = None
+
+
 class Repository:
     """One repository as a token sees it. Everything raises `AnnounceError`, `Stopped`.
 
@@ -73,7 +82,7 @@ class Repository:
 
     def get(self, path: str, stop: Stop, **query: str | int) -> Answer:
         """Ask; `path` is below the repository, or with a slash at its start below the API."""
-        return self._tried("GET", self._url(path), query, None, stop)
+        return self._tried(_Request("GET", self._url(path), query), stop)
 
     def pages(self, path: str, most: int, stop: Stop, **query: str | int) -> Iterator[list[Any]]:
         """The pages of a list, `most` at the most, each when it is asked for."""
@@ -87,18 +96,18 @@ class Repository:
 
     def change(self, path: str, document: Mapping[str, object], stop: Stop) -> Answer:
         """PATCH: it may be done twice, so it is tried again."""
-        return self._tried("PATCH", self._url(path), {}, document, stop)
+        return self._tried(_Request("PATCH", self._url(path), document=document), stop)
 
     def set(self, path: str, document: Mapping[str, object], stop: Stop) -> Answer:
         """POST of what is the same when it is done twice, as a commit status is."""
-        return self._tried("POST", self._url(path), {}, document, stop)
+        return self._tried(_Request("POST", self._url(path), document=document), stop)
 
     def make(self, path: str, document: Mapping[str, object], stop: Stop) -> Answer:
         """POST of something new; raises `UnsureError` where it may have been made."""
-        url = self._url(path)
+        request = _Request("POST", self._url(path), document=document)
         for number in range(1, _TRIES + 1):
             try:
-                answer = self._sent("POST", url, {}, document, stop)
+                answer = self._sent(request, stop)
             except _OnTheWayError as lost:
                 if lost.sent:
                     raise UnsureError(f"GitHub gave no answer: {lost.why}") from None
@@ -107,27 +116,20 @@ class Repository:
             if answer.status in _BROKEN:
                 raise UnsureError(f"GitHub answers {answer.status}")
             if not self._is_limited(answer, number, stop):
-                return self._judged(answer, path, "POST")
+                return self._judged(answer, request)
         raise AssertionError("a loop of no tries")
 
-    def _tried(
-        self,
-        method: str,
-        url: str,
-        query: Mapping[str, str | int],
-        document: Mapping[str, object] | None,
-        stop: Stop,
-    ) -> Answer:
+    def _tried(self, request: _Request, stop: Stop) -> Answer:
         for number in range(1, _TRIES + 1):
             try:
-                answer = self._followed(method, url, query, document, stop)
+                answer = self._followed(request, stop)
             except _OnTheWayError as lost:
                 self._wait_or_give_up(number, lost.why, stop)
                 continue
             if answer.status in _BROKEN:
                 self._wait_or_give_up(number, f"it answers {answer.status}", stop)
             elif not self._is_limited(answer, number, stop):
-                return self._judged(answer, url.removeprefix(self._url("")).lstrip("/"), method)
+                return self._judged(answer, request)
         raise AssertionError("a loop of no tries")
 
     def _wait_or_give_up(self, number: int, why: str, stop: Stop) -> None:
@@ -147,26 +149,20 @@ class Repository:
         stop.wait(wait_s)
         return True
 
-    def _judged(self, answer: Answer, path: str, method: str) -> Answer:
+    def _judged(self, answer: Answer, request: _Request) -> Answer:
         if 200 <= answer.status < 300:
             return answer
-        raise refusal(answer, method, path, self.name)
+        path = request.url.removeprefix(self._url("")).lstrip("/")
+        raise refusal(answer, request.method, path, self.name)
 
-    def _followed(
-        self,
-        method: str,
-        url: str,
-        query: Mapping[str, str | int],
-        document: Mapping[str, object] | None,
-        stop: Stop,
-    ) -> Answer:
+    def _followed(self, request: _Request, stop: Stop) -> Answer:
         """A repository that was renamed is read where it is now; nothing is written there."""
         for _ in range(_REDIRECTS + 1):
-            answer = self._sent(method, url, query, document, stop)
-            if method != "GET" or answer.status not in _REDIRECT:
+            answer = self._sent(request, stop)
+            if request.method != "GET" or answer.status not in _REDIRECT:
                 return answer
-            url, query = self._next(url, answer.location), {}
-            if _origin(url) != _origin(self._api):
+            request = _Request("GET", self._next(request.url, answer.location))
+            if _origin(request.url) != _origin(self._api):
                 raise AnnounceError(f"{self._host} redirects to another host: not followed")
         raise AnnounceError(f"{self._host} redirects in circles")
 
@@ -176,14 +172,7 @@ class Repository:
         except ValueError:
             raise AnnounceError(f"{self._host} redirects to what is no address") from None
 
-    def _sent(
-        self,
-        method: str,
-        url: str,
-        query: Mapping[str, str | int],
-        document: Mapping[str, object] | None,
-        stop: Stop,
-    ) -> Answer:
+    def _sent(self, request: _Request, stop: Stop) -> Answer:
         """One request on a connection of its own."""
         import httpx  # noqa: PLC0415 - costs 100 ms that only runs told on GitHub spend
 
@@ -201,11 +190,11 @@ class Repository:
                     verify=_certificates(),
                 ) as client,
                 client.stream(
-                    method,
-                    url,
-                    params=dict(query) or None,
+                    request.method,
+                    request.url,
+                    params=dict(request.query) or None,
                     headers=self._headers(),
-                    json=document,
+                    json=request.document,
                     extensions={"trace": watched.see},
                 ) as answer,
             ):
