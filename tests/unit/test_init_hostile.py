@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,18 @@ def test_what_is_too_large_too_deep_or_too_much_is_said(
     assert "compose.yaml: too large" in gaps
     assert "more than 20 files" in gaps
     assert "a/b/c: too deep" in passed_over
+
+
+def test_files_made_to_be_slow_are_not(tmp_path: Path) -> None:
+    size = trees.LIMIT_BYTES - 200
+    files = {
+        "Dockerfile": "FROM x\nEXPOSE 80\nENV " + "a " * (size // 2),
+        "compose.yaml": "services: {a: {build: ., environment: {X: '" + "${A:-" * 40_000 + "'}}}\n",
+        "deploy.sh": "gcloud run deploy x \\\n" * (size // 22),
+        "a.py": ("@" + "a." * 900 + "\n") * (size // 1_850),
+        "Procfile": "web:" + "\n " * (size // 2),
+        ".env": "A=" * (size // 2),
+    }
+    began = time.monotonic()
+    made(tmp_path, files)
+    assert time.monotonic() - began < 20, "it was seconds, and would be minutes"

@@ -270,7 +270,9 @@ def _shell_words(text: str, escape: str = "\\") -> Sequence[str]:
     words, word, quote, escaped = list[str](), "", "", False
     for char in text:
         if char.isspace() and not quote and not escaped:
-            words, word = ([*words, word] if word else words), ""
+            if word:
+                words.append(word)
+            word = ""
             continue
         word += char
         if escaped:

@@ -16,6 +16,7 @@ from loopctl.loopfile.nodes import Node, Scalar, Sequence, Table
 _NAMES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _LIMIT: Final = 60
+_LONGEST: Final = 4_000
 _PUBLISHED: Final = re.compile(r"(?:.*?:)?(?:\$\{\w+:-(\d+)\}|(\d+)):(\d+)(?:/tcp)?")
 
 
@@ -100,7 +101,9 @@ def _ports(path: str, table: Table) -> Iterator[Fact[tuple[int | None, int]]]:
 def _variables(path: str, node: Node | None) -> Iterator[Fact[Variable]]:
     for name, value, at in _pairs(node):
         if _VARIABLE.fullmatch(name):
-            yield Fact(Variable(name, value), place_of(path, at), how="environment")
+            # Nobody's setting is longer; that there is one is known all the same.
+            short = value if value is None or len(value) <= _LONGEST else None
+            yield Fact(Variable(name, short), place_of(path, at), how="environment")
 
 
 def _pairs(node: Node | None) -> Iterator[tuple[str, str | None, Node]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from loopctl.authoring.looking.facts import CloudRunDeploy, Fact, Place
@@ -40,11 +41,11 @@ def read_deploys(tree: Tree) -> tuple[CloudRunDeploy, ...]:
     found: list[CloudRunDeploy] = []
     for path in list(tree.below(".", *_PLACES))[:_LOOKED_AT]:
         text = tree.text(path)
-        if "gcloud" in text or "deploy-cloudrun" in text:
+        if len(found) < _LIMIT and ("gcloud" in text or "deploy-cloudrun" in text):
             known = _known(tree.lines(path))
-            found += _commands(tree, path, known)
+            found += islice(_commands(tree, path, known), _LIMIT)
             if path.endswith((".yml", ".yaml")):
-                found += _in_yaml(tree, path, known)
+                found += islice(_in_yaml(tree, path, known), _LIMIT)
     return tuple(found[:_LIMIT])
 
 

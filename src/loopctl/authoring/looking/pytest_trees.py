@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any, Final
@@ -99,7 +99,8 @@ def _tree(tree: Tree, folder: str, paths: list[str], config: _Config | None) -> 
     testpaths = tuple(path for path in texts(options.get("testpaths")) if "*" not in path)
     inside = [p for p in paths if _is_run(p, folder, testpaths)] or paths
     conftests = [path for path in tree.below(folder, "conftest.py") if _shares(path, inside)]
-    around = [path for path in tree.below(folder, "*.py") if _is_helper(path, inside)]
+    folders = {folder_of(path) for path in inside}
+    around = [path for path in tree.below(folder, "*.py") if _is_helper(path, folders)]
     read = sorted({*conftests, *inside, *around})
     addopts = options.get("addopts", "")
     addopts = " ".join(addopts) if isinstance(addopts, list) else str(addopts)
@@ -124,11 +125,11 @@ def _shares(conftest: str, paths: Sequence[str]) -> bool:
     return any(is_within(path, folder_of(conftest)) for path in paths)
 
 
-def _is_helper(path: str, paths: Sequence[str]) -> bool:
+def _is_helper(path: str, folders: Collection[str]) -> bool:
     """Whether a module stands beside tests, in a folder of theirs: it may read what they share."""
     folder = folder_of(path)
     theirs = any(part.startswith(_FOLDERS) for part in folder.split("/"))
-    return theirs and folder in {folder_of(each) for each in paths}
+    return theirs and folder in folders
 
 
 def _declared(tree: Tree, config: _Config | None) -> Iterator[Fact[str]]:

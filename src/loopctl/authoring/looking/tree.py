@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 LIMIT_FILES: Final = 20_000
@@ -141,7 +141,7 @@ def joined(folder: str, name: str) -> str:
 
 def folder_of(path: str) -> str:
     """The folder that a file is in; "." is the tree itself."""
-    return str(PurePosixPath(path).parent)
+    return path.rpartition("/")[0] or "."
 
 
 def is_within(path: str, folder: str) -> bool:
