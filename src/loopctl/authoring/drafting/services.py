@@ -15,7 +15,7 @@ from loopctl.authoring.drafting.secret_names import is_secret_name, is_secret_va
 from loopctl.authoring.drafting.values import from_compose
 from loopctl.authoring.drafting.variables import with_variables
 from loopctl.authoring.drafting.yaml_lines import scalar
-from loopctl.authoring.looking.facts import CloudRunDeploy, Fact, Looked, Route
+from loopctl.authoring.looking.facts import Certainty, CloudRunDeploy, Fact, Looked, Route
 from loopctl.authoring.looking.health_paths import is_health, order
 from loopctl.authoring.looking.source_code import is_test
 from loopctl.authoring.looking.tree import Tree
@@ -188,6 +188,7 @@ def _health_paths(
         if kind == "health" and of in ("", each.name):
             yield Noted(hint.value[1], told(hint))
     routes = [r for r in _own_routes(each, looked) if r.value.method == "GET"]
+    routes.sort(key=lambda r: (order(r.value.path)[0], r.certainty is Certainty.GUESSED))
     for route in sorted(routes, key=lambda r: order(r.value.path)):
         if is_health(route.value.path):
             before = _prefixed(each, tree)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from loopctl.authoring.looking.facts import EnvRead, Fact, Place, Route
+from loopctl.authoring.looking.facts import Certainty, EnvRead, Fact, Place, Route
 from loopctl.authoring.looking.tree import Tree
 
 _LIMIT: Final = 2_000
@@ -103,7 +103,10 @@ def read_routes(tree: Tree) -> tuple[Fact[Route], ...]:
         for number, line in enumerate(tree.lines(path), start=1):
             for route in _routes(line, path, before):
                 if _PLAIN_PATH.fullmatch(route.path):
-                    found.setdefault((path, route), Fact(route, Place(path, number)))
+                    # A path that is only compared with may be anything's; a route is a route's.
+                    spoken = _SPOKEN.search(line) is not None
+                    sure = Certainty.GUESSED if spoken else Certainty.FOUND
+                    found.setdefault((path, route), Fact(route, Place(path, number), sure))
     return tuple(found.values())
 
 
