@@ -9,9 +9,7 @@ hold signatures.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -29,7 +27,7 @@ from loopctl.engine.login import Login, LoginSource
 from loopctl.engine.registry import is_loopback
 from loopctl.errors import PortError
 from loopctl.inert import decode, one_line
-from loopctl.process import Stop, Watched
+from loopctl.process import Stop, Watched, certificates, innermost_reason, origin
 
 if TYPE_CHECKING:
     import httpx
@@ -113,7 +111,7 @@ class RegistryClient:
         url = f"{self._image.root}/{path}"
         with self._asked(url, accept, limit, stop) as answer:
             # Who asks is the registry's own question alone, wherever it has sent one to.
-            if answer.status_code != 401 or _origin(str(answer.url)) != _origin(url):
+            if answer.status_code != 401 or origin(str(answer.url)) != origin(url):
                 self._judge(answer, path)
                 yield answer
                 return
@@ -126,10 +124,10 @@ class RegistryClient:
     @contextlib.contextmanager
     def _asked(self, url: str, accept: str, limit: float, stop: Stop) -> Iterator[httpx.Response]:
         """Ask, and go where the registry sends one: without credentials where that is elsewhere."""
-        home = _origin(url)
+        home = origin(url)
         for _ in range(_REDIRECTS + 1):
             headers = {"accept": accept}
-            if self._authorization is not None and _origin(url) == home:
+            if self._authorization is not None and origin(url) == home:
                 headers["authorization"] = self._authorization
             with _sent("GET", url, headers, None, limit, stop) as answer:
                 if answer.status_code not in _REDIRECT:
@@ -290,7 +288,7 @@ def _sent(
         with (
             Watched(stop, limit) as watched,
             httpx.Client(
-                timeout=timeout, mounts=direct, follow_redirects=False, verify=_certificates()
+                timeout=timeout, mounts=direct, follow_redirects=False, verify=certificates()
             ) as client,
             client.stream(
                 method,
@@ -305,14 +303,6 @@ def _sent(
         stop.remaining(0)
         late = time.monotonic() >= ends
         raise TryAgainError("it took too long" if late else _why(error)) from None
-
-
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """Whom to trust, read once: that takes longer than asking."""
-    import httpx  # noqa: PLC0415
-
-    return httpx.create_ssl_context()
 
 
 def _pieces(answer: httpx.Response, stop: Stop) -> Iterator[bytes]:
@@ -356,15 +346,5 @@ def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after is not None and retry_after.isdecimal() else 0.0
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.lower()
-
-
 def _why(error: BaseException) -> str:
-    """The innermost reason: the outer ones are layers that quote each other."""
-    reason = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
-    return one_line(text or type(error).__name__, limit=_QUOTED)
+    return one_line(innermost_reason(error), limit=_QUOTED)

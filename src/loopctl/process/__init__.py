@@ -2,6 +2,7 @@
 
 from loopctl.process.child import SIGNAL_LADDER, Child, OnBytes, capture
 from loopctl.process.detached import Detached, terminate
+from loopctl.process.exchange import certificates, innermost_reason, origin
 from loopctl.process.identity import Exit, ProcessId, identify, is_alive, signal_name
 from loopctl.process.scope import TaskScope, in_parallel, in_time
 from loopctl.process.stop import FOREVER, Stop, utc_now
@@ -19,10 +20,13 @@ __all__ = [
     "TaskScope",
     "Watched",
     "capture",
+    "certificates",
     "identify",
     "in_parallel",
     "in_time",
+    "innermost_reason",
     "is_alive",
+    "origin",
     "signal_name",
     "terminate",
     "utc_now",

@@ -10,9 +10,7 @@ Sources: "Best practices for using the REST API", "Rate limits for the REST API"
 
 from __future__ import annotations
 
-import functools
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +27,7 @@ from loopctl.integrations.github.answers import (
     refusal,
 )
 from loopctl.ports.announcer import AnnounceError
-from loopctl.process import Stop, Watched
+from loopctl.process import Stop, Watched, certificates, innermost_reason, origin
 from loopctl.redact import Secret
 
 if TYPE_CHECKING:
@@ -162,7 +160,7 @@ class Repository:
             if request.method != "GET" or answer.status not in _REDIRECT:
                 return answer
             request = _Request("GET", self._next(request.url, answer.location))
-            if _origin(request.url) != _origin(self._api):
+            if origin(request.url) != origin(self._api):
                 raise AnnounceError(f"{self._host} redirects to another host: not followed")
         raise AnnounceError(f"{self._host} redirects in circles")
 
@@ -187,7 +185,7 @@ class Repository:
                     timeout=httpx.Timeout(limit, connect=min(limit, _CONNECT_S)),
                     mounts=direct,
                     follow_redirects=False,
-                    verify=_certificates(),
+                    verify=certificates(),
                 ) as client,
                 client.stream(
                     request.method,
@@ -248,23 +246,5 @@ def _document(body: bytes, status: int) -> object:
         return None
 
 
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """Whom to trust, read once: that takes longer than asking."""
-    import httpx  # noqa: PLC0415
-
-    return httpx.create_ssl_context()
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.lower()
-
-
 def _why(error: BaseException) -> str:
-    """The innermost reason: the outer ones are layers that quote each other."""
-    reason = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
-    return one_line(text or type(error).__name__, limit=200)
+    return one_line(innermost_reason(error), limit=200)

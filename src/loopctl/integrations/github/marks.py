@@ -57,12 +57,6 @@ def has_line(body: str, mark: str) -> bool:
     return any(line.strip() == mark for line in body.splitlines())
 
 
-def block_of(body: str) -> str | None:
-    """What loopctl wrote into a body, with the marks around it; None where that is damaged."""
-    found = _BLOCK.search(body)
-    return None if found is None else found[0]
-
-
 def with_block(body: str, block: str) -> str:
     """The body with its block replaced, all else as it was; at the end where there was none."""
     found = _BLOCK.search(body)
