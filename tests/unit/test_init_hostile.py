@@ -182,6 +182,7 @@ def test_files_made_to_be_slow_are_not(tmp_path: Path) -> None:
         "Procfile": "web:" + "\n " * (size // 2),
         ".env": "A=" * (size // 2),
     }
+    (tmp_path / "compose.yaml").write_text("---\na:\n" * 37_000)
     began = time.monotonic()
     made(tmp_path, files)
     assert time.monotonic() - began < 20, "it was seconds, and would be minutes"

@@ -19,12 +19,16 @@ from loopctl.loopfile.nodes import Node, Scalar, Sequence, Table
 from loopctl.loopfile.problems import Problems
 
 _BETWEEN = re.compile(r"---(?:\s.*)?")
+_MOST_DOCUMENTS = 200
 
 
 def yaml_documents(tree: Tree, path: str) -> Iterator[Table]:
     """The documents of a YAML file whose top is a map; their marks have the file's own lines."""
     lines = tree.text(path).split("\n")
     starts = [0, *(n + 1 for n, line in enumerate(lines) if _BETWEEN.fullmatch(line))]
+    if len(starts) > _MOST_DOCUMENTS:
+        tree.pass_over(path, f"more than {_MOST_DOCUMENTS} documents")
+        return
     for start, end in zip(starts, [*(s - 1 for s in starts[1:]), len(lines)], strict=True):
         part = lines[start:end]
         if not any(line.strip() and not line.lstrip().startswith("#") for line in part):
