@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loopctl.api.looking_back import history_at, worklog_of
 from loopctl.errors import Stopped
 from loopctl.inert import one_line
-from loopctl.journal.history import RUNS, RunSummary, greens_of, read_summaries
+from loopctl.journal.history import RUNS, RunSummary, greens_of, newest_first
 from loopctl.journal.worklog import Worklog
 from loopctl.ports.history import HistoryError, RunRecord
 from loopctl.ports.source import SourceError
@@ -91,10 +92,10 @@ def _usual(worklog: Worklog, runs_dir: Path) -> Mapping[str, Range]:
     from loopctl.reports.comparing import LEAST_RUNS
 
     run = worklog.run
-    greens = greens_of(read_summaries(runs_dir), run.loop, run.environment)
+    greens = greens_of(newest_first(runs_dir), run.loop, run.environment)
     told: dict[str, list[float]] = {}
-    others = [green for green in greens if green.run_id != run.run_id]
-    for green in others[:_RECENT]:
+    others = (green for green in greens if green.run_id != run.run_id)
+    for green in islice(others, _RECENT):
         for what, taken in _seconds(green).items():
             told.setdefault(what, []).append(taken)
     return {what: (min(s), max(s)) for what, s in told.items() if len(s) >= LEAST_RUNS}

@@ -243,12 +243,12 @@ class _Looks:
     def _next(self, surveyed: Surveyed, diagnosis: Diagnosis) -> tuple[str, ...]:
         from loopctl.bootstrap import by_hand_of
         from loopctl.journal.commands import Commands
-        from loopctl.journal.history import read_summaries
+        from loopctl.journal.history import newest_first
         from loopctl.stages.survey_next import Around, next_commands
 
         plan = self._plan
         here = (plan.loop, plan.environment.name)
-        runs = (r for r in read_summaries(self._place) if (r.loop, r.environment) == here)
+        runs = (r for r in newest_first(self._place) if (r.loop, r.environment) == here)
         latest = next(runs, None)
         around = Around(
             Commands.of_plan(plan, self._place),

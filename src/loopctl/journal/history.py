@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from statistics import median
 from typing import Literal, cast
@@ -131,12 +131,12 @@ def find_run(runs_dir: Path, ref: str) -> Path:
 
 def last_green(runs_dir: Path, loop: str, environment: str) -> RunSummary | None:
     """The newest green run of the whole loop on that environment."""
-    return next(iter(greens_of(read_summaries(runs_dir), loop, environment)), None)
+    return next(greens_of(newest_first(runs_dir), loop, environment), None)
 
 
 def past_durations(runs_dir: Path, loop: str, environment: str) -> PastDurations:
     """How long the last ten green runs took."""
-    greens = greens_of(read_summaries(runs_dir), loop, environment)[:_RECENT]
+    greens = tuple(islice(greens_of(newest_first(runs_dir), loop, environment), _RECENT))
     totals = [run.duration_s for run in greens if run.duration_s is not None]
     return PastDurations(
         runs=len(greens),
@@ -150,7 +150,7 @@ def verified_revisions(
     runs_dir: Path, loop: str, environment: str
 ) -> Mapping[str, tuple[str, ...]]:
     """The revisions that green runs have verified, by service, the newest first."""
-    greens = greens_of(read_summaries(runs_dir), loop, environment)
+    greens = greens_of(newest_first(runs_dir), loop, environment)
     return in_order(run.verified for run in greens)
 
 
@@ -183,13 +183,13 @@ def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[st
     return tuple(sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n)))
 
 
-def greens_of(runs: Iterable[RunSummary], loop: str, environment: str) -> list[RunSummary]:
+def greens_of(runs: Iterable[RunSummary], loop: str, environment: str) -> Iterator[RunSummary]:
     """The green ones of the whole loop on that environment, in their order."""
-    return [
+    return (
         run
         for run in runs
         if run.is_verified_green and (run.loop, run.environment) == (loop, environment)
-    ]
+    )
 
 
 def medians(measured: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
