@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from notice_forms import slack_faults
-from rig import Project, Ran
+from rig import Project, Ran, until
 from webhook_server import Answer, WebhookServer, webhook
 from word_loop import word_loop
 
@@ -119,6 +121,22 @@ def test_what_cannot_be_told_changes_no_exit_code_and_is_told_by_the_next_run(
         assert (hung.code, hung.seconds < 40) == (1, True)
         assert "(127.0.0.1) was not made: no answer within 10 s" in hung.err
     is_nowhere("a-token-of-24-characters", hung, project)
+
+
+@pytest.mark.slow
+def test_a_signal_during_the_telling_ends_that_and_changes_no_verdict(project: Project) -> None:
+    with webhook(Answer(hangs=True)) as server:
+        loop(project, "bad")
+        going = project.start("run", "web", "-q", env=hooks(server))
+        until(lambda: len(server.taken) == 2)
+        began = time.monotonic()
+        going.signal(signal.SIGTERM)
+        told = going.end()
+        assert time.monotonic() - began < 5
+    assert told.code == 1, "the run had ended red"
+    assert "(127.0.0.1) was not made: stopped by SIGTERM" in told.err
+    assert "VERDICT: red" in told.out
+    assert record(told, project)["told"] == [], "the next run tells it"
 
 
 def record(ran: Ran, project: Project) -> dict[str, Any]:
