@@ -40,6 +40,7 @@ def give_an_interface(machine: Machine) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_bridge_is_the_same_to_all_containers_however_many_come_and_go(
     machine: Machine,
 ) -> None:

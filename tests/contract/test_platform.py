@@ -218,6 +218,7 @@ def test_traffic_goes_back_to_a_revision_that_had_been_stopped(rig: PlatformRig)
     assert isinstance(rig.status(third), Ready)
 
 
+@pytest.mark.parametrize("hosted", but_slow(RIGS, ("local",)), indirect=True)
 def test_a_revision_that_does_not_come_back_leaves_the_traffic_where_it_is(
     hosted: HostedRig,
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_platform_that_is_silent_at_the_end_does_not_hide_a_green_run(project:
     assert json.loads((run / "result.json").read_text())["verdict"] == "green"
 
 
+@pytest.mark.slow
 def test_an_old_run_that_cannot_be_removed_does_not_change_the_exit_code(project: Project) -> None:
     project.loop(
         "web",

@@ -213,6 +213,7 @@ def test_reports_that_cannot_be_written_change_no_verdict_and_are_named(site: Si
     assert ran.result["verdict"] == "green"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file", ["web.jsonl", pytest.param("web.requests.jsonl", marks=pytest.mark.slow)]
 )

@@ -257,7 +257,7 @@ def walk(tokens: Iterable[Token]) -> Iterator[Token]:
     ("number", "code"),
     [
         pytest.param(signal.SIGINT, 130, id="SIGINT", marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM", marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_ends_the_run_and_puts_back_what_was(

@@ -60,6 +60,7 @@ def green(ran: Ran) -> None:
     assert said_by(ran.stable_url) == "good"
 
 
+@pytest.mark.slow
 def test_an_image_of_the_source_goes_green_without_a_build_and_a_stale_one_does_not(
     abroad: Abroad,
 ) -> None:

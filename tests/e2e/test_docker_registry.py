@@ -83,6 +83,7 @@ def test_an_engine_that_dies_while_it_is_sent_the_context_is_named(
     standing.told(ran)
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_down_is_named_before_anything_is_done(
     serving: DockerProject, standing: Standing
 ) -> None:

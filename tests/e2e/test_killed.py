@@ -155,6 +155,7 @@ unhealthy = site_of(dying_candidate)
 waves = site_of(two_waves, "two")
 
 
+@SLOW
 def test_these_are_all_the_events_of_a_green_run(green: Site) -> None:
     assert green.undisturbed.code == 0, green.told
     assert green.undisturbed.cases
@@ -185,16 +186,8 @@ TWICE = (
 )
 
 
-QUICK_TWICE = TWICE[2:3]
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        pytest.param(*each, id=" then ".join(each), marks=() if each in QUICK_TWICE else SLOW)
-        for each in TWICE
-    ],
-)
+@SLOW
+@pytest.mark.parametrize(("first", "second"), TWICE, ids=[" then ".join(each) for each in TWICE])
 def test_a_run_may_be_killed_again_and_again(green: Site, first: str, second: str) -> None:
     before = numbers(green.project)
     folder = green.killed(first)
@@ -285,10 +278,8 @@ def test_these_are_all_the_events_of_a_red_run(red: Site) -> None:
     assert red.labels == list(RED)
 
 
-QUICK_RED = ("intent discard web",)
-
-
-@pytest.mark.parametrize("at", but_slow(RED, QUICK_RED))
+@SLOW
+@pytest.mark.parametrize("at", RED)
 def test_a_red_run_ends_as_if_it_had_never_been_killed(red: Site, at: str) -> None:
     before = numbers(red.project)
     serving = red.project.serving("web")

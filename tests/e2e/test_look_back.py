@@ -38,6 +38,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         yield Past(project, green, red)
 
 
+@pytest.mark.slow
 def test_runs_lists_the_newest_first(past: Past) -> None:
     told = past.ask("runs")
     assert told.code == 0
@@ -146,6 +147,7 @@ def test_a_run_that_ci_has_kept_is_looked_back_at_as_one_that_was_made_here(
         assert "artefact" in refused.err
 
 
+@pytest.mark.slow
 def test_report_writes_the_same_worklog_again(past: Past) -> None:
     worklog = past.red.run / "worklog.md"
     before = worklog.read_text()

@@ -118,6 +118,7 @@ def test_a_rebuild_builds_anew_and_the_same_source_fails_again(project: Project)
     assert len(images) == 1, "the same source is the same image"
 
 
+@pytest.mark.slow
 def test_a_rollback_goes_back_to_the_last_verified_revision(
     served: tuple[Project, Ran],
 ) -> None:

@@ -41,6 +41,7 @@ def test_users_are_met_by_what_served_before(served: tuple[Project, Ran], end: s
     assert ran.line("RESTORE").startswith(f"RESTORE: {moved}")
 
 
+@pytest.mark.slow
 def test_keep_leaves_what_was_promoted_and_says_so(served: tuple[Project, Ran]) -> None:
     project, before = served
     word_loop(project, suite_keys={"phase": "confirm"})

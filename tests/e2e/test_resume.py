@@ -132,6 +132,7 @@ def test_a_variable_that_was_changed_is_told_without_its_value(project: Project)
     assert resumed(project, folder).code == 0, "with the variables as they were"
 
 
+@pytest.mark.slow
 def test_the_journal_of_another_run_is_refused(project: Project) -> None:
     tiny_loop(project, service=AT_ONCE)
     mine, other = (killed_at(project, "web", "entered build") for _ in range(2))
@@ -224,7 +225,7 @@ def test_a_partial_run_stays_partial(project: Project) -> None:
         pytest.param("", 1, id="nothing", marks=pytest.mark.slow),
         pytest.param("tests/.pytest.ini", 2, id="hidden settings", marks=pytest.mark.slow),
         pytest.param("conf/strict.ini", 2, id="named settings", marks=pytest.mark.slow),
-        pytest.param("tests/test_smoke.py", 2, id="tests"),
+        pytest.param("tests/test_smoke.py", 2, id="tests", marks=pytest.mark.slow),
     ],
 )
 def test_old_passes_do_not_stand_beside_new_tests_or_settings(

@@ -285,7 +285,7 @@ def end_of(play: Play, worklog: Worklog | None) -> tuple[object, ...]:
 LONG = os.environ.get("LOOPCTL_TEST_PROFILE") == "long"
 TestRuns = Runs.TestCase
 TestRuns.settings = settings(
-    max_examples=3000 if LONG else 40,
+    max_examples=3000 if LONG else 30,
     stateful_step_count=20,
     deadline=None,
     derandomize=not LONG,
