@@ -155,6 +155,19 @@ def test_names_that_lead_elsewhere_are_refused_and_nothing_is_written(
     assert not list(tmp_path.rglob("out*"))
 
 
+@pytest.mark.parametrize("make", [as_zip, as_folder])
+def test_a_run_that_is_there_twice_is_not_chosen_by_chance(make: Make, tmp_path: Path) -> None:
+    twice = {**below(f"one/{RUN}"), **below(f"two/{RUN}")}
+    assert "is in it twice" in str(refused(tmp_path, make(tmp_path / "a", twice)))
+
+
+def test_files_below_hundreds_of_folders_are_refused(tmp_path: Path) -> None:
+    deep = {**FILES, "a/" * 400 + "x": b""}
+    assert "more than 24 folders" in str(
+        refused(tmp_path, as_zip(tmp_path / "a", below(RUN, deep)))
+    )
+
+
 def test_links_and_devices_are_never_made(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:

@@ -33,6 +33,7 @@ MOST_FILES: Final = 50_000
 _MOST_DIRECTORY: Final = 8 << 20
 _MOST_HEADER: Final = 1 << 20
 _LONGEST: Final = 1000
+_DEEPEST: Final = 24
 _PIECE: Final = 1 << 18
 _PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _END: Final = b"PK\x05\x06"
@@ -107,6 +108,10 @@ def unpack(
         inside = name.removeprefix(prefix)
         if not name.startswith(prefix) or inside.partition("/")[0] in leave_out:
             continue
+        if inside.count("/") > _DEEPEST:
+            # Fifty thousand files, each below folders of its own by the hundred, take hours.
+            what = f"the artefact has a file below more than {_DEEPEST} folders of its run"
+            raise ArtefactError(what, where=str(archive.path), hint="no run keeps such a file")
         target = into / inside
         with storage("unpack the artefact", target):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from loopctl.files import storage
 from loopctl.inert import one_line
@@ -23,6 +23,8 @@ from loopctl.journal.archives import (
 )
 from loopctl.journal.history import JOURNAL_NAME, RUNS, find_run
 from loopctl.private_folder import private_folder
+
+T = TypeVar("T")
 
 _RUN: Final = re.compile(r"\d{8}-\d{6}-[A-Za-z0-9_-]{1,120}")
 _LEAVE_OUT: Final = ("trees", "bundle")
@@ -96,8 +98,19 @@ def _chosen_folder(folder: Path, wanted: str | None) -> Path:
     if wanted is None and (folder / JOURNAL_NAME).is_file():
         return folder
     with storage("read the folder", folder):
-        found = {_name(path): path for path in _folders(folder)}
+        found = _once(folder, ((_name(path), path) for path in _folders(folder)))
     return found[_chosen(folder, found, wanted)]
+
+
+def _once(path: Path, runs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
+    """Runs by name; raises `ArtefactError` where one is there twice: nobody knows which counts."""
+    found: dict[str, T] = {}
+    for name, each in runs:
+        if name in found:
+            what = f"the run {one_line(name, 120)} is in it twice"
+            raise ArtefactError(what, where=str(path), hint="unpack it, and name the folder of one")
+        found[name] = each
+    return found
 
 
 def _name(folder: Path) -> str:
@@ -126,7 +139,7 @@ def _unpacked(path: Path, wanted: str | None, scratch: Path) -> FoundRun:
     if not is_archive(path):
         return _journal_alone(path, scratch)
     with opened_archive(path, scratch) as archive:
-        prefixes = {_run_id(archive, prefix): prefix for prefix in _prefixes(archive)}
+        prefixes = _once(path, ((_run_id(archive, each), each) for each in _prefixes(archive)))
         name = _chosen(path, prefixes, wanted)
         folder = scratch / RUNS / name
         folder.mkdir(mode=0o700, parents=True)
