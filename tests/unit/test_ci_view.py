@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import worklogs
@@ -57,6 +58,15 @@ def test_every_stage_is_a_group_of_its_own_and_none_is_left_open(name: str) -> N
     assert len(sections) == len({section.name for section in sections}) == len(stages)
     assert {section.options for section in sections} == {"collapsed=true"}
     assert all(section.ended >= section.began for section in sections)
+
+
+def test_two_runs_of_one_job_share_no_section() -> None:
+    first = worklogs.green()
+    later = worklogs.Script()
+    later.events = [replace(e, at=e.at + timedelta(minutes=5)) for e in first.events]
+    said = _said(CiSystem.GITLAB, first) + _said(CiSystem.GITLAB, later)
+    names = [section.name for section in sections_of(said)]
+    assert len(names) == len(set(names))
 
 
 def test_a_failing_stage_shows_outside_of_its_group_what_failed_and_why() -> None:

@@ -48,6 +48,9 @@ class LogTail:
                 self._offsets[file] = line.behind
                 if is_telling(line.entry.text):
                     yield line.entry
+                if line.behind >= size:
+                    # What has come meanwhile is for the next look: a flood never ends.
+                    return
         except OSError:
             return
 

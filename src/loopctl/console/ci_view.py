@@ -84,7 +84,8 @@ class CiView:
     def _fold(self, event: Event, title: str) -> None:
         self._unfold(event.at)
         self._groups += 1
-        self._open = f"loopctl_{event.cycle}_{self._groups}"
+        # Its time, too: GitLab folds by name, and a job may make several runs.
+        self._open = f"loopctl_{event.at:%H%M%S}_{self._groups}"
         self._output.line(opening(self._system, self._open, title, event.at))
 
     def _unfold(self, at: datetime) -> None:
