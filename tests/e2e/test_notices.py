@@ -87,6 +87,7 @@ def announced(project: Project, red: Ran, server: WebhookServer) -> list[Ran]:
     assert [told["trouble"] for told in sent.document()["told"]] == [None, None]
     plain = next(taken.json for taken in server.taken if "schema" in taken.json)
     assert (plain["reason"], plain["run_id"], plain["before"]) == ("asked", red.run.name, None)
+    assert plain["folder"] == f".loopctl/runs/{red.run.name}", "no path of this machine"
     server.answer_with(Answer(404))
     missed = project.loopctl("announce", "--only", "notify", env=hooks(server))
     assert missed.code == 5

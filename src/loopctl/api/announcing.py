@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from loopctl.api.showing import as_typed
 from loopctl.errors import LoopctlError, Stopped
 from loopctl.inert import one_line
 from loopctl.journal.worklog import Worklog
@@ -123,7 +124,7 @@ def announce(
     if not announcers:
         return ()
     stop = Stop() if stop.reason is not None else stop
-    told = announcement_of(worklog, folder, before(past.records), job)
+    told = announcement_of(worklog, as_typed(folder), before(past.records), job)
     if told is None:
         return ()
     if told.commit is None and heralds_of(composition.plan, job):

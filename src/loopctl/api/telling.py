@@ -12,6 +12,7 @@ from loopctl.api.announcing import Told, before, earlier, tell, tells_state
 from loopctl.api.loading import load
 from loopctl.api.looking_back import worklog_of
 from loopctl.api.places import runs_dir_of
+from loopctl.api.showing import as_typed
 from loopctl.errors import ExitCode, LoopctlError, NotFoundError, Problem, Stopped, UsageError
 from loopctl.journal.earlier_runs import EarlierRuns, heard
 from loopctl.journal.worklog import Worklog
@@ -91,7 +92,7 @@ def announce(
     history = history_of(plan.history, runs_dir_of(plan, runs_dir))
     past = EarlierRuns(history, plan.loop, run.environment, run.run_id).past(within)
     older = [each for each in past.records if each.started_at < worklog.started_at]
-    made = announcement_of(worklog, folder, before(older), job)
+    made = announcement_of(worklog, as_typed(folder), before(older), job)
     assert made is not None  # it has ended
     known = None if past.unread is not None else earlier(older)
     asked = replace(made, earlier=known, asked=True)
