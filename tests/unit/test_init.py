@@ -188,6 +188,19 @@ def test_each_folder_of_a_monorepo_is_a_service_and_has_its_own_tests(tmp_path: 
         assert suite.protects == name
 
 
+def test_services_that_are_built_from_the_root_are_told_apart_by_their_dockerfiles(
+    tmp_path: Path,
+) -> None:
+    files, compose = dict[str, str](), "services:\n"
+    for name in ("orders", "users"):
+        at = f"services/{name}/Dockerfile"
+        files[at] = f"FROM python:3.12\nCOPY services/{name} .\nEXPOSE 80\n"
+        files[f"services/{name}/app.py"] = FASTAPI.replace("/ready", f"/{name}/ready")
+        compose += f"  {name}: {{build: {{context: ., dockerfile: {at}}}}}\n"
+    initially = made(tmp_path, {**files, "compose.yaml": compose})
+    assert [s.health.path for s in plan(initially).services] == ["/orders/ready", "/users/ready"]
+
+
 def test_nothing_to_deploy_gives_a_template_that_validates_and_says_what_is_missing(
     tmp_path: Path,
 ) -> None:

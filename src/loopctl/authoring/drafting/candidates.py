@@ -53,9 +53,13 @@ def candidates(looked: Looked, tree: Tree) -> tuple[tuple[Candidate, ...], tuple
     if not found:
         found = list(_from_starts(looked))
     kept: list[Candidate] = []
-    folders = {each.context for each in found}
+    folders = {folder for each in found for folder in (each.context, _home(each))}
     for each in found[:_LIMIT]:
-        others = frozenset(f for f in folders if f != each.context and is_within(f, each.context))
+        others = frozenset(
+            folder
+            for folder in folders
+            if is_within(folder, each.context) and not is_within(_home(each), folder)
+        )
         owner = Candidate(
             each.name, each.context, each.place, each.image, each.compose, each.start, others
         )
@@ -66,6 +70,12 @@ def candidates(looked: Looked, tree: Tree) -> tuple[tuple[Candidate, ...], tuple
             kept.append(owner)
     left += [f"{each.name}: more than {_LIMIT} services" for each in found[_LIMIT:]]
     return tuple(kept), tuple(left)
+
+
+def _home(each: Candidate) -> str:
+    """Where its Dockerfile lies: several are often built from the repository's root."""
+    home = (each.image.file.rpartition("/")[0] or ".") if each.image else each.context
+    return home if is_within(home, each.context) else each.context
 
 
 def _from_compose(looked: Looked, tree: Tree, left: list[str]) -> Iterator[Candidate]:
