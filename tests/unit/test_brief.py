@@ -192,6 +192,18 @@ def test_six_of_six_skipped_is_unproven_and_without_an_invented_cause() -> None:
     )
 
 
+def test_a_diagnosis_that_failed_itself_is_not_told_as_no_known_cause() -> None:
+    log = worklogs.unproven().worklog()
+    last = log.cycles[-1]
+    ended = replace(
+        last.stages[-1], stage=State.DIAGNOSE, kind=OutcomeKind.ERRORED, detail="x.yaml"
+    )
+    told = brief(
+        replace(log, cycles=(*log.cycles[:-1], replace(last, stages=(*last.stages, ended))))
+    )
+    assert told.of(Role.CAUSE) == ("not known, the diagnosis itself has failed: x.yaml",)
+
+
 def test_what_a_stage_captured_is_quoted_even_when_no_cause_is_known() -> None:
     told = brief(worklogs.undelivered({worklogs.OLD: 100}).worklog())
 

@@ -78,7 +78,12 @@ def _without_finding(cycle: CycleRecord, verdict: Verdict) -> str:
     failed = cycle.failed_stage
     # Such a run ends where it stands: it looks for no cause, because it has seen it.
     moved = failed is not None and failed.kind is OutcomeKind.MOVED
-    return _MOVED if moved else "no known cause"
+    if moved:
+        return _MOVED
+    looked = next((s for s in reversed(cycle.stages) if s.stage is State.DIAGNOSE), None)
+    if looked is not None and looked.kind is OutcomeKind.ERRORED:
+        return f"not known, the diagnosis itself has failed: {looked.detail}"
+    return "no known cause"
 
 
 def _told(quote: Quote, cycle: CycleRecord) -> str:
