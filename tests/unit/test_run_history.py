@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from loopctl.journal.history import (
     last_green,
     past_durations,
     read_summaries,
+    read_summary,
     verified_revisions,
 )
 from loopctl.model.events import Left, RunStarted, ServiceFacts, SourceRead, SuiteFacts
@@ -113,6 +115,26 @@ def test_a_killed_run_is_told_from_one_that_is_going_on(tmp_path: Path) -> None:
     states = {run.run_id: (run.state, run.verdict) for run in read_summaries(tmp_path)}
 
     assert states == {gone: ("interrupted", None), going: ("running", None)}
+
+
+def test_a_run_that_ended_and_lost_its_summary_is_not_told_as_interrupted(tmp_path: Path) -> None:
+    script = worklogs.green()
+    folder = tmp_path / "runs" / worklogs.RUN_ID
+    _journal(tmp_path, worklogs.RUN)
+    lines = [json.dumps(event_json(event)) for event in script.events]
+    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    run = read_summary(folder)
+    assert (run.state, run.verdict, run.exit_code) == ("ended", "green", 0)
+    assert run.duration_s == summary_of(script.worklog()).duration_s
+
+
+def test_a_stray_folder_is_no_run_and_a_copy_goes_by_its_own_name(tmp_path: Path) -> None:
+    _put(tmp_path, worklogs.RUN_ID)
+    copied = tmp_path / "runs" / "29990101-000000-a-copy"
+    shutil.copytree(tmp_path / "runs" / worklogs.RUN_ID, copied)
+    (tmp_path / "runs" / "zzz").mkdir()
+    assert {run.run_id for run in read_summaries(tmp_path)} == {worklogs.RUN_ID, copied.name}
+    assert find_run(tmp_path, "@latest") == copied
 
 
 HISTORY_7 = to_json(summary_of(worklogs.green().worklog())).replace(

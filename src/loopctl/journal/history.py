@@ -1,15 +1,16 @@
 """Earlier runs of this project: read fast, found by name, compared with.
 
 Reads only `summary.json` (at most 2 KB) of each run, with the standard library alone; a run that
-was killed, and so has none, is told from the first line of its journal.
+was killed, and so has none, is told from the first and the last line of its journal.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from itertools import groupby, islice
 from pathlib import Path
@@ -24,7 +25,9 @@ from loopctl.process import ProcessId, is_alive
 RUNS = "runs"
 SUMMARY_NAME = "summary.json"
 JOURNAL_NAME = "journal.jsonl"
+_RUN_ID = re.compile(r"\d{8}-\d{6}-")
 _FIRST_LINE = 1 << 20
+_LAST_LINE = 1 << 18
 _NAMED = 3
 _RECENT = 10
 
@@ -105,9 +108,11 @@ def read_summary(folder: Path) -> RunSummary:
     """One run's summary; a folder that says nothing has the state `unreadable`."""
     document = _json_object(folder / SUMMARY_NAME)
     try:
-        return _from_json(document) if document else _from_journal(folder)
+        summary = _from_json(document) if document else _from_journal(folder)
     except (KeyError, TypeError, ValueError):
         return RunSummary(folder.name, "", "", state="unreadable")
+    # A copy under another name is found by that name alone.
+    return summary if summary.run_id == folder.name else replace(summary, run_id=folder.name)
 
 
 def find_run(runs_dir: Path, ref: str) -> Path:
@@ -205,7 +210,11 @@ def _folders(runs_dir: Path) -> Sequence[Path]:
     try:
         # Of each entry its kind is known already: no file is asked for it once more.
         with os.scandir(runs_dir / RUNS) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir()]
+            return [
+                Path(entry.path)
+                for entry in entries
+                if _RUN_ID.match(entry.name) and entry.is_dir()
+            ]
     except OSError:
         return []
 
@@ -237,7 +246,7 @@ def _from_journal(folder: Path) -> RunSummary:
     event = _first_line(folder)
     data = cast("dict[str, object]", event["data"])
     process = ProcessId(int(cast(int, data["pid"])), int(cast(int, data["pid_started"])))
-    return RunSummary(
+    summary = RunSummary(
         run_id=str(data["run_id"]),
         loop=str(data["loop"]),
         environment=str(data["environment"]),
@@ -247,6 +256,27 @@ def _from_journal(folder: Path) -> RunSummary:
         pid_started=process.started,
         state="running" if _goes_on(folder, process) else "interrupted",
     )
+    return _ended(summary, folder) if summary.state == "interrupted" else summary
+
+
+def _ended(summary: RunSummary, folder: Path) -> RunSummary:
+    """The same with how it ended, where it came to its end and only its summary is missing."""
+    try:
+        event = _last_line(folder)
+        if event["kind"] != "run.ended":
+            return summary
+        data = cast("dict[str, object]", event["data"])
+        return replace(
+            summary,
+            state="ended",
+            verdict=str(data["verdict"]),
+            exit_code=int(cast(int, data["exit_code"])),
+            stop_reason=str(data["stop_reason"]),
+            ended_at=str(event["at"]),
+            duration_s=float(cast(float, data["duration_s"])),
+        )
+    except (KeyError, TypeError, ValueError):
+        return summary
 
 
 def _goes_on(folder: Path, process: ProcessId) -> bool:
@@ -267,6 +297,19 @@ def _first_line(folder: Path) -> Mapping[str, object]:
         with (folder / JOURNAL_NAME).open("rb") as lines:
             document = json.loads(lines.readline(_FIRST_LINE))
     except OSError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(document, dict):
+        raise TypeError("not an object")
+    return document
+
+
+def _last_line(folder: Path) -> Mapping[str, object]:
+    """The last event of a journal as JSON; `ValueError` when there is none."""
+    try:
+        with (folder / JOURNAL_NAME).open("rb") as lines:
+            lines.seek(max(0, lines.seek(0, os.SEEK_END) - _LAST_LINE))
+            document = json.loads(lines.read().splitlines()[-1])
+    except (OSError, IndexError) as error:
         raise ValueError(str(error)) from error
     if not isinstance(document, dict):
         raise TypeError("not an object")
