@@ -106,7 +106,8 @@ def shortcoming(found: Interpreter | str, shown: str, where: str) -> Problem | N
     if found.pip is None:
         install = f"{quoted} -m ensurepip && {install}"
     if found.pytest is None:
-        return Problem(f"{shown} has no pytest", where=where, hint=install)
+        named = f"{install}; or let `python` name the interpreter that has the tests' packages"
+        return Problem(f"{shown} has no pytest", where=where, hint=named)
     major = found.pytest.partition(".")[0]
     if not major.isdigit() or int(major) < OLDEST_PYTEST:
         said = f"{shown} has pytest {found.pytest}; {OLDEST_PYTEST} or later is needed"
