@@ -136,6 +136,13 @@ def test_what_holds_no_run_says_so(make: Make, tmp_path: Path) -> None:
     assert "no run is in it" in str(refused(tmp_path, make(tmp_path / "b", {"logs/x": b""})))
 
 
+def test_a_damaged_journal_in_it_is_told_by_the_name_of_what_was_given(tmp_path: Path) -> None:
+    path = as_zip(tmp_path / "a", below(RUN, {"journal.jsonl": b"no\n"}))
+    with pytest.raises(ArtefactError) as error, found_run(tmp_path, str(path)) as found:
+        worklog_of(found.folder)
+    assert str(error.value).startswith(f"{path}: line 1 of the journal cannot be read")
+
+
 def test_a_path_that_leads_nowhere_and_what_is_nothing_of_a_run_say_so(tmp_path: Path) -> None:
     assert "no such run" in str(refused(tmp_path, tmp_path / "gone.zip"))
     for name, data in {"a.zip": b"", "b.zip": b"junk" * 99, "c.jsonl": b"[]\n"}.items():

@@ -21,6 +21,7 @@ from loopctl.journal.archives import (
     read_start,
     unpack,
 )
+from loopctl.journal.codec import JournalError
 from loopctl.journal.history import JOURNAL_NAME, RUNS, find_run
 from loopctl.private_folder import private_folder
 
@@ -34,6 +35,11 @@ _DEPTH: Final = 6
 _MOST_LOOKED_AT: Final = 20_000
 _NAMED: Final = 10
 _PATH_ENDS: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".jsonl")
+
+
+_DAMAGED = (
+    "the run in it was edited or damaged, and is not to be trusted: get the artefact once more"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,11 @@ def found_run(runs_dir: Path, ref: str) -> Iterator[FoundRun]:
     if not is_file:
         raise ArtefactError("there is no such run, folder or artefact", where=str(path))
     with private_folder() as scratch:
-        yield _unpacked(path, wanted, scratch)
+        try:
+            yield _unpacked(path, wanted, scratch)
+        except JournalError as error:
+            # Its folder is gone with the command: whoever reads this knows the artefact alone.
+            raise ArtefactError(error.what, where=str(path), hint=_DAMAGED) from error
 
 
 def _path_of(runs_dir: Path, ref: str) -> tuple[Path | None, str | None]:
