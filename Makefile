@@ -21,8 +21,9 @@ help: ## list these commands
 run: $(VENV)/.for-run ## install, then take examples/chat to proven green (FAULT=exit-3 make run breaks it)
 	@$(BIN)/loopctl run golden-path
 
+# One more than there are cores on the smallest machine: the tests wait a third of their time.
 test: $(VENV)/.for-development ## one witness of each promise; what `make test-all` adds is kills at every event, and the rest
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow"
 
 test-all: check ## `make check`, and every test
 	@LOOPCTL_TEST_PROFILE=long $(BIN)/python -m pytest -q -n 2 --dist worksteal
