@@ -79,6 +79,7 @@ def test_a_service_goes_its_course_whatever_is_answered(
     goes_its_course(rig, QUIRKS[quirk])
 
 
+@pytest.mark.slow
 def test_a_service_goes_its_course_on_another_server(rig: ProcessCloudRunRig) -> None:
     goes_its_course(rig, ANOTHER)
 

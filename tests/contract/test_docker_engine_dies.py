@@ -38,6 +38,7 @@ def engine(rig: DockerRig) -> Iterator[DyingEngine]:
     rig.platform = DockerPlatform(rig.place, rig.engine)
 
 
+@pytest.mark.slow
 def test_a_service_that_runs_on_without_its_engine_keeps_its_users(
     rig: DockerRig, engine: DyingEngine
 ) -> None:

@@ -92,6 +92,7 @@ def breaking(shim: Shim, part: str, number: int = errno.EIO) -> str:
 JOURNAL = "'/journal.jsonl'"
 
 
+@pytest.mark.slow
 def test_a_journal_that_breaks_while_cases_are_written_ends_the_run_soon(site: Site) -> None:
     waits = "        time.sleep(25)\n"
     breaks = breaking(site.shim, JOURNAL)

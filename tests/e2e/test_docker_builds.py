@@ -67,6 +67,7 @@ def test_a_dockerfile_with_a_mistake_is_refused_with_its_line(
     standing.told(ran)
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_is_quoted_with_its_exit_code_and_its_last_forty_lines(
     serving: DockerProject, standing: Standing
 ) -> None:

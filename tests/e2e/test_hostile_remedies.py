@@ -104,6 +104,7 @@ def test_a_daemon_of_a_remedy_does_not_outlive_it(
     told(ran)
 
 
+@pytest.mark.slow
 def test_a_remedy_that_kills_its_parent_ends_neither_run_nor_services(
     served: tuple[Project, Ran], pid_file: Path
 ) -> None:

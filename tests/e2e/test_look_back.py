@@ -58,6 +58,7 @@ def test_runs_lists_the_newest_first(past: Past) -> None:
     assert past.ask("runs", "--loop", "other").out == "no runs yet\n"
 
 
+@pytest.mark.slow
 def test_a_suite_is_followed_over_the_runs_with_the_cases_that_did_not_always_pass(
     past: Past,
 ) -> None:
