@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -137,7 +138,11 @@ def test_who_is_not_root_is_told_what_root_would_do() -> None:
         pytest.skip("whoever runs this is not root, and may not become another")
     place = Path("/tmp/lc-nobodys-engines")
     environ = {"LOOPCTL_ENGINES_DIR": str(place), "DOCKER_HOST": f"unix://{place}.sock"}
-    ran = _here("up", environ, user=65534)
+    # Where the work tree lies, nobody may be let in.
+    with tempfile.TemporaryDirectory() as tools:
+        Path(tools).chmod(0o755)
+        shutil.copytree(TOOLS / "engines", Path(tools) / "engines")
+        ran = _here("up", {**environ, "PYTHONPATH": tools}, user=65534)
     assert ran.returncode == 1
     assert "only root may start one" in ran.stderr
     assert not place.exists()

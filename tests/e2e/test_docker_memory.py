@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_services import container_loop
+from docker_services import container_loop, docker_opened
 from rig import Project
 from word_loop import ended, remedy, worklog
 
 TAKES_35M = "hold = b'x' * 35_000_000\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with docker_opened(tmp_path) as project:
+        yield project
 
 
 def starved(project: Project, **remediate: Any) -> None:
