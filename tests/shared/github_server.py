@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from github_schema import Asked, Description, description
+from served_while import answered_by, served
 
 TOKEN = "ghs_tokenOfTheTests0123456789"
 ME = "loopctl-of-the-tests[bot]"
@@ -359,17 +360,9 @@ class _Handler(BaseHTTPRequestHandler):
 def github(**keys: Any) -> Iterator[GitHub]:
     """It answers while the block lasts; fails the test that has asked what GitHub does not know."""
     hub = GitHub(described=description(), **keys)
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    running = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    running.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{running.server_address[1]}"
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield hub
-    finally:
-        hub.over.set()
-        running.shutdown()
-        running.server_close()
-        thread.join()
+    with served(answered_by(_Handler, hub=hub)) as hub.url:
+        try:
+            yield hub
+        finally:
+            hub.over.set()
     assert not hub.faults_seen, "\n".join(hub.faults_seen)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from served_while import answered_by, served
 
 ACCOUNT = "tester@shop.iam.gserviceaccount.com"
 IAM = "iamcredentials.googleapis.com"
@@ -221,16 +222,8 @@ def token_server() -> Iterator[TokenServer]:
     """It gives tokens while the block lasts."""
     rig = TokenServer()
     rig.open.set()
-    handler = type("Handler", (_Handler,), {"rig": rig})
-    running = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    running.daemon_threads = True
-    rig.url = f"http://127.0.0.1:{running.server_address[1]}"
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield rig
-    finally:
-        rig.open.set()
-        running.shutdown()
-        running.server_close()
-        thread.join()
+    with served(answered_by(_Handler, rig=rig)) as rig.url:
+        try:
+            yield rig
+        finally:
+            rig.open.set()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from served_while import answered_by, served
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -26,13 +27,5 @@ class _Answer(BaseHTTPRequestHandler):
 @contextmanager
 def serving(body: bytes = b'{"message": {"text": "hello"}}') -> Iterator[str]:
     """It answers every GET with `body` while the block lasts, 503 below `/down`; its URL."""
-    answer = type("Answer", (_Answer,), {"body": body})
-    running = ThreadingHTTPServer(("127.0.0.1", 0), answer)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
+    with served(answered_by(_Answer, body=body)) as url:
+        yield url

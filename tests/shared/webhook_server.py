@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from served_while import served
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -103,12 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
 def webhook(*script: Answer, certificate: Path | None = None) -> Iterator[WebhookServer]:
     """A server for the time of a test."""
     server = WebhookServer(script or (Answer(),), certificate)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server):
+        try:
+            yield server
+        finally:
+            server.over.set()
